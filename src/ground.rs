@@ -1,0 +1,4 @@
+//! Floor 1, ground: system calls, and the sources a heap's memory comes from.
+
+pub(crate) mod source;
+pub(crate) mod sys;

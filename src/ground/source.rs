@@ -1,0 +1,89 @@
+//! Where a heap's memory comes from.
+//!
+//! # Safety
+//!
+//! The trait is unsafe to implement: a heap writes to what a source says it granted.
+#![allow(unsafe_code)]
+
+pub(crate) mod buffer;
+pub(crate) mod program_break;
+pub(crate) mod reserve;
+#[cfg(feature = "take-over")]
+pub(crate) mod take_over;
+
+use core::ptr::NonNull;
+
+use crate::ground::sys::PAGE;
+use crate::words::error::Corruption;
+use crate::words::size::{align_down, align_up};
+
+/// Where a heap's memory comes from: a range that starts at a fixed base and grows at its end.
+///
+/// All numbers are addresses in bytes.
+///
+/// # Safety
+///
+/// - `base` is a multiple of 16 and not 0, and stays as it is once memory was granted.
+/// - Memory from `base` to `limit` is readable, writable, and nobody else's until the source is
+///   dropped or `trim` takes it back, except what lies between an old limit and a higher
+///   `frontier`.
+/// - Where `frontier` can lie beyond the limit, the 32 bytes from the limit on belong to the heap too:
+///   the header of a block that fences the memory between the two stands there.
+/// - Moving the source's value does not move its memory.
+pub unsafe trait Source {
+    /// Address of the first byte.
+    fn base(&self) -> NonNull<u8>;
+
+    /// Address behind the memory granted so far.
+    fn limit(&self) -> usize;
+
+    /// Where memory granted next would start: the limit, or an address beyond it, a multiple of 16, when
+    /// somebody else has taken what follows the limit.
+    ///
+    /// # Errors
+    ///
+    /// [`Corruption::BreakMoved`] if memory below the limit is gone.
+    fn frontier(&self) -> Result<usize, Corruption> {
+        Ok(self.limit())
+    }
+
+    /// Grants the memory from `frontier`, the answer of the call of that name, at least up to `to`.
+    ///
+    /// # Errors
+    ///
+    /// A [`Refusal`]; nothing has changed then.
+    fn extend(&mut self, frontier: usize, to: usize) -> Result<(), Refusal>;
+
+    /// Takes memory back that lies beyond address `to`, as far as the source can; the answer is the
+    /// address from which on memory granted later is zero again.
+    ///
+    /// # Safety
+    ///
+    /// Nobody uses memory from `to` on.
+    unsafe fn trim(&mut self, to: usize) -> usize;
+
+    /// The address from which on granted memory is zero until it is written to.
+    fn zero_from(&self) -> usize;
+}
+
+/// Why a source granted no memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// There is none now; there may be later.
+    NoMemory,
+    /// Somebody else took it since the frontier was asked for: ask again.
+    Overtaken,
+}
+
+/// Bytes a source that calls the kernel grows by, at least: a call for each block would cost more
+/// than all else.
+pub(crate) const STEP: usize = 128 * 1024;
+
+/// The ends to try in turn when a row from `base` wants to grow from `from` to `to`: first with room for
+/// more, an eighth of the row and at least a step, then as little as whole pages allow.
+pub(crate) fn steps(base: usize, from: usize, to: usize) -> Option<[usize; 2]> {
+    let exact = align_up(to, PAGE)?;
+    let ahead = (from.saturating_sub(base) / 8).clamp(STEP, 64 * STEP);
+    let generous = exact.checked_add(align_down(ahead, PAGE)).unwrap_or(exact);
+    Some([generous, exact])
+}

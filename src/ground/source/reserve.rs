@@ -1,0 +1,116 @@
+//! A source over a private reservation of address space: the default for hosted programs.
+//!
+//! # Safety
+//!
+//! The mapping belongs to the source alone; what it grants is committed before it is granted.
+#![allow(unsafe_code)]
+
+use core::ptr::NonNull;
+
+use crate::ground::source::{Refusal, Source, steps};
+use crate::ground::sys::{Mapping, PAGE};
+use crate::words::error::{OutOfMemory, Shortage};
+use crate::words::size::align_up;
+use crate::words::tag::Tag;
+
+/// A private reservation of address space as the source of a heap.
+///
+/// Address space is reserved at once and committed as the heap grows, in steps of at least 128 KiB. It
+/// is sound in every program, whichever libc it runs under, and returns all memory when dropped.
+///
+/// ```
+/// use tagheap::{Heap, Reserve};
+///
+/// let heap = Heap::new(Reserve::new()?)?;
+/// # Ok::<(), tagheap::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Reserve {
+    mapping: Mapping,
+    limit: usize,
+}
+
+/// Bytes to reserve where nothing else is said: 64 GiB.
+const USUAL: usize = 1 << 36;
+
+/// Bytes below which a smaller reservation is not worth trying.
+const LEAST: usize = 1 << 20;
+
+impl Reserve {
+    /// Reserves 64 GiB of address space, or, where a limit of the process refuses that, the largest half,
+    /// quarter and so on, at least 1 MiB, that it allows.
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfMemory`] if even 1 MiB is refused.
+    pub fn new() -> Result<Self, OutOfMemory> {
+        let mut length = USUAL;
+        loop {
+            match Self::with_capacity(length) {
+                Err(_) if length > LEAST => length /= 2,
+                answer => return answer,
+            }
+        }
+    }
+
+    /// Reserves `bytes` of address space, rounded up to whole pages. The heap cannot grow beyond it.
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfMemory`] if the kernel refuses.
+    pub fn with_capacity(bytes: usize) -> Result<Self, OutOfMemory> {
+        let refused = |cause| OutOfMemory {
+            tag: Tag::HEAP,
+            size: bytes,
+            align: PAGE,
+            cause,
+        };
+        let length = align_up(bytes.max(1), PAGE).ok_or(refused(Shortage::TooLarge))?;
+        let mapping = Mapping::reserve(length).ok_or(refused(Shortage::Refused))?;
+        let limit = mapping.base().addr().get();
+        Ok(Self { mapping, limit })
+    }
+
+    /// Bytes of address space reserved.
+    pub fn capacity(&self) -> usize {
+        self.mapping.end() - self.mapping.base().addr().get()
+    }
+}
+
+// SAFETY: the mapping is private and stays where it is until dropped; `limit` is moved only after the
+// pages below it were committed, and before those above it are given back.
+unsafe impl Source for Reserve {
+    fn base(&self) -> NonNull<u8> {
+        self.mapping.base()
+    }
+
+    fn limit(&self) -> usize {
+        self.limit
+    }
+
+    fn extend(&mut self, frontier: usize, to: usize) -> Result<(), Refusal> {
+        let base = self.mapping.base().addr().get();
+        let ends = steps(base, frontier, to).ok_or(Refusal::NoMemory)?;
+        for end in ends.map(|end| end.min(self.mapping.end())) {
+            if end >= to && self.mapping.commit(frontier, end) {
+                self.limit = end;
+                return Ok(());
+            }
+        }
+        Err(Refusal::NoMemory)
+    }
+
+    unsafe fn trim(&mut self, to: usize) -> usize {
+        let Some(to) = align_up(to, PAGE).filter(|to| *to < self.limit) else {
+            return self.limit;
+        };
+        let from = core::mem::replace(&mut self.limit, to);
+        // SAFETY: by the contract nobody uses memory from `to` on.
+        let done = unsafe { self.mapping.decommit(to, from) };
+        if done { to } else { from }
+    }
+
+    fn zero_from(&self) -> usize {
+        self.mapping.base().addr().get()
+    }
+}

@@ -1,0 +1,130 @@
+//! The kernel: the program break and mappings of our own.
+//!
+//! # Safety
+//!
+//! The only unsafe operations here are system calls and the time-stamp counter. Each call states what
+//! it may change; the break has one owner, see [`crate::Break::new`].
+#![allow(unsafe_code)]
+
+use core::arch::asm;
+use core::num::NonZero;
+use core::ptr::{self, NonNull};
+
+use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags};
+
+/// Bytes of a page on x86-64.
+pub(crate) const PAGE: usize = 4096;
+
+/// Moves the program break to `to` and answers where it stands; a refusal answers the old break.
+///
+/// `brk(0)` only asks: no break can stand at address 0.
+///
+/// # Safety
+///
+/// `to` is 0, or the caller owns the break and nobody uses the memory between `to` and the break.
+pub(crate) unsafe fn brk(to: usize) -> usize {
+    const BRK: usize = 12;
+    let answer;
+    // SAFETY: the kernel preserves all registers but rax, rcx and r11. Memory appears or vanishes above
+    // `to` only, which by the contract nobody uses.
+    unsafe {
+        asm!("syscall", inlateout("rax") BRK => answer, in("rdi") to,
+             lateout("rcx") _, lateout("r11") _, options(nostack));
+    }
+    answer
+}
+
+/// A pointer to break memory at `address`, which no Rust allocation covers.
+pub(crate) fn break_pointer(address: usize) -> Option<NonNull<u8>> {
+    NonNull::new(ptr::with_exposed_provenance_mut(address))
+}
+
+/// An address no break can stand at: one unit above 0.
+pub(crate) const NOWHERE: NonNull<u8> = NonNull::without_provenance(NonZero::new(16).unwrap());
+
+/// Bits that differ from run to run, without a system call. Not secret.
+pub(crate) fn noise() -> u64 {
+    let here = &raw const DUMMY as u64;
+    // SAFETY: reads a counter; every x86-64 processor has it.
+    let now = unsafe { core::arch::x86_64::_rdtsc() };
+    now.rotate_left(32) ^ here
+}
+
+static DUMMY: u8 = 0;
+
+/// Address space reserved from the kernel, committed from its start.
+#[derive(Debug)]
+pub(crate) struct Mapping {
+    base: NonNull<u8>,
+    length: usize,
+}
+
+// SAFETY: the mapping belongs to this value alone.
+unsafe impl Send for Mapping {}
+// SAFETY: a shared mapping only tells its address and length.
+unsafe impl Sync for Mapping {}
+
+impl Mapping {
+    /// Reserves `length` bytes, a multiple of the page, without committing any.
+    pub(crate) fn reserve(length: usize) -> Option<Self> {
+        let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
+        // SAFETY: a new mapping where the kernel likes touches nobody's memory.
+        let base = unsafe {
+            rustix::mm::mmap_anonymous(ptr::null_mut(), length, ProtFlags::empty(), flags)
+        };
+        let base = NonNull::new(base.ok()?.cast())?;
+        Some(Self { base, length })
+    }
+
+    pub(crate) fn base(&self) -> NonNull<u8> {
+        self.base
+    }
+
+    /// Address behind the reservation.
+    pub(crate) fn end(&self) -> usize {
+        self.base.addr().get() + self.length
+    }
+
+    /// Makes the pages from address `from` to `to` readable and writable; they are zero at first.
+    pub(crate) fn commit(&mut self, from: usize, to: usize) -> bool {
+        let Some(start) = self.page(from, to) else {
+            return false;
+        };
+        let access = MprotectFlags::READ | MprotectFlags::WRITE;
+        // SAFETY: the pages lie in this mapping and nobody uses them yet.
+        unsafe { rustix::mm::mprotect(start.cast(), to - from, access) }.is_ok()
+    }
+
+    /// Gives the pages from address `from` to `to` back to the kernel, and forbids their use.
+    ///
+    /// # Safety
+    ///
+    /// Nobody uses these pages any more.
+    pub(crate) unsafe fn decommit(&mut self, from: usize, to: usize) -> bool {
+        let Some(start) = self.page(from, to) else {
+            return false;
+        };
+        // SAFETY: the pages lie in this mapping, and by the contract nobody uses them.
+        let dropped =
+            unsafe { rustix::mm::madvise(start.cast(), to - from, Advice::LinuxDontNeed) };
+        // SAFETY: as above.
+        let closed =
+            unsafe { rustix::mm::mprotect(start.cast(), to - from, MprotectFlags::empty()) };
+        dropped.is_ok() && closed.is_ok()
+    }
+
+    /// The pointer to the page at `from`, where `from..to` is a range of whole pages of the mapping.
+    fn page(&self, from: usize, to: usize) -> Option<*mut u8> {
+        let inside = self.base.addr().get() <= from && from < to && to <= self.end();
+        let whole = from.is_multiple_of(PAGE) && to.is_multiple_of(PAGE);
+        (inside && whole).then(|| self.base.as_ptr().with_addr(from))
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is this value's own, and whoever used it borrowed from its owner.
+        let unmapped = unsafe { rustix::mm::munmap(self.base.as_ptr().cast(), self.length) };
+        debug_assert!(unmapped.is_ok(), "our own mapping can be unmapped");
+    }
+}

@@ -1,0 +1,288 @@
+//! Floor 4, the heap: one row of blocks, each somebody's.
+//!
+//! # The theory
+//!
+//! **The row.** A heap is one contiguous range of memory, from its *base* to its *end*, tiled by
+//! *blocks*. A block is a 32-byte header and a payload. What the *source* has granted beyond the end
+//! is room to grow, up to the *limit*.
+//!
+//! **A request** names a *tag* and a layout. It takes the lowest free block into which it fits (first
+//! fit); if there is none, the end moves up. So addresses follow from the sequence of requests alone,
+//! and two implementations can be compared address by address.
+//!
+//! **The rule** says what becomes of the rest. Under [`Split`] a block is split where the rest can be a
+//! block, free neighbours coalesce, and what is free at the end belongs to the end again. Under
+//! [`Whole`](crate::Whole) a block is reused whole and nothing merges.
+//!
+//! **A release** frees every block under a tag, as if each were deallocated.
+//!
+//! **The root block** is the first of every row, tagged [`Tag::HEAP`]. It tells somebody outside where
+//! the row ends and whether it is changing.
+//!
+//! **A fence** is a block tagged [`Tag::FOREIGN`] around memory of somebody else who moved the break.
+//!
+//! **An operation** first finds out all that it needs and can fail; only then does it change the row,
+//! in one [`commit`](Heap::commit) that cannot fail. So a refusal leaves the row as it was, bit for bit.
+//!
+//! # Invariants
+//!
+//! - H1 Blocks tile the range from base to end: each ends where the next begins.
+//! - H2 A size is a positive multiple of 16, at least 48, header included.
+//! - H3 A block is free iff `in_use` is 0; a free block's tag is 0.
+//! - H4 Under `Split` no two neighbours are free, and the last block is in use.
+//! - H5 The placement remembers exactly the free blocks, if it remembers any.
+//! - H6 A block whose header says that it is in use belongs to the tag that stands there.
+//! - H7 A returned address belongs to its holder until it is deallocated or its tag released.
+
+mod free;
+mod growth;
+mod query;
+mod release;
+mod resize;
+
+use core::alloc::Layout;
+use core::marker::PhantomData;
+use core::ptr::NonNull;
+
+use crate::ground::source::Source;
+use crate::ground::sys;
+use crate::heap::growth::Room;
+use crate::memory::block::{FreeBlock, UsedBlock};
+use crate::memory::root::RootWriter;
+use crate::memory::row::Row;
+use crate::policy::placement::Placement;
+use crate::policy::rule::{Rule, Split};
+use crate::policy::scan::Scan;
+use crate::words::error::{Error, Misuse, OutOfMemory, Shortage};
+use crate::words::header::Key;
+use crate::words::size::Fit;
+use crate::words::tag::Tag;
+
+/// A heap of tagged blocks over a source of memory.
+///
+/// Every allocation names a [`Tag`] and takes the lowest free block that fits; one call,
+/// [`release`](Heap::release), frees everything under a tag.
+///
+/// ```
+/// use core::alloc::Layout;
+/// use tagheap::{Heap, Reserve, Tag};
+///
+/// const LEVEL: Tag = Tag::named("level");
+///
+/// let mut heap = Heap::new(Reserve::new()?)?;
+/// let mesh = heap.allocate(LEVEL, Layout::new::<[f32; 300]>())?;
+/// let sound = heap.allocate(LEVEL, Layout::new::<[i16; 800]>())?;
+/// assert_eq!(heap.tag_of(sound.cast())?, LEVEL);
+///
+/// // SAFETY: nobody uses the level's memory any more.
+/// let released = unsafe { heap.release(LEVEL)? };
+/// assert_eq!(released.blocks, 2);
+/// assert!(!heap.contains(mesh.cast()));
+/// # Ok::<(), tagheap::Error>(())
+/// ```
+///
+/// Every block costs a header of 32 bytes; sizes are rounded up to 16, and every payload is aligned to
+/// 16 bytes at least. An operation that answers an error has changed nothing.
+///
+/// Dropping the heap drops its source: what that owned is gone, whoever still holds blocks.
+#[derive(Debug)]
+pub struct Heap<S: Source, R: Rule = Split, P: Placement = Scan> {
+    // Declared, so dropped, before the source whose memory it describes.
+    row: Row,
+    root: RootWriter,
+    placement: P,
+    /// Address behind the highest byte ever in the row since the memory beyond was last zero.
+    touched: usize,
+    source: S,
+    rule: PhantomData<R>,
+}
+
+/// Where a request's block comes from.
+enum Place {
+    /// A free block of the row.
+    Inside(FreeBlock),
+    /// The end of the row.
+    End(Room),
+}
+
+impl<S: Source> Heap<S> {
+    /// A heap over `source`, with the rule [`Split`] and a key for its check words that differs from run
+    /// to run.
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfMemory`] if the source does not grant even the root block's 128 bytes.
+    pub fn new(source: S) -> Result<Self, Error> {
+        Self::with(source, Split, Scan, Key::from_seed(sys::noise()))
+    }
+}
+
+impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
+    /// A heap over `source` with a rule, a placement and a key of the caller's choice.
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfMemory`] if the source does not grant even the root block's 128 bytes.
+    pub fn with(source: S, _rule: R, placement: P, key: Key) -> Result<Self, Error> {
+        growth::found(source, placement, key)
+    }
+
+    /// Allocates a block for `layout` under `tag`, and answers its payload: as many bytes as asked for.
+    ///
+    /// The payload is aligned to the layout's alignment and to 16 at least; its bytes are whatever was
+    /// there. A layout of size 0 gets a block of its own too.
+    ///
+    /// # Errors
+    ///
+    /// - [`Misuse::ReservedTag`] if the tag is the heap's own.
+    /// - [`OutOfMemory`] if no free block fits and the source does not grow.
+    /// - [`Corruption`](crate::Corruption) if a header met on the way is damaged.
+    pub fn allocate(&mut self, tag: Tag, layout: Layout) -> Result<NonNull<[u8]>, Error> {
+        let (fit, place) = self.find(tag, layout)?;
+        let block = self.commit(|heap| heap.take(place, fit, tag));
+        Ok(self.payload(&block, layout))
+    }
+
+    /// As [`allocate`](Heap::allocate), with all bytes of the layout zero.
+    ///
+    /// Memory that comes fresh from the kernel is zero and not written again.
+    ///
+    /// # Errors
+    ///
+    /// As for [`allocate`](Heap::allocate).
+    pub fn allocate_zeroed(&mut self, tag: Tag, layout: Layout) -> Result<NonNull<[u8]>, Error> {
+        let (fit, place) = self.find(tag, layout)?;
+        let zero_from = self.touched.max(self.source.zero_from());
+        let block = self.commit(|heap| heap.take(place, fit, tag));
+        let unclean = zero_from.saturating_sub(block.payload()).min(layout.size());
+        self.row.zero(&block, 0, unclean);
+        Ok(self.payload(&block, layout))
+    }
+
+    /// Gives a block back.
+    ///
+    /// O(1) but for the placement's part: with [`Scan`] and the rule [`Split`], the neighbours are found
+    /// by a walk.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse`] if no block's payload starts at `ptr`, if it was freed before, or if the layout cannot be
+    /// the block's: more bytes than it has, so few that a smaller block would have been given, or an
+    /// alignment it does not have. Sizes that round to the same block cannot be told apart.
+    /// [`Corruption`](crate::Corruption) if its header or a neighbour's is damaged.
+    ///
+    /// # Safety
+    ///
+    /// - The caller holds the block, and nobody uses it afterwards.
+    /// - Misuse is found as long as the address was not given to somebody else in between; then the block
+    ///   is taken from its new holder.
+    #[expect(unsafe_code, reason = "takes memory from whoever may still use it")]
+    pub unsafe fn deallocate(&mut self, ptr: NonNull<u8>, layout: Layout) -> Result<(), Error> {
+        let block = self.held(ptr, layout)?;
+        self.put_back(block)
+    }
+
+    /// As [`deallocate`](Heap::deallocate), for a caller who knows whose the block is.
+    ///
+    /// # Errors
+    ///
+    /// As for [`deallocate`](Heap::deallocate), and [`Misuse::TagMismatch`] if the block belongs to another
+    /// tag.
+    ///
+    /// # Safety
+    ///
+    /// As for [`deallocate`](Heap::deallocate).
+    #[expect(unsafe_code, reason = "takes memory from whoever may still use it")]
+    pub unsafe fn deallocate_in(
+        &mut self,
+        claimed: Tag,
+        ptr: NonNull<u8>,
+        layout: Layout,
+    ) -> Result<(), Error> {
+        let block = self.held(ptr, layout)?;
+        let tag = block.tag();
+        if tag != claimed {
+            return Err(Misuse::TagMismatch {
+                address: ptr.addr().get(),
+                claimed,
+                tag,
+            }
+            .into());
+        }
+        self.put_back(block)
+    }
+
+    /// Gives the block at `ptr` to another tag.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse::ReservedTag`] for a tag of the heap's own, [`Misuse`] if no block's payload starts at
+    /// `ptr`, [`Corruption`](crate::Corruption) if its header is damaged.
+    pub fn retag(&mut self, ptr: NonNull<u8>, tag: Tag) -> Result<(), Error> {
+        refuse_reserved(tag)?;
+        let block = self.row.holder(ptr.addr().get())?;
+        self.commit(|heap| block.retag(tag).settle(&mut heap.row));
+        Ok(())
+    }
+
+    /// What a request needs, and where it will get it; nothing has changed in the row.
+    fn find(&mut self, tag: Tag, layout: Layout) -> Result<(Fit, Place), Error> {
+        refuse_reserved(tag)?;
+        let out_of_memory = |cause| {
+            let (size, align) = (layout.size(), layout.align());
+            Error::from(OutOfMemory {
+                tag,
+                size,
+                align,
+                cause,
+            })
+        };
+        let fit = Fit::of(layout).ok_or(out_of_memory(Shortage::TooLarge))?;
+        let place = match self.placement.find(&self.row, fit, R::SPLITS)? {
+            Some(at) => Place::Inside(self.row.free_block(at)?),
+            None => Place::End(self.make_room(fit)?.map_err(out_of_memory)?),
+        };
+        Ok((fit, place))
+    }
+
+    /// Takes the place from the free blocks or the end, splits it, and claims it under the tag.
+    fn take(&mut self, place: Place, fit: Fit, tag: Tag) -> UsedBlock {
+        let free = match place {
+            Place::Inside(free) => self.withdraw(free),
+            Place::End(room) => self.lengthen(&room),
+        };
+        let in_front = fit.place(free.at()).map_or(0, |at| at - free.at());
+        let (front, free) = free.split_front(in_front);
+        let (free, rest) = if R::SPLITS {
+            free.split_back(fit.size())
+        } else {
+            (free, None)
+        };
+        for spare in [front, rest].into_iter().flatten() {
+            self.offer(&spare);
+        }
+        free.claim(&mut self.row, tag, 0)
+    }
+
+    /// The payload as the caller gets it: the bytes asked for.
+    fn payload(&self, block: &UsedBlock, layout: Layout) -> NonNull<[u8]> {
+        NonNull::slice_from_raw_parts(self.row.pointer(block.payload()), layout.size())
+    }
+
+    /// Changes the row. Whoever reads the root block from outside sees that a change is under way.
+    fn commit<T>(&mut self, change: impl FnOnce(&mut Self) -> T) -> T {
+        self.root.begin(&self.row);
+        let answer = change(self);
+        self.touched = self.touched.max(self.row.end());
+        self.root.finish(&self.row);
+        answer
+    }
+}
+
+fn refuse_reserved(tag: Tag) -> Result<(), Misuse> {
+    if tag.is_reserved() {
+        Err(Misuse::ReservedTag { tag })
+    } else {
+        Ok(())
+    }
+}

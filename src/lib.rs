@@ -1,0 +1,42 @@
+#![doc = include_str!("../README.md")]
+#![no_std]
+#![deny(unsafe_code)]
+
+#[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
+compile_error!("tagheap runs on x86-64 Linux only");
+
+#[cfg(test)]
+extern crate std;
+
+// The floors, lowest first: a file uses only floors below its own.
+mod faces;
+mod ground;
+mod heap;
+mod memory;
+mod policy;
+mod words;
+
+pub use heap::Heap;
+
+pub use policy::placement::Placement;
+pub use policy::rule::{Rule, Split, Whole};
+pub use policy::scan::Scan;
+
+pub use ground::source::buffer::Buffer;
+pub use ground::source::program_break::{Break, BreakCall};
+pub use ground::source::reserve::Reserve;
+#[cfg(feature = "take-over")]
+pub use ground::source::take_over::TakeOverError;
+pub use ground::source::{Refusal, Source};
+
+pub use words::draw::{Drawing, Table};
+pub use words::error::{Corruption, Error, Misuse, OutOfMemory, Shortage};
+pub use words::header::{Freed, Header, Key};
+pub use words::root::Root;
+pub use words::size::{Fit, HEADER, SMALLEST, UNIT};
+pub use words::stats::{Amount, Stats};
+pub use words::tag::Tag;
+pub use words::walk::{Block, Bytes, Image, State, Walk};
+
+#[cfg(feature = "twin")]
+pub use faces::twin;

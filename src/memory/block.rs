@@ -1,0 +1,161 @@
+//! A block in hand: owned in one state, consumed by what changes its state.
+//!
+//! Splitting and joining only compute; a header is written once, when its block is settled: by
+//! [`FreeBlock::settle`], by [`FreeBlock::claim`], or by [`UsedBlock::settle`]. A free block in hand that
+//! is dropped instead would leave a hole in the row (H1), so it is `#[must_use]`.
+
+use crate::memory::row::Row;
+use crate::words::header::{Freed, Header};
+use crate::words::size::{HEADER, SMALLEST};
+use crate::words::tag::Tag;
+
+/// A free block in hand.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct FreeBlock {
+    at: usize,
+    size: usize,
+    freed: Freed,
+}
+
+/// A block in use, in hand.
+#[derive(Debug)]
+pub(crate) struct UsedBlock {
+    at: usize,
+    size: usize,
+    tag: Tag,
+    slot: u32,
+}
+
+impl FreeBlock {
+    pub(super) fn new(at: usize, size: usize, freed: Freed) -> Self {
+        Self { at, size, freed }
+    }
+
+    pub(crate) fn at(&self) -> usize {
+        self.at
+    }
+
+    pub(crate) fn size(&self) -> usize {
+        self.size
+    }
+
+    pub(crate) fn end(&self) -> usize {
+        self.at + self.size
+    }
+
+    /// Cuts the first `size` bytes off; `None` and all of it where `size` is 0.
+    pub(crate) fn split_front(self, size: usize) -> (Option<Self>, Self) {
+        if size == 0 {
+            return (None, self);
+        }
+        let front = Self { size, ..self };
+        let rest = Self::new(self.at + size, self.size - size, Freed::Alone);
+        (Some(front), rest)
+    }
+
+    /// Keeps the first `size` bytes; what is behind them is a block too, if it is large enough for one.
+    pub(crate) fn split_back(self, size: usize) -> (Self, Option<Self>) {
+        if self.size - size < SMALLEST {
+            return (self, None);
+        }
+        let rest = Self::new(self.at + size, self.size - size, Freed::Alone);
+        (Self { size, ..self }, Some(rest))
+    }
+
+    /// One block of this and `next`, the block behind it.
+    pub(crate) fn join(self, next: Self) -> Self {
+        debug_assert_eq!(self.end(), next.at, "neighbours");
+        Self {
+            size: self.size + next.size,
+            ..self
+        }
+    }
+
+    /// Writes the block's header; it stays free.
+    pub(crate) fn settle(&self, row: &mut Row) {
+        let header = Header::free(self.at, self.size, self.freed, row.secret());
+        row.write(self.at, header);
+    }
+
+    /// Gives the block to `tag`, and writes its header.
+    pub(crate) fn claim(self, row: &mut Row, tag: Tag, slot: u32) -> UsedBlock {
+        let block = UsedBlock {
+            at: self.at,
+            size: self.size,
+            tag,
+            slot,
+        };
+        block.settle(row);
+        block
+    }
+}
+
+impl UsedBlock {
+    pub(super) fn new(at: usize, size: usize, tag: Tag, slot: u32) -> Self {
+        Self {
+            at,
+            size,
+            tag,
+            slot,
+        }
+    }
+
+    pub(crate) fn at(&self) -> usize {
+        self.at
+    }
+
+    pub(crate) fn size(&self) -> usize {
+        self.size
+    }
+
+    pub(crate) fn end(&self) -> usize {
+        self.at + self.size
+    }
+
+    pub(crate) fn tag(&self) -> Tag {
+        self.tag
+    }
+
+    pub(crate) fn payload(&self) -> usize {
+        self.at + HEADER
+    }
+
+    pub(crate) fn usable(&self) -> usize {
+        self.size - HEADER
+    }
+
+    /// Writes the block's header; it stays in use.
+    pub(crate) fn settle(&self, row: &mut Row) {
+        let header = Header::used(self.at, self.size, self.tag, self.slot, row.secret());
+        row.write(self.at, header);
+    }
+
+    /// The block under another tag.
+    pub(crate) fn retag(self, tag: Tag) -> Self {
+        Self { tag, ..self }
+    }
+
+    /// Takes the free block behind it in.
+    pub(crate) fn absorb(self, next: FreeBlock) -> Self {
+        debug_assert_eq!(self.end(), next.at, "neighbours");
+        Self {
+            size: self.size + next.size,
+            ..self
+        }
+    }
+
+    /// Keeps the first `size` bytes; the rest is free, and may be too small to settle on its own.
+    pub(crate) fn cut(self, size: usize) -> (Self, FreeBlock) {
+        let rest = FreeBlock::new(self.at + size, self.size - size, Freed::Alone);
+        (Self { size, ..self }, rest)
+    }
+
+    /// Takes the block from its holder. Its header says so at once: if the block is joined to one in
+    /// front of it, that header stays behind, and a late free of the block is recognised by it.
+    pub(crate) fn free(self, row: &mut Row, freed: Freed) -> FreeBlock {
+        let block = FreeBlock::new(self.at, self.size, freed);
+        block.settle(row);
+        block
+    }
+}

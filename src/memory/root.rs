@@ -1,0 +1,101 @@
+//! The root block: the heap's word to the outside, kept true at every change.
+//!
+//! # Safety
+//!
+//! The root block is the first of the row and in use from the heap's first moment on (H3), so its
+//! payload is the heap's own; nothing else reads or writes it in this process.
+#![allow(unsafe_code)]
+
+use core::ptr::NonNull;
+use core::sync::atomic::{Ordering, compiler_fence};
+
+use crate::memory::row::Row;
+use crate::words::error::Corruption;
+use crate::words::header::Header;
+use crate::words::root::Root;
+use crate::words::size::HEADER;
+use crate::words::tag::Tag;
+use crate::words::walk::Image;
+
+/// Writes the root block's words.
+#[derive(Debug)]
+pub(crate) struct RootWriter {
+    coalesces: bool,
+    epoch: u64,
+}
+
+impl RootWriter {
+    /// Makes the root block, the first of an empty row that holds at least [`Root::BLOCK`] bytes.
+    pub(crate) fn plant(row: &mut Row, coalesces: bool) -> Self {
+        let this = Self {
+            coalesces,
+            epoch: 0,
+        };
+        row.lengthen(row.base() + Root::BLOCK)
+            .claim(row, Tag::HEAP, 0);
+        this.write(row);
+        this
+    }
+
+    /// A change to the row begins.
+    pub(crate) fn begin(&mut self, row: &Row) {
+        self.epoch += 1;
+        self.write_epoch(row);
+        compiler_fence(Ordering::SeqCst);
+    }
+
+    /// The change is done.
+    pub(crate) fn finish(&mut self, row: &Row) {
+        compiler_fence(Ordering::SeqCst);
+        let [end, limit] = [row.end() as u64, row.limit() as u64];
+        let root = self.place(row);
+        // SAFETY: within the root block's payload; volatile, as somebody outside reads it.
+        unsafe { (&raw mut (*root.as_ptr()).end).write_volatile(end) };
+        // SAFETY: as above.
+        unsafe { (&raw mut (*root.as_ptr()).limit).write_volatile(limit) };
+        self.epoch += 1;
+        self.write_epoch(row);
+    }
+
+    /// Compares the root block with what the heap knows.
+    pub(crate) fn check(&self, row: &Row) -> Result<(), Corruption> {
+        let at = row.base();
+        let header = row.header(at);
+        let wanted = Header::used(at, Root::BLOCK, Tag::HEAP, 0, row.secret());
+        // SAFETY: the root block's payload, initialised by `write`.
+        let root = unsafe { self.place(row).read_volatile() };
+        if header == Some(wanted) && root == self.words(row) {
+            Ok(())
+        } else {
+            Err(Corruption::Root { at })
+        }
+    }
+
+    fn words(&self, row: &Row) -> Root {
+        Root {
+            magic: Root::MAGIC,
+            version: Root::VERSION,
+            coalesces: self.coalesces.into(),
+            epoch: self.epoch,
+            base: row.base() as u64,
+            end: row.end() as u64,
+            limit: row.limit() as u64,
+            reserved: [0; 6],
+        }
+    }
+
+    fn write(&self, row: &Row) {
+        // SAFETY: the root block's payload holds a `Root` and is aligned to 16.
+        unsafe { self.place(row).write_volatile(self.words(row)) };
+    }
+
+    fn write_epoch(&self, row: &Row) {
+        let root = self.place(row);
+        // SAFETY: within the root block's payload; volatile, as somebody outside reads it.
+        unsafe { (&raw mut (*root.as_ptr()).epoch).write_volatile(self.epoch) };
+    }
+
+    fn place(&self, row: &Row) -> NonNull<Root> {
+        row.pointer(row.base() + HEADER).cast()
+    }
+}

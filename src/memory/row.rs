@@ -1,0 +1,241 @@
+//! The row: the heap's memory from base to end, where headers stand.
+//!
+//! # Safety
+//!
+//! All reads and writes of headers are the two functions [`Row::read`] and [`Row::write`]. Both stay
+//! between the base and the limit, memory that by [`Source`](crate::Source)'s contract is the
+//! heap's; payloads between the headers belong to their holders (H7), and are written here only while
+//! they belong to nobody. Addresses become pointers in [`Row::pointer`] only, all from the base's.
+#![allow(unsafe_code)]
+
+use core::ptr::NonNull;
+
+use crate::memory::block::{FreeBlock, UsedBlock};
+use crate::words::error::{Corruption, Misuse};
+use crate::words::header::{Freed, Header, Key};
+use crate::words::size::{HEADER, UNIT};
+use crate::words::tag::Tag;
+use crate::words::walk::{Image, Walk};
+
+/// The heap's memory: blocks from `base` to `end`, room for more up to `limit`.
+#[derive(Debug)]
+pub(crate) struct Row {
+    base: NonNull<u8>,
+    end: usize,
+    limit: usize,
+    key: Key,
+}
+
+// SAFETY: the memory belongs to the heap alone, and payloads are reached through its holders' pointers.
+unsafe impl Send for Row {}
+// SAFETY: a shared row only reads headers; writing takes it exclusively.
+unsafe impl Sync for Row {}
+
+/// A block of the row in one of its two states.
+#[derive(Debug)]
+pub(crate) enum Held {
+    Free(FreeBlock),
+    Used(UsedBlock),
+}
+
+impl Row {
+    /// The empty row at `base`.
+    ///
+    /// # Safety
+    ///
+    /// - `base` is a multiple of 16.
+    /// - Memory from `base` to `limit`, and to each later one given to [`Row::grant`], is readable,
+    ///   writable and the row's own, but for foreign memory behind a fence.
+    pub(crate) unsafe fn new(base: NonNull<u8>, limit: usize, key: Key) -> Self {
+        Self {
+            base,
+            end: base.addr().get(),
+            limit,
+            key,
+        }
+    }
+
+    pub(crate) fn end(&self) -> usize {
+        self.end
+    }
+
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    pub(crate) fn secret(&self) -> Key {
+        self.key
+    }
+
+    /// Notes a new limit, as the source answers it.
+    pub(crate) fn grant(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
+    /// The pointer to address `at`.
+    pub(crate) fn pointer(&self, at: usize) -> NonNull<u8> {
+        self.base
+            .map_addr(|base| base.saturating_add(at - base.get()))
+    }
+
+    /// The 32 bytes at `at`, if the row holds them; they need not be a header.
+    fn read(&self, at: usize) -> Option<Header> {
+        let inside = at >= self.base() && at.checked_add(HEADER)? <= self.limit;
+        if !inside || !at.is_multiple_of(UNIT) {
+            return None;
+        }
+        // SAFETY: aligned and within the row's memory; any bits are a header's.
+        Some(unsafe { self.pointer(at).cast::<Header>().read() })
+    }
+
+    /// Writes a header at `at`, which a block in hand vouches for.
+    pub(super) fn write(&mut self, at: usize, header: Header) {
+        debug_assert!(
+            at >= self.base() && at.is_multiple_of(UNIT),
+            "a block stands in the row"
+        );
+        // SAFETY: `at` comes from a block in hand, so it is aligned and its header lies in the row's
+        // memory (H1, or the room a fence has behind the limit); nobody holds these bytes (H7).
+        unsafe { self.pointer(at).cast::<Header>().write(header) };
+    }
+
+    /// The verified header at `at`.
+    fn verified(&self, at: usize) -> Result<Header, Corruption> {
+        let header = self.read(at).ok_or(Corruption::Header { at })?;
+        header.verify(at, self.end, Some(self.key))?;
+        Ok(header)
+    }
+
+    /// The block that starts at `at`, verified.
+    pub(crate) fn block(&self, at: usize) -> Result<Held, Corruption> {
+        let header = self.verified(at)?;
+        let size = header.size as usize;
+        Ok(if header.is_used() {
+            Held::Used(UsedBlock::new(at, size, header.tag, header.slot))
+        } else {
+            Held::Free(FreeBlock::new(at, size, Freed::from_slot(header.slot)))
+        })
+    }
+
+    /// The free block that starts at `at`, as an index of free blocks knows it.
+    pub(crate) fn free_block(&self, at: usize) -> Result<FreeBlock, Corruption> {
+        match self.block(at)? {
+            Held::Free(block) => Ok(block),
+            Held::Used(_) => Err(Corruption::Index { at }),
+        }
+    }
+
+    /// The free block that starts at `at`, if there is one: behind a block, or at the end.
+    pub(crate) fn free_at(&self, at: usize) -> Result<Option<FreeBlock>, Corruption> {
+        if at == self.end {
+            return Ok(None);
+        }
+        Ok(match self.block(at)? {
+            Held::Free(block) => Some(block),
+            Held::Used(_) => None,
+        })
+    }
+
+    /// The block whose payload starts at `address`, or what is wrong with that address.
+    ///
+    /// O(1) for a block's payload; a walk finds out what is wrong with another address.
+    pub(crate) fn holder(&self, address: usize) -> Result<UsedBlock, crate::Error> {
+        let at = address.wrapping_sub(HEADER);
+        let header = self
+            .read(at)
+            .filter(|header| header.is_sealed(at, self.key));
+        match header {
+            Some(header) if header.is_used() && at < self.end && !header.tag.is_reserved() => {
+                header.verify(at, self.end, Some(self.key))?;
+                Ok(UsedBlock::new(
+                    at,
+                    header.size as usize,
+                    header.tag,
+                    header.slot,
+                ))
+            }
+            Some(header) if !header.is_used() => Err(match Freed::from_slot(header.slot) {
+                Freed::Alone => Misuse::DoubleFree { address }.into(),
+                Freed::WithItsTag => Misuse::Released { address }.into(),
+            }),
+            _ => Err(self.diagnose(address)),
+        }
+    }
+
+    /// What is wrong with an address that no sealed header of a holder's block stands in front of.
+    #[cold]
+    fn diagnose(&self, address: usize) -> crate::Error {
+        let inside = address >= self.base() && address < self.end;
+        if !inside {
+            return Misuse::NotFromHere { address }.into();
+        }
+        for block in Walk::new(self) {
+            match block {
+                Err(damage) => return damage.into(),
+                Ok(block) if block.tag() == Some(Tag::FOREIGN) && address < block.end() => {
+                    return Misuse::NotFromHere { address }.into();
+                }
+                Ok(block) if address < block.end() => break,
+                Ok(_) => {}
+            }
+        }
+        Misuse::NotABlock { address }.into()
+    }
+
+    /// The end of the row moves up to `to`; what it passed is a free block in hand.
+    pub(crate) fn lengthen(&mut self, to: usize) -> FreeBlock {
+        let at = core::mem::replace(&mut self.end, to);
+        FreeBlock::new(at, to - at, Freed::Alone)
+    }
+
+    /// The end of the row falls to where `last`, the last block, starts.
+    ///
+    /// Its header stays behind as it is, so that a late free of it is recognised.
+    pub(crate) fn shorten(&mut self, last: FreeBlock) {
+        debug_assert_eq!(
+            last.end(),
+            self.end,
+            "the last block ends where the row does"
+        );
+        self.end = last.at();
+    }
+
+    /// Zeroes a block's payload from byte `from` to byte `to`.
+    pub(crate) fn zero(&mut self, block: &UsedBlock, from: usize, to: usize) {
+        debug_assert!(from <= to && to <= block.usable(), "within the payload");
+        let start = self.pointer(block.payload() + from);
+        // SAFETY: the bytes are within the row (H1), and their holder does not have them yet (H7).
+        unsafe { start.write_bytes(0, to - from) };
+    }
+
+    /// Copies the first `size` bytes of one block's payload to another's.
+    pub(crate) fn copy(&mut self, from: &UsedBlock, to: &UsedBlock, size: usize) {
+        debug_assert!(
+            size <= from.usable() && size <= to.usable(),
+            "within both payloads"
+        );
+        let source = self.pointer(from.payload());
+        let target = self.pointer(to.payload());
+        // SAFETY: both payloads are within the row and apart (H1); the caller of the resize vouches that
+        // nobody writes to the old one meanwhile, and nobody has the new one yet (H7).
+        unsafe { source.copy_to_nonoverlapping(target, size) };
+    }
+}
+
+impl Image for Row {
+    fn base(&self) -> usize {
+        self.base.addr().get()
+    }
+
+    fn end(&self) -> usize {
+        self.end
+    }
+
+    fn header(&self, at: usize) -> Option<Header> {
+        self.read(at)
+    }
+
+    fn key(&self) -> Option<Key> {
+        Some(self.key)
+    }
+}

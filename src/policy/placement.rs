@@ -1,0 +1,51 @@
+//! Which free block an allocation takes: the one with the lowest address into which it fits.
+
+use crate::words::error::{Corruption, Shortage};
+use crate::words::size::Fit;
+use crate::words::walk::{Block, Image};
+
+/// Finds free blocks in the row.
+///
+/// Every placement gives the same answers, those of [`Scan`](crate::Scan); they differ in what an answer
+/// costs. A placement may remember free blocks: it is told of each one that appears or vanishes.
+pub trait Placement: core::fmt::Debug {
+    /// The address of the lowest free block of `row` into which `fit` fits: split by its alignment in
+    /// front and by its size behind where `splits`, else only where nothing would be left in front.
+    ///
+    /// # Errors
+    ///
+    /// [`Corruption`] met on the way.
+    fn find(&self, row: &impl Image, fit: Fit, splits: bool) -> Result<Option<usize>, Corruption>;
+
+    /// The address of the free block of `row` that ends at address `at`, where another begins.
+    ///
+    /// # Errors
+    ///
+    /// [`Corruption`] met on the way.
+    fn before(&self, row: &impl Image, at: usize) -> Result<Option<usize>, Corruption>;
+
+    /// Prepares for a row from `base` to `end`, so that no later call within it needs memory.
+    ///
+    /// # Errors
+    ///
+    /// [`Shortage::Refused`] without memory; nothing has changed then.
+    fn reserve(&mut self, base: usize, end: usize) -> Result<(), Shortage>;
+
+    /// A free block of `size` bytes appears at `at`.
+    fn insert(&mut self, at: usize, size: usize);
+
+    /// The free block of `size` bytes at `at` vanishes.
+    fn remove(&mut self, at: usize, size: usize);
+
+    /// Whether what is remembered of this free block is true.
+    fn agrees(&self, block: &Block) -> bool;
+
+    /// How many free blocks are remembered; `None` where none are.
+    fn count(&self) -> Option<usize>;
+}
+
+/// Whether `fit` goes into this free block.
+pub(crate) fn takes(block: &Block, fit: Fit, splits: bool) -> bool {
+    let in_front = splits || fit.place(block.at) == Some(block.at);
+    in_front && fit.fits(block.at, block.size)
+}

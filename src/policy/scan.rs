@@ -1,0 +1,50 @@
+//! The plain scan: what every other placement must agree with.
+
+use crate::policy::placement::{Placement, takes};
+use crate::words::error::{Corruption, Shortage};
+use crate::words::size::Fit;
+use crate::words::walk::{Block, Image, Walk};
+
+/// Walks the row from its base, each time. Needs no memory; O(blocks) for each answer.
+///
+/// It verifies every header that it passes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Scan;
+
+impl Placement for Scan {
+    fn find(&self, row: &impl Image, fit: Fit, splits: bool) -> Result<Option<usize>, Corruption> {
+        for block in Walk::new(row) {
+            let block = block?;
+            if block.is_free() && takes(&block, fit, splits) {
+                return Ok(Some(block.at));
+            }
+        }
+        Ok(None)
+    }
+
+    fn before(&self, row: &impl Image, at: usize) -> Result<Option<usize>, Corruption> {
+        for block in Walk::new(row) {
+            let block = block?;
+            if block.end() >= at {
+                return Ok((block.is_free() && block.end() == at).then_some(block.at));
+            }
+        }
+        Ok(None)
+    }
+
+    fn reserve(&mut self, _base: usize, _end: usize) -> Result<(), Shortage> {
+        Ok(())
+    }
+
+    fn insert(&mut self, _at: usize, _size: usize) {}
+
+    fn remove(&mut self, _at: usize, _size: usize) {}
+
+    fn agrees(&self, _block: &Block) -> bool {
+        true
+    }
+
+    fn count(&self) -> Option<usize> {
+        None
+    }
+}

@@ -1,0 +1,10 @@
+//! Floor 0, words: pure values, no unsafe code. Whoever only reads a heap needs no other floor.
+
+pub(crate) mod draw;
+pub(crate) mod error;
+pub(crate) mod header;
+pub(crate) mod root;
+pub(crate) mod size;
+pub(crate) mod stats;
+pub(crate) mod tag;
+pub(crate) mod walk;

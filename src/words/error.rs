@@ -1,0 +1,260 @@
+//! What can go wrong: no memory, misuse by the caller, damage to the heap.
+
+use core::fmt;
+
+use crate::words::tag::Tag;
+
+/// Why an operation was not done. Whichever it is, nothing was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// There is no memory for the request.
+    OutOfMemory(OutOfMemory),
+    /// The caller asked for something that makes no sense.
+    Misuse(Misuse),
+    /// The heap itself is damaged.
+    Corruption(Corruption),
+}
+
+/// No memory for a request; it may succeed later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutOfMemory {
+    /// Whose request it was.
+    pub tag: Tag,
+    /// Bytes asked for.
+    pub size: usize,
+    /// Alignment asked for, in bytes.
+    pub align: usize,
+    /// What was lacking.
+    pub cause: Shortage,
+}
+
+/// What was lacking for a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shortage {
+    /// No address space could hold it.
+    TooLarge,
+    /// No free block fits, and the source of memory refused to grow.
+    Refused,
+}
+
+/// A request that makes no sense, or a pointer that is not what the caller thinks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Misuse {
+    /// The tag is one of the heap's own.
+    ReservedTag {
+        /// The tag named.
+        tag: Tag,
+    },
+    /// The pointer lies outside the heap.
+    NotFromHere {
+        /// The pointer's address.
+        address: usize,
+    },
+    /// The pointer lies in the heap, but no block's payload starts there.
+    NotABlock {
+        /// The pointer's address.
+        address: usize,
+    },
+    /// The block was deallocated before.
+    DoubleFree {
+        /// The pointer's address.
+        address: usize,
+    },
+    /// The block went when its tag was released.
+    Released {
+        /// The pointer's address.
+        address: usize,
+    },
+    /// The layout's size is not one that this block was allocated for.
+    SizeMismatch {
+        /// The pointer's address.
+        address: usize,
+        /// Bytes the caller named.
+        claimed: usize,
+        /// Bytes of payload the block has.
+        usable: usize,
+    },
+    /// The layout's alignment, or the new one, is not one this call can honour.
+    AlignMismatch {
+        /// The pointer's address.
+        address: usize,
+        /// Alignment the caller named, in bytes.
+        claimed: usize,
+    },
+    /// The block belongs to another tag than the caller named.
+    TagMismatch {
+        /// The pointer's address.
+        address: usize,
+        /// The tag the caller named.
+        claimed: Tag,
+        /// Whose the block is.
+        tag: Tag,
+    },
+    /// A resize goes the wrong way: `grow` to fewer bytes, or `shrink` to more.
+    WrongWay {
+        /// Bytes before.
+        old: usize,
+        /// Bytes asked for.
+        new: usize,
+    },
+}
+
+/// Damage to the heap: somebody wrote where only the heap writes, or moved the break below it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Corruption {
+    /// A block's header is not one the heap wrote there.
+    Header {
+        /// The header's address.
+        at: usize,
+    },
+    /// The root block's words disagree with the heap.
+    Root {
+        /// The root block's address.
+        at: usize,
+    },
+    /// Two free blocks touch, or the last block is free, where the rule forbids it.
+    Uncoalesced {
+        /// The second free block's address, or the last block's.
+        at: usize,
+    },
+    /// An index of the heap disagrees with the row.
+    Index {
+        /// The address of the block on which they disagree.
+        at: usize,
+    },
+    /// The memory's end is below what the heap was granted: the blocks beyond are gone.
+    BreakMoved {
+        /// Where the granted memory ended.
+        expected: usize,
+        /// Where it ends now.
+        found: usize,
+    },
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OutOfMemory(error) => error.fmt(f),
+            Self::Misuse(error) => error.fmt(f),
+            Self::Corruption(error) => error.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for OutOfMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            tag,
+            size,
+            align,
+            cause,
+        } = self;
+        write!(
+            f,
+            "out of memory: {size} bytes aligned to {align} for tag {tag}: "
+        )?;
+        f.write_str(match cause {
+            Shortage::TooLarge => "no address space could hold them",
+            Shortage::Refused => "no free block fits and the memory may not grow",
+        })
+    }
+}
+
+impl fmt::Display for Misuse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ReservedTag { tag } => write!(f, "reserved tag: {tag:x} is the heap's own"),
+            Self::NotFromHere { address } => write!(f, "not from this heap: {address:#x}"),
+            Self::NotABlock { address } => {
+                write!(f, "not a block: no payload starts at {address:#x}")
+            }
+            Self::DoubleFree { address } => {
+                write!(
+                    f,
+                    "double free: the block at {address:#x} was deallocated before"
+                )
+            }
+            Self::Released { address } => {
+                write!(
+                    f,
+                    "released block: the block at {address:#x} went with its tag"
+                )
+            }
+            Self::SizeMismatch {
+                address,
+                claimed,
+                usable,
+            } => write!(
+                f,
+                "size mismatch: {claimed} bytes claimed for the block at {address:#x}, which has {usable}"
+            ),
+            Self::AlignMismatch { address, claimed } => {
+                write!(
+                    f,
+                    "alignment mismatch: {address:#x} is not aligned to {claimed}"
+                )
+            }
+            Self::TagMismatch {
+                address,
+                claimed,
+                tag,
+            } => write!(
+                f,
+                "tag mismatch: the block at {address:#x} belongs to {tag}, not to {claimed}"
+            ),
+            Self::WrongWay { old, new } => {
+                write!(
+                    f,
+                    "wrong way: a resize from {old} to {new} bytes is the other call's"
+                )
+            }
+        }
+    }
+}
+
+impl fmt::Display for Corruption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Header { at } => write!(f, "damaged header at {at:#x}"),
+            Self::Root { at } => write!(f, "damaged root block at {at:#x}"),
+            Self::Uncoalesced { at } => write!(f, "free block at {at:#x} was not coalesced"),
+            Self::Index { at } => write!(f, "index and row disagree on the block at {at:#x}"),
+            Self::BreakMoved { expected, found } => write!(
+                f,
+                "break moved below the heap: granted up to {expected:#x}, found at {found:#x}"
+            ),
+        }
+    }
+}
+
+impl core::error::Error for Error {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        Some(match self {
+            Self::OutOfMemory(error) => error,
+            Self::Misuse(error) => error,
+            Self::Corruption(error) => error,
+        })
+    }
+}
+
+impl core::error::Error for OutOfMemory {}
+impl core::error::Error for Misuse {}
+impl core::error::Error for Corruption {}
+
+impl From<OutOfMemory> for Error {
+    fn from(error: OutOfMemory) -> Self {
+        Self::OutOfMemory(error)
+    }
+}
+
+impl From<Misuse> for Error {
+    fn from(error: Misuse) -> Self {
+        Self::Misuse(error)
+    }
+}
+
+impl From<Corruption> for Error {
+    fn from(error: Corruption) -> Self {
+        Self::Corruption(error)
+    }
+}
