@@ -104,7 +104,11 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
 }
 
 fn random(options: &Options) -> Generator {
-    let mix = Mix { places: options.places, refused: options.refuse, ..Mix::default() };
+    let mix = Mix {
+        places: options.places,
+        refused: options.refuse,
+        ..Mix::default()
+    };
     Generator::new(options.seed, mix)
 }
 
@@ -125,7 +129,10 @@ fn subjects(options: &Options) -> Result<Vec<Box<dyn Subject>>, Box<dyn Error>> 
         subjects.push(Box::new(model()));
     }
     if options.plant {
-        subjects.push(Box::new(Planted { model: model(), released: false }));
+        subjects.push(Box::new(Planted {
+            model: model(),
+            released: false,
+        }));
     }
     Ok(subjects)
 }
@@ -155,7 +162,10 @@ fn run(
 }
 
 fn print_shortened(options: &Options, trace: Trace) -> Result<(), Box<dyn Error>> {
-    println!("shortening {} operations, for up to {PATIENCE:?} ...", trace.0.len());
+    println!(
+        "shortening {} operations, for up to {PATIENCE:?} ...",
+        trace.0.len()
+    );
     let fails = |trace: &Trace| match subjects(options) {
         Ok(subjects) => {
             let mut comparison = Comparison::new(subjects, false);
@@ -168,7 +178,9 @@ fn print_shortened(options: &Options, trace: Trace) -> Result<(), Box<dyn Error>
     let count = short.0.len();
     let rule = options.rule.to_possible_value();
     let rule = rule.as_ref().map_or("split", |rule| rule.get_name());
-    println!("{count} operations still show it; saved to a file, run them with --trace FILE --rule {rule}:\n");
+    println!(
+        "{count} operations still show it; saved to a file, run them with --trace FILE --rule {rule}:\n"
+    );
     print!("{short}");
     if let Ok(Err(difference)) = run(options, short.0.into_iter(), count) {
         println!("\n{difference}");

@@ -97,8 +97,9 @@ impl<R: Rule> Twin<R> {
             // SAFETY: `TAKEN` was ours to set, so no other twin reads or writes the state.
             unsafe { word.write(0) };
         }
+        let place = &raw mut th_twin_break;
         // SAFETY: as above.
-        unsafe { (&raw mut th_twin_break).write(routine) };
+        unsafe { place.write(routine) };
         Some(Self {
             caller,
             rule: PhantomData,
@@ -150,13 +151,15 @@ impl<R: Rule> Drop for Twin<R> {
 
 impl<R: Rule> Image for Twin<R> {
     fn base(&self) -> usize {
+        let word = &raw const th_twin_start;
         // SAFETY: this twin owns the assembly's state, and nobody changes it through a shared reference.
-        unsafe { (&raw const th_twin_start).read() }
+        unsafe { word.read() }
     }
 
     fn end(&self) -> usize {
+        let word = &raw const th_twin_end;
         // SAFETY: as above.
-        unsafe { (&raw const th_twin_end).read() }
+        unsafe { word.read() }
     }
 
     fn header(&self, at: usize) -> Option<Header> {

@@ -9,6 +9,8 @@
 use core::ptr::NonNull;
 use core::sync::atomic::{Ordering, compiler_fence};
 
+use memoffset::offset_of;
+
 use crate::memory::row::Row;
 use crate::words::error::Corruption;
 use crate::words::header::Header;
@@ -40,21 +42,17 @@ impl RootWriter {
     /// A change to the row begins.
     pub(crate) fn begin(&mut self, row: &Row) {
         self.epoch += 1;
-        self.write_epoch(row);
+        self.write_word(row, offset_of!(Root, epoch), self.epoch);
         compiler_fence(Ordering::SeqCst);
     }
 
     /// The change is done.
     pub(crate) fn finish(&mut self, row: &Row) {
         compiler_fence(Ordering::SeqCst);
-        let [end, limit] = [row.end() as u64, row.limit() as u64];
-        let root = self.place(row);
-        // SAFETY: within the root block's payload; volatile, as somebody outside reads it.
-        unsafe { (&raw mut (*root.as_ptr()).end).write_volatile(end) };
-        // SAFETY: as above.
-        unsafe { (&raw mut (*root.as_ptr()).limit).write_volatile(limit) };
+        self.write_word(row, offset_of!(Root, end), row.end() as u64);
+        self.write_word(row, offset_of!(Root, limit), row.limit() as u64);
         self.epoch += 1;
-        self.write_epoch(row);
+        self.write_word(row, offset_of!(Root, epoch), self.epoch);
     }
 
     /// Compares the root block with what the heap knows.
@@ -89,10 +87,10 @@ impl RootWriter {
         unsafe { self.place(row).write_volatile(self.words(row)) };
     }
 
-    fn write_epoch(&self, row: &Row) {
-        let root = self.place(row);
-        // SAFETY: within the root block's payload; volatile, as somebody outside reads it.
-        unsafe { (&raw mut (*root.as_ptr()).epoch).write_volatile(self.epoch) };
+    fn write_word(&self, row: &Row, offset: usize, value: u64) {
+        let word = row.pointer(row.base() + HEADER + offset).cast::<u64>();
+        // SAFETY: a word of the root block's payload; volatile, as somebody outside reads it.
+        unsafe { word.write_volatile(value) };
     }
 
     fn place(&self, row: &Row) -> NonNull<Root> {

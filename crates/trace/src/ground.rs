@@ -5,6 +5,8 @@
 //! A ground owns zeroed memory for as long as it lives, reached through raw pointers only; who gets its
 //! address keeps the ground alive.
 
+#![allow(clippy::panic, reason = "a comparison without memory cannot go on")]
+
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::cell::Cell;
 use std::ptr::NonNull;
@@ -15,8 +17,10 @@ use tagheap::{Corruption, Refusal, Root, Source};
 /// Zeroed memory whose address is a multiple of [`Ground::ALIGN`].
 #[derive(Debug)]
 pub struct Ground {
-    start: NonNull<u8>,
+    allocation: NonNull<u8>,
     layout: Layout,
+    start: NonNull<u8>,
+    length: usize,
 }
 
 impl Ground {
@@ -26,15 +30,27 @@ impl Ground {
     /// Bytes in front of the first block that a trace can see: the heap's root block, and nothing in others.
     pub const LEAD: usize = Root::BLOCK;
 
-    /// Memory of so many bytes.
+    /// Memory of so many bytes, of which only what is touched costs anything.
+    ///
+    /// # Panics
+    ///
+    /// If there is not so much.
     pub fn new(bytes: usize) -> Self {
-        let layout = Layout::from_size_align(bytes.max(Self::LEAD + 16), Self::ALIGN)
-            .unwrap_or(Layout::new::<[u8; 1 << 20]>());
+        let length = bytes.max(Self::LEAD + 16);
+        // Not aligned by its layout: then all of it would be zeroed by hand.
+        let layout = Layout::from_size_align(length + Self::ALIGN, 16);
+        let layout = layout.unwrap_or_else(|error| panic!("{length} bytes: {error}"));
         // SAFETY: the layout's size is not 0.
-        let start = unsafe { alloc_zeroed(layout) };
-        match NonNull::new(start) {
-            Some(start) => Self { start, layout },
-            None => handle_alloc_error(layout),
+        let allocation = NonNull::new(unsafe { alloc_zeroed(layout) });
+        let allocation = allocation.unwrap_or_else(|| handle_alloc_error(layout));
+        let skip = allocation.align_offset(Self::ALIGN);
+        // SAFETY: less than the alignment, by which the allocation is longer.
+        let start = unsafe { allocation.add(skip) };
+        Self {
+            allocation,
+            layout,
+            start,
+            length,
         }
     }
 
@@ -50,11 +66,11 @@ impl Ground {
 
     /// Address behind the last byte.
     pub fn end(&self) -> usize {
-        self.address() + self.layout.size()
+        self.address() + self.length
     }
 
     fn at(&self, offset: usize, length: usize) -> NonNull<u8> {
-        assert!(offset + length <= self.layout.size(), "within the ground");
+        assert!(offset + length <= self.length, "within the ground");
         // SAFETY: within the ground, as just asserted.
         unsafe { self.start.add(offset) }
     }
@@ -79,7 +95,7 @@ impl Ground {
 impl Drop for Ground {
     fn drop(&mut self) {
         // SAFETY: allocated with this layout.
-        unsafe { dealloc(self.start.as_ptr(), self.layout) };
+        unsafe { dealloc(self.allocation.as_ptr(), self.layout) };
     }
 }
 

@@ -65,8 +65,6 @@ impl Break {
     /// when the break is not where glibc thinks it is.
     #[cfg(target_env = "gnu")]
     pub fn take_over() -> Result<Self, TakeOverError> {
-        use core::ptr;
-
         unsafe extern "C" {
             static mut __curbrk: *mut libc::c_void;
         }
@@ -79,8 +77,9 @@ impl Break {
             Some(1) => {}
             Some(count) => return Err(TakeOverError::Threads { count }),
         }
+        let word = (&raw mut __curbrk).cast::<usize>();
         // SAFETY: `__curbrk` is an aligned pointer that glibc exports; no other thread runs.
-        let remembered = unsafe { ptr::read((&raw const __curbrk).cast::<usize>()) };
+        let remembered = unsafe { word.read() };
         if remembered == NO_GROWTH {
             return Err(TakeOverError::Taken);
         }
@@ -89,7 +88,7 @@ impl Break {
             return Err(TakeOverError::Shared);
         }
         // SAFETY: as above; the value is one that glibc only does arithmetic with.
-        unsafe { ptr::write((&raw mut __curbrk).cast::<usize>(), NO_GROWTH) };
+        unsafe { word.write(NO_GROWTH) };
         // SAFETY: no other thread runs, and glibc, which owned the break, moves it no more.
         Ok(unsafe { Self::new() })
     }
