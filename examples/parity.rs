@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
-use tagheap::{Scan, Split, Whole};
+use tagheap::{Directory, Split, Whole};
 use tagheap_trace::{
     Comparison, Difference, Generator, HeapSubject, Mix, Model, Step, Subject, Trace, TwinSubject,
     shorten,
@@ -117,11 +117,11 @@ fn subjects(options: &Options) -> Result<Vec<Box<dyn Subject>>, Box<dyn Error>> 
     let mut subjects: Vec<Box<dyn Subject>> = match options.rule {
         RuleName::Whole => vec![
             Box::new(TwinSubject::new(MEMORY, Whole)?),
-            Box::new(HeapSubject::new("heap", MEMORY, Whole, Scan)?),
+            Box::new(HeapSubject::new("heap", MEMORY, Whole, Directory::new())?),
         ],
         RuleName::Split => vec![
             Box::new(TwinSubject::new(MEMORY, Split)?),
-            Box::new(HeapSubject::new("heap", MEMORY, Split, Scan)?),
+            Box::new(HeapSubject::new("heap", MEMORY, Split, Directory::new())?),
         ],
     };
     let model = || Model::new(MEMORY, matches!(options.rule, RuleName::Split));

@@ -14,6 +14,9 @@
 //! block, free neighbours coalesce, and what is free at the end belongs to the end again. Under
 //! [`Whole`](crate::Whole) a block is reused whole and nothing merges.
 //!
+//! **The directory** finds the lowest block that fits without a scan, and **the ledger** knows the blocks of
+//! each tag without a walk. Both lie outside the row, and answer as a scan of it would.
+//!
 //! **A release** frees every block under a tag, as if each were deallocated.
 //!
 //! **The root block** is the first of every row, tagged [`Tag::HEAP`]. It tells somebody outside where
@@ -31,9 +34,11 @@
 //! - H3 A block is free iff `in_use` is 0; a free block's tag is 0.
 //! - H4 Under `Split` no two neighbours are free, and the last block is in use.
 //! - H5 The placement remembers exactly the free blocks, if it remembers any.
-//! - H6 A block whose header says that it is in use belongs to the tag that stands there.
+//! - H6 A tag's account counts exactly its used blocks; its list holds them, but for those counted as
+//!   unlisted, and a block's slot is its place there.
 //! - H7 A returned address belongs to its holder until it is deallocated or its tag released.
 
+mod accounting;
 mod free;
 mod growth;
 mod query;
@@ -46,16 +51,19 @@ use core::ptr::NonNull;
 
 use crate::ground::source::Source;
 use crate::ground::sys;
+use crate::ground::table::IndexMemory;
 use crate::heap::growth::Room;
 use crate::memory::block::{FreeBlock, UsedBlock};
 use crate::memory::root::RootWriter;
 use crate::memory::row::Row;
+use crate::policy::directory::Directory;
 use crate::policy::placement::Placement;
 use crate::policy::rule::{Rule, Split};
-use crate::policy::scan::Scan;
-use crate::words::error::{Error, Misuse, OutOfMemory, Shortage};
+use crate::tags::ledger::{AccountId, Entered, Ledger};
+use crate::words::error::{Corruption, Error, Misuse, OutOfMemory, Shortage};
 use crate::words::header::Key;
-use crate::words::size::Fit;
+use crate::words::size::{Fit, HEADER, SMALLEST};
+use crate::words::slot::Slot;
 use crate::words::tag::Tag;
 
 /// A heap of tagged blocks over a source of memory.
@@ -86,15 +94,27 @@ use crate::words::tag::Tag;
 ///
 /// Dropping the heap drops its source: what that owned is gone, whoever still holds blocks.
 #[derive(Debug)]
-pub struct Heap<S: Source, R: Rule = Split, P: Placement = Scan> {
-    // Declared, so dropped, before the source whose memory it describes.
+pub struct Heap<S: Source, R: Rule = Split, P: Placement = Directory> {
+    // Declared, so dropped, before the source whose memory they describe and are made of.
     row: Row,
     root: RootWriter,
     placement: P,
+    ledger: Ledger,
+    memory: IndexMemory,
     /// Address behind the highest byte ever in the row since the memory beyond was last zero.
     touched: usize,
     source: S,
     rule: PhantomData<R>,
+}
+
+/// A request, and on whose account.
+#[derive(Clone, Copy)]
+struct Request {
+    tag: Tag,
+    layout: Layout,
+    fit: Fit,
+    account: AccountId,
+    epoch: u32,
 }
 
 /// Where a request's block comes from.
@@ -113,7 +133,12 @@ impl<S: Source> Heap<S> {
     ///
     /// [`OutOfMemory`] if the source does not grant even the root block's 128 bytes.
     pub fn new(source: S) -> Result<Self, Error> {
-        Self::with(source, Split, Scan, Key::from_seed(sys::noise()))
+        Self::with(
+            source,
+            Split,
+            Directory::new(),
+            Key::from_seed(sys::noise()),
+        )
     }
 }
 
@@ -138,8 +163,9 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     /// - [`OutOfMemory`] if no free block fits and the source does not grow.
     /// - [`Corruption`](crate::Corruption) if a header met on the way is damaged.
     pub fn allocate(&mut self, tag: Tag, layout: Layout) -> Result<NonNull<[u8]>, Error> {
-        let (fit, place) = self.find(tag, layout)?;
-        let block = self.commit(|heap| heap.take(place, fit, tag));
+        let request = self.request(tag, layout)?;
+        let place = self.find(&request)?;
+        let block = self.commit(|heap| heap.hand_out(place, &request));
         Ok(self.payload(&block, layout))
     }
 
@@ -151,9 +177,10 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     ///
     /// As for [`allocate`](Heap::allocate).
     pub fn allocate_zeroed(&mut self, tag: Tag, layout: Layout) -> Result<NonNull<[u8]>, Error> {
-        let (fit, place) = self.find(tag, layout)?;
+        let request = self.request(tag, layout)?;
+        let place = self.find(&request)?;
         let zero_from = self.touched.max(self.source.zero_from());
-        let block = self.commit(|heap| heap.take(place, fit, tag));
+        let block = self.commit(|heap| heap.hand_out(place, &request));
         let unclean = zero_from.saturating_sub(block.payload()).min(layout.size());
         self.row.zero(&block, 0, unclean);
         Ok(self.payload(&block, layout))
@@ -161,14 +188,14 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
 
     /// Gives a block back.
     ///
-    /// O(1) but for the placement's part: with [`Scan`] and the rule [`Split`], the neighbours are found
-    /// by a walk.
+    /// O(1) but for the placement's part: O(log32 of the row's length) with [`Directory`].
     ///
     /// # Errors
     ///
     /// [`Misuse`] if no block's payload starts at `ptr`, if it was freed before, or if the layout cannot be
-    /// the block's: more bytes than it has, so few that a smaller block would have been given, or an
-    /// alignment it does not have. Sizes that round to the same block cannot be told apart.
+    /// the block's: not the size that was asked for, or an alignment it does not have. (Of a block reused
+    /// for 63 bytes less than its payload or more, as happens under [`Whole`](crate::Whole), any such size
+    /// passes.)
     /// [`Corruption`](crate::Corruption) if its header or a neighbour's is damaged.
     ///
     /// # Safety
@@ -212,41 +239,81 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         self.put_back(block)
     }
 
-    /// Gives the block at `ptr` to another tag.
-    ///
-    /// # Errors
-    ///
-    /// [`Misuse::ReservedTag`] for a tag of the heap's own, [`Misuse`] if no block's payload starts at
-    /// `ptr`, [`Corruption`](crate::Corruption) if its header is damaged.
-    pub fn retag(&mut self, ptr: NonNull<u8>, tag: Tag) -> Result<(), Error> {
+    /// What a request needs, and whose account it goes to, which is opened.
+    fn request(&mut self, tag: Tag, layout: Layout) -> Result<Request, Error> {
         refuse_reserved(tag)?;
-        let block = self.row.holder(ptr.addr().get())?;
-        self.commit(|heap| block.retag(tag).settle(&mut heap.row));
-        Ok(())
+        let epoch = self.ledger.epoch();
+        let account = self.ledger.open(tag, &mut self.memory);
+        let account = account.map_err(|cause| out_of_memory(tag, layout, cause))?;
+        match Fit::of(layout) {
+            Some(fit) => Ok(Request {
+                tag,
+                layout,
+                fit,
+                account,
+                epoch,
+            }),
+            None => Err(self.failed(account, tag, layout, Shortage::TooLarge)),
+        }
     }
 
-    /// What a request needs, and where it will get it; nothing has changed in the row.
-    fn find(&mut self, tag: Tag, layout: Layout) -> Result<(Fit, Place), Error> {
-        refuse_reserved(tag)?;
-        let out_of_memory = |cause| {
-            let (size, align) = (layout.size(), layout.align());
-            Error::from(OutOfMemory {
-                tag,
-                size,
-                align,
-                cause,
-            })
-        };
-        let fit = Fit::of(layout).ok_or(out_of_memory(Shortage::TooLarge))?;
-        let place = match self.placement.find(&self.row, fit, R::SPLITS)? {
-            Some(at) => Place::Inside(self.row.free_block(at)?),
-            None => Place::End(self.make_room(fit)?.map_err(out_of_memory)?),
-        };
-        Ok((fit, place))
+    /// Where a request will get its block; nothing has changed in the row.
+    fn find(&mut self, request: &Request) -> Result<Place, Error> {
+        let &Request {
+            tag,
+            layout,
+            fit,
+            account,
+            ..
+        } = request;
+        match self.seek(fit, account)? {
+            Ok(place) => Ok(place),
+            Err(shortage) => Err(self.failed(account, tag, layout, shortage)),
+        }
+    }
+
+    /// The inner error is what lacks for the request, the outer one what is wrong with the memory.
+    fn seek(
+        &mut self,
+        fit: Fit,
+        account: AccountId,
+    ) -> Result<Result<Place, Shortage>, Corruption> {
+        if let Some(at) = self.placement.find(&self.row, fit, R::SPLITS)? {
+            let free = self.row.free_block(at)?;
+            let whole = free.end() - fit.place(at).unwrap_or(at);
+            let splits = R::SPLITS && whole - fit.size() >= SMALLEST;
+            let size = if splits { fit.size() } else { whole };
+            return Ok(self
+                .ledger
+                .allows(account, size)
+                .map(|()| Place::Inside(free)));
+        }
+        if let Err(shortage) = self.ledger.allows(account, fit.size()) {
+            return Ok(Err(shortage));
+        }
+        Ok(self.make_room(fit)?.map(Place::End))
+    }
+
+    #[cold]
+    fn failed(&mut self, account: AccountId, tag: Tag, layout: Layout, cause: Shortage) -> Error {
+        if let Some(account) = self.ledger.by_id(account) {
+            account.failures += 1;
+        }
+        out_of_memory(tag, layout, cause)
+    }
+
+    /// Takes the place for a request, and counts that.
+    fn hand_out(&mut self, place: Place, request: &Request) -> UsedBlock {
+        if let Some(account) = self.ledger.by_id(request.account) {
+            account.allocations += 1;
+            account.largest = account.largest.max(request.layout.size());
+        }
+        self.take(place, request)
     }
 
     /// Takes the place from the free blocks or the end, splits it, and claims it under the tag.
-    fn take(&mut self, place: Place, fit: Fit, tag: Tag) -> UsedBlock {
+    fn take(&mut self, place: Place, request: &Request) -> UsedBlock {
+        let fit = request.fit;
         let free = match place {
             Place::Inside(free) => self.withdraw(free),
             Place::End(room) => self.lengthen(&room),
@@ -261,7 +328,23 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         for spare in [front, rest].into_iter().flatten() {
             self.offer(&spare);
         }
-        free.claim(&mut self.row, tag, 0)
+        let slot = self.sign_up(free.at(), free.size(), request);
+        free.claim(&mut self.row, request.tag, slot)
+    }
+
+    /// Enters a block into its tag's account and list.
+    fn sign_up(&mut self, at: usize, size: usize, request: &Request) -> Slot {
+        let unlisted = Slot::new(Slot::UNLISTED, size - HEADER, request.layout.size());
+        let requested = unlisted.requested(size - HEADER);
+        let (offset, epoch) = (at - self.base(), request.epoch);
+        let block = Entered {
+            offset,
+            size,
+            requested,
+            epoch,
+        };
+        let place = self.ledger.enter(request.account, block, &mut self.memory);
+        Slot { place, ..unlisted }
     }
 
     /// The payload as the caller gets it: the bytes asked for.
@@ -277,6 +360,16 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         self.root.finish(&self.row);
         answer
     }
+}
+
+fn out_of_memory(tag: Tag, layout: Layout, cause: Shortage) -> Error {
+    OutOfMemory {
+        tag,
+        size: layout.size(),
+        align: layout.align(),
+        cause,
+    }
+    .into()
 }
 
 fn refuse_reserved(tag: Tag) -> Result<(), Misuse> {

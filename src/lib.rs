@@ -10,15 +10,32 @@ compile_error!("tagheap runs on x86-64 Linux only");
 extern crate std;
 
 // The floors, lowest first: a file uses only floors below its own.
-mod faces;
-mod ground;
-mod heap;
-mod memory;
-mod policy;
+
+/* 0 */
 mod words;
+
+/* 1 */
+mod ground;
+
+/* 2 */
+mod memory;
+
+/* 3 */
+mod policy;
+
+/* 4 */
+mod tags;
+
+/* 4 */
+mod heap;
+
+/* 7 */
+mod faces;
 
 pub use heap::Heap;
 
+pub use ground::table::IndexMemory;
+pub use policy::directory::Directory;
 pub use policy::placement::Placement;
 pub use policy::rule::{Rule, Split, Whole};
 pub use policy::scan::Scan;
@@ -35,7 +52,7 @@ pub use words::error::{Corruption, Error, Misuse, OutOfMemory, Shortage};
 pub use words::header::{Freed, Header, Key};
 pub use words::root::Root;
 pub use words::size::{Fit, HEADER, SMALLEST, UNIT};
-pub use words::stats::{Amount, Stats};
+pub use words::stats::{Amount, Forecast, Mark, Name, Stats, TagStats};
 pub use words::tag::Tag;
 pub use words::walk::{Block, Bytes, Image, State, Walk};
 

@@ -1,5 +1,6 @@
 //! Floor 3, policy: which free block an allocation takes, and what becomes of its rest. Safe code.
 
+pub(crate) mod directory;
 pub(crate) mod placement;
 pub(crate) mod rule;
 pub(crate) mod scan;

@@ -5,6 +5,7 @@ pub(crate) mod error;
 pub(crate) mod header;
 pub(crate) mod root;
 pub(crate) mod size;
+pub(crate) mod slot;
 pub(crate) mod stats;
 pub(crate) mod tag;
 pub(crate) mod walk;

@@ -64,6 +64,17 @@ pub unsafe trait Source {
 
     /// The address from which on granted memory is zero until it is written to.
     fn zero_from(&self) -> usize;
+
+    /// Bytes at the base, a multiple of 16, that the heap may keep for its indexes; the row begins
+    /// behind them.
+    fn index_room(&self) -> usize {
+        0
+    }
+
+    /// Whether indexes that outgrow that room may lie in mappings of the kernel's.
+    fn may_map(&self) -> bool {
+        true
+    }
 }
 
 /// Why a source granted no memory.
@@ -78,6 +89,9 @@ pub enum Refusal {
 /// Bytes a source that calls the kernel grows by, at least: a call for each block would cost more
 /// than all else.
 pub(crate) const STEP: usize = 128 * 1024;
+
+/// Bytes for the indexes of a row that is still small, where more can be mapped later.
+pub(crate) const INDEX_ROOM: usize = 4096;
 
 /// The ends to try in turn when a row from `base` wants to grow from `from` to `to`: first with room for
 /// more, an eighth of the row and at least a step, then as little as whole pages allow.

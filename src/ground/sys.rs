@@ -10,7 +10,7 @@ use core::arch::asm;
 use core::num::NonZero;
 use core::ptr::{self, NonNull};
 
-use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags};
+use rustix::mm::{Advice, MapFlags, MprotectFlags, MremapFlags, ProtFlags};
 
 /// Bytes of a page on x86-64.
 pub(crate) const PAGE: usize = 4096;
@@ -51,6 +51,37 @@ pub(crate) fn noise() -> u64 {
 }
 
 static DUMMY: u8 = 0;
+
+/// Maps zeroed memory of our own, in whole pages.
+pub(crate) fn map(bytes: usize) -> Option<NonNull<u8>> {
+    let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
+    let access = ProtFlags::READ | ProtFlags::WRITE;
+    // SAFETY: a new mapping where the kernel likes touches nobody's memory.
+    let base = unsafe { rustix::mm::mmap_anonymous(ptr::null_mut(), bytes, access, flags) };
+    NonNull::new(base.ok()?.cast())
+}
+
+/// Makes a mapping larger, and moves it if need be; what is new is zero.
+///
+/// # Safety
+///
+/// The mapping of `old` bytes is the caller's own, and nobody uses the old address afterwards.
+pub(crate) unsafe fn remap(base: NonNull<u8>, old: usize, new: usize) -> Option<NonNull<u8>> {
+    // SAFETY: the caller's promise.
+    let moved = unsafe { rustix::mm::mremap(base.as_ptr().cast(), old, new, MremapFlags::MAYMOVE) };
+    NonNull::new(moved.ok()?.cast())
+}
+
+/// Gives a mapping back.
+///
+/// # Safety
+///
+/// The mapping is the caller's own, and nobody uses it afterwards.
+pub(crate) unsafe fn unmap(base: NonNull<u8>, bytes: usize) {
+    // SAFETY: the caller's promise.
+    let unmapped = unsafe { rustix::mm::munmap(base.as_ptr().cast(), bytes) };
+    debug_assert!(unmapped.is_ok(), "our own mapping can be unmapped");
+}
 
 /// Address space reserved from the kernel, committed from its start.
 #[derive(Debug)]
@@ -124,7 +155,6 @@ impl Mapping {
 impl Drop for Mapping {
     fn drop(&mut self) {
         // SAFETY: the mapping is this value's own, and whoever used it borrowed from its owner.
-        let unmapped = unsafe { rustix::mm::munmap(self.base.as_ptr().cast(), self.length) };
-        debug_assert!(unmapped.is_ok(), "our own mapping can be unmapped");
+        unsafe { unmap(self.base, self.length) };
     }
 }

@@ -10,7 +10,6 @@ use crate::policy::placement::Placement;
 use crate::policy::rule::Rule;
 use crate::words::error::{Corruption, Error, Misuse};
 use crate::words::header::Freed;
-use crate::words::size::{Fit, SMALLEST};
 
 /// The free blocks on both sides of a block, as far as the rule joins them.
 #[derive(Default)]
@@ -24,8 +23,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     pub(super) fn held(&self, ptr: NonNull<u8>, layout: Layout) -> Result<UsedBlock, Error> {
         let address = ptr.addr().get();
         let block = self.row.holder(address)?;
-        let rest = Fit::of(layout).and_then(|fit| block.size().checked_sub(fit.size()));
-        if rest.is_none_or(|rest| R::SPLITS && rest >= SMALLEST) {
+        if !block.slot().allows(block.usable(), layout.size()) {
             let (claimed, usable) = (layout.size(), block.usable());
             return Err(Misuse::SizeMismatch {
                 address,
@@ -47,9 +45,25 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     /// Frees a block in use, and lets the memory follow if much of it is unused then.
     pub(super) fn put_back(&mut self, block: UsedBlock) -> Result<(), Error> {
         let around = self.around(&block)?;
-        self.commit(|heap| heap.free(block, around, Freed::Alone));
+        self.commit(|heap| {
+            heap.sign_off(&block);
+            heap.free(block, around, Freed::Alone);
+        });
         self.relax();
         Ok(())
+    }
+
+    /// Takes a block that is deallocated from its tag's account.
+    pub(super) fn sign_off(&mut self, block: &UsedBlock) {
+        self.ledger.leave(
+            block.tag(),
+            block.slot().place,
+            block.size(),
+            block.requested(),
+        );
+        if let Some(account) = self.ledger.account_mut(block.tag()) {
+            account.deallocations += 1;
+        }
     }
 
     /// The free neighbours of a block, verified.
@@ -60,6 +74,12 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         let behind = self.row.free_at(block.end())?;
         let before = self.placement.before(&self.row, block.at())?;
         let before = before.map(|at| self.row.free_block(at)).transpose()?;
+        if before
+            .as_ref()
+            .is_some_and(|before| before.end() != block.at())
+        {
+            return Err(Corruption::Index { at: block.at() });
+        }
         Ok(Around { before, behind })
     }
 

@@ -3,17 +3,21 @@
 use core::marker::PhantomData;
 
 use crate::ground::source::{Refusal, Source};
+use crate::ground::table::IndexMemory;
 use crate::heap::Heap;
 use crate::memory::block::FreeBlock;
 use crate::memory::root::RootWriter;
 use crate::memory::row::Row;
 use crate::policy::placement::Placement;
 use crate::policy::rule::Rule;
+use crate::tags::ledger::Ledger;
 use crate::words::error::{Corruption, Error, OutOfMemory, Shortage};
 use crate::words::header::Key;
 use crate::words::root::Root;
-use crate::words::size::{Fit, SMALLEST};
+use crate::words::size::{Fit, SMALLEST, UNIT};
+use crate::words::slot::Slot;
 use crate::words::tag::Tag;
+use crate::words::walk::Image;
 
 /// Room at the end of the row, granted but not yet part of it.
 pub(super) struct Room {
@@ -29,61 +33,88 @@ struct Foreign {
     to: usize,
 }
 
+/// A fence stands in no list.
+const FENCE_SLOT: Slot = Slot {
+    place: Slot::UNLISTED,
+    slack: 0,
+};
+
 /// How often somebody else may overtake us before we call it a refusal.
 const ATTEMPTS: usize = 8;
 
 /// Bytes beyond the end that are given back unasked, once they are more than the row itself.
 const MUCH: usize = 32 << 20;
 
-/// Begins a row at the source's base: the root block and nothing else.
+/// Begins a row behind the room for indexes at the source's base: the root block and nothing else.
 pub(super) fn found<S: Source, R: Rule, P: Placement>(
     mut source: S,
     mut placement: P,
     key: Key,
 ) -> Result<Heap<S, R, P>, Error> {
-    let refused = OutOfMemory {
+    let size = source.index_room() + Root::BLOCK;
+    let lacking = |cause| OutOfMemory {
         tag: Tag::HEAP,
-        size: Root::BLOCK,
-        align: 16,
-        cause: Shortage::Refused,
+        size,
+        align: UNIT,
+        cause,
     };
-    let mut start = source.base().addr().get();
-    for attempt in 1.. {
-        if source.limit().saturating_sub(start) >= Root::BLOCK {
-            break;
-        }
-        let frontier = source.frontier()?;
-        let granted = match frontier.checked_add(Root::BLOCK) {
-            Some(to) => source.extend(frontier, to),
-            None => Err(Refusal::NoMemory),
-        };
-        if granted == Err(Refusal::NoMemory) || attempt > ATTEMPTS {
-            return Err(refused.into());
-        }
-        start = source.base().addr().get();
+    if !grant_first(&mut source, size)? {
+        return Err(lacking(Shortage::Refused).into());
     }
-    placement
-        .reserve(start, start + Root::BLOCK)
-        .map_err(|cause| OutOfMemory { cause, ..refused })?;
-    let mut row = row_over(&source, key);
+    let (mut row, mut memory) = ground(&source, key);
+    placement.begin(row.base(), R::SPLITS);
+    // What is bounded is asked for all it will ever have to hold, in one piece.
+    let reach = if source.may_map() {
+        row.base() + Root::BLOCK
+    } else {
+        source.limit()
+    };
+    placement.reserve(reach, &mut memory).map_err(lacking)?;
+    let ledger = Ledger::new(&mut memory).map_err(lacking)?;
     let root = RootWriter::plant(&mut row, R::SPLITS);
-    let touched = start + Root::BLOCK;
+    let touched = row.end();
     Ok(Heap {
         row,
         root,
         placement,
+        ledger,
+        memory,
         touched,
         source,
         rule: PhantomData,
     })
 }
 
+/// Has the source grant its first bytes; whether it did.
+fn grant_first(source: &mut impl Source, bytes: usize) -> Result<bool, Corruption> {
+    for _ in 0..ATTEMPTS {
+        if source.limit().saturating_sub(source.base().addr().get()) >= bytes {
+            return Ok(true);
+        }
+        let frontier = source.frontier()?;
+        let Some(to) = frontier.checked_add(bytes) else {
+            break;
+        };
+        if source.extend(frontier, to) == Err(Refusal::NoMemory) {
+            break;
+        }
+    }
+    Ok(false)
+}
+
+/// The empty row over a source's memory, and the room for indexes in front of it.
 #[expect(unsafe_code, reason = "the source's contract becomes the row's")]
-fn row_over(source: &impl Source, key: Key) -> Row {
+fn ground(source: &impl Source, key: Key) -> (Row, IndexMemory) {
+    let (base, room) = (source.base(), source.index_room());
+    // SAFETY: the source has granted these bytes, and the row begins behind them; tables are dropped
+    // before the source (see the order of the heap's fields).
+    let memory = unsafe { IndexMemory::new(base, room, source.may_map()) };
+    let start = base.map_addr(|base| base.saturating_add(room));
     // SAFETY: by its contract, the source's base is aligned, and its memory up to each limit is the heap's
     // for as long as the heap owns the source; foreign memory lies behind an old limit only, where
     // `Heap::fence` puts a fence before the row passes it.
-    unsafe { Row::new(source.base(), source.limit(), key) }
+    let row = unsafe { Row::new(start, source.limit(), key) };
+    (row, memory)
 }
 
 impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
@@ -138,7 +169,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     }
 
     fn prepare(&mut self, to: usize) -> Result<(), Shortage> {
-        self.placement.reserve(self.base(), to)
+        self.placement.reserve(to, &mut self.memory)
     }
 
     /// Makes the room part of the row: a free block in hand at its end.
@@ -159,7 +190,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         }
         self.row
             .lengthen(foreign.to)
-            .claim(&mut self.row, Tag::FOREIGN, 0);
+            .claim(&mut self.row, Tag::FOREIGN, FENCE_SLOT);
     }
 
     /// Gives memory beyond the end of the row back to the source, in whole pages, and answers how many

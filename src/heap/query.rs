@@ -9,7 +9,7 @@ use crate::policy::placement::Placement;
 use crate::policy::rule::Rule;
 use crate::words::draw::{Drawing, Table};
 use crate::words::error::{Corruption, Error};
-use crate::words::stats::{Amount, Stats};
+use crate::words::stats::{Amount, Forecast, Stats};
 use crate::words::tag::Tag;
 use crate::words::walk::{Block, Image, Walk};
 
@@ -78,21 +78,56 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         Ok(stats)
     }
 
-    /// Blocks and bytes (headers included) under `tag`. O(blocks of the heap).
+    /// Bytes that were asked for in the block at `ptr`: the size of its layout. O(1).
+    ///
+    /// Of a block reused for 63 bytes less than its payload or more, as happens under
+    /// [`Whole`](crate::Whole), it is the payload less 63.
+    ///
+    /// # Errors
+    ///
+    /// As for [`tag_of`](Heap::tag_of).
+    pub fn requested_size(&self, ptr: NonNull<u8>) -> Result<usize, Error> {
+        Ok(self.row.holder(ptr.addr().get())?.requested())
+    }
+
+    /// What a release of `tag` would free, and where the row would end then; nothing is done. O(blocks).
     ///
     /// # Errors
     ///
     /// [`Corruption`] if a header is damaged.
-    pub fn stats_of(&self, tag: Tag) -> Result<Amount, Corruption> {
+    pub fn would_release(&self, tag: Tag) -> Result<Forecast, Corruption> {
         let mut amount = Amount::default();
-        for block in self.blocks_of(tag) {
-            amount.add(&block?);
+        let mut end = self.base();
+        for block in self.walk() {
+            let block = block?;
+            if block.tag() == Some(tag) {
+                amount.add(&block);
+            } else if !block.is_free() {
+                end = block.end();
+            }
         }
-        Ok(amount)
+        Ok(Forecast {
+            amount,
+            end: if R::SPLITS { end } else { self.end() },
+        })
+    }
+
+    /// Whose block keeps the row's end from falling: the last one in use. `None` if only the heap's own
+    /// blocks are left. O(blocks).
+    ///
+    /// # Errors
+    ///
+    /// [`Corruption`] if a header is damaged.
+    pub fn pinned_by(&self) -> Result<Option<Tag>, Corruption> {
+        let mut last = None;
+        for block in self.walk() {
+            last = block?.tag().or(last);
+        }
+        Ok(last.filter(|tag| !tag.is_reserved()))
     }
 
     /// Checks everything: that the memory is still there, the root block, every header, and the
-    /// invariants H1 to H5. O(blocks).
+    /// invariants H1 to H6. O(blocks).
     ///
     /// # Errors
     ///
@@ -100,7 +135,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     pub fn check(&self) -> Result<(), Corruption> {
         self.source.frontier()?;
         self.root.check(&self.row)?;
-        let mut free = 0;
+        let mut stats = Stats::default();
         let mut before_is_free = false;
         for block in self.walk() {
             let block = block?;
@@ -111,12 +146,53 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
             if !self.placement.agrees(&block) {
                 return Err(Corruption::Index { at: block.at });
             }
-            free += usize::from(block.is_free());
+            stats.add(&block);
             before_is_free = block.is_free();
         }
-        match self.placement.count() {
-            Some(count) if count != free => Err(Corruption::Index { at: self.base() }),
-            _ => Ok(()),
+        if self
+            .placement
+            .count()
+            .is_some_and(|count| count != stats.free.blocks)
+        {
+            return Err(Corruption::Index { at: self.base() });
+        }
+        self.check_accounts(stats.used)
+    }
+
+    /// Every list holds blocks of its tag, as many and as large as the account says, and the accounts
+    /// together have `used` blocks and bytes: so they have exactly these (H6).
+    fn check_accounts(&self, used: Amount) -> Result<(), Corruption> {
+        if !self.ledger.is_on() {
+            return Ok(());
+        }
+        let mut sum = Amount::default();
+        for account in self.ledger.accounts() {
+            let mut listed = Amount::default();
+            for place in 0..account.list.length() {
+                if let Some(entry) = self.ledger.entry(account, place) {
+                    let block =
+                        self.row
+                            .listed(self.base() + entry.offset(), account.tag, place)?;
+                    listed.blocks += 1;
+                    listed.bytes += block.size();
+                }
+            }
+            let all_listed = account.list.unlisted == 0;
+            let counted = Amount {
+                blocks: account.blocks,
+                bytes: account.bytes,
+            };
+            let blocks = listed.blocks + account.list.unlisted as usize;
+            if blocks != counted.blocks || (all_listed && listed != counted) {
+                return Err(Corruption::Account { tag: account.tag });
+            }
+            sum.blocks += counted.blocks;
+            sum.bytes += counted.bytes;
+        }
+        if sum == used {
+            Ok(())
+        } else {
+            Err(Corruption::Account { tag: Tag::HEAP })
         }
     }
 

@@ -3,24 +3,33 @@
 use crate::ground::source::Source;
 use crate::heap::free::Around;
 use crate::heap::{Heap, refuse_reserved};
-use crate::memory::block::FreeBlock;
+use crate::memory::block::{FreeBlock, UsedBlock};
 use crate::memory::row::Held;
 use crate::policy::placement::Placement;
 use crate::policy::rule::Rule;
-use crate::words::error::Error;
+use crate::tags::account::Account;
+use crate::words::error::{Corruption, Error, Misuse, OutOfMemory, Shortage};
 use crate::words::header::Freed;
-use crate::words::stats::Amount;
+use crate::words::stats::{Amount, Mark};
 use crate::words::tag::Tag;
+
+/// How many times as long as a step of a sweep the freeing of a listed block takes, about: a tag that
+/// holds more than one block in so many is released by a sweep.
+const SWEEP_FROM: usize = 8;
+
+/// How many blocks ahead their headers are fetched: far enough to hide a miss, near enough to stay.
+const AHEAD: usize = 12;
 
 impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     /// Frees every block under `tag`, and answers how many blocks and bytes (headers included) they were.
     ///
-    /// A tag without blocks is no error: nothing is freed. O(blocks of the heap).
+    /// A tag without blocks is no error: nothing is freed. O(blocks of the tag), by its list; O(blocks of the
+    /// heap) where there is no list, or the tag holds a large part of them.
     ///
     /// # Errors
     ///
-    /// [`Misuse::ReservedTag`](crate::Misuse::ReservedTag) for a tag of the heap's own,
-    /// [`Corruption`](crate::Corruption) if any header of the row is damaged. Nothing is freed then.
+    /// [`Misuse::ReservedTag`] for a tag of the heap's own, [`Corruption`] if a header of the tag's blocks or
+    /// of a neighbour's is damaged. Nothing is freed then.
     ///
     /// # Safety
     ///
@@ -28,7 +37,83 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     #[expect(unsafe_code, reason = "takes memory from whoever may still use it")]
     pub unsafe fn release(&mut self, tag: Tag) -> Result<Amount, Error> {
         refuse_reserved(tag)?;
-        self.sweep(|other| other == tag)
+        let account = match self.ledger.account(tag) {
+            None if self.ledger.is_on() => return Ok(Amount::default()),
+            Some(account) if account.blocks == 0 => return Ok(Amount::default()),
+            Some(account) if self.is_listed(account) => *account,
+            _ => return self.sweep(|other| other == tag),
+        };
+        if account.blocks > self.ledger.blocks() / SWEEP_FROM {
+            return self.sweep(|other| other == tag);
+        }
+        self.verify_listed(&account)?;
+        let amount = self.commit(|heap| {
+            let mut amount = Amount::default();
+            for place in 0..account.list.length() {
+                heap.free_listed(&account, place, &mut amount, false);
+            }
+            heap.ledger.clear(tag);
+            amount
+        });
+        self.relax();
+        Ok(amount)
+    }
+
+    /// Frees the blocks under `tag` that were allocated after `mark`; what was only resized since, or came
+    /// from another tag with an older allocation, stays. O(blocks of the tag).
+    ///
+    /// ```
+    /// # use core::alloc::Layout;
+    /// # use tagheap::{Heap, Reserve, Tag};
+    /// # let mut heap = Heap::new(Reserve::new()?)?;
+    /// # let (tag, layout) = (Tag::new(1), Layout::new::<u64>());
+    /// let kept = heap.allocate(tag, layout)?;
+    /// let mark = heap.mark();
+    /// let gone = heap.allocate(tag, layout)?;
+    /// // SAFETY: nobody uses what was allocated since.
+    /// unsafe { heap.release_since(tag, mark)? };
+    /// assert!(heap.contains(kept.cast()) && !heap.contains(gone.cast()));
+    /// # Ok::<(), tagheap::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// - [`Misuse::ReservedTag`] for a tag of the heap's own, [`Misuse::StaleMark`] for a mark made two
+    ///   billion marks ago.
+    /// - [`OutOfMemory`] by [`Shortage::Index`] where there was no memory to list the tag's blocks.
+    /// - [`Corruption`] if a header of the tag's blocks or of a neighbour's is damaged.
+    ///
+    /// Nothing is freed then.
+    ///
+    /// # Safety
+    ///
+    /// Nobody uses these blocks afterwards.
+    #[expect(unsafe_code, reason = "takes memory from whoever may still use it")]
+    pub unsafe fn release_since(&mut self, tag: Tag, mark: Mark) -> Result<Amount, Error> {
+        refuse_reserved(tag)?;
+        let epoch = self.ledger.epoch_of(mark).ok_or(Misuse::StaleMark)?;
+        let unlisted = OutOfMemory {
+            tag,
+            size: 0,
+            align: 1,
+            cause: Shortage::Index,
+        };
+        let account = match self.ledger.account(tag) {
+            None if self.ledger.is_on() => return Ok(Amount::default()),
+            Some(account) if self.is_listed(account) => *account,
+            _ => return Err(unlisted.into()),
+        };
+        self.verify_listed(&account)?;
+        let mut amount = Amount::default();
+        for place in 0..account.list.length() {
+            let entry = self.ledger.entry(&account, place);
+            if entry.is_none_or(|entry| entry.epoch() <= epoch) {
+                continue;
+            }
+            self.commit(|heap| heap.free_listed(&account, place, &mut amount, true));
+        }
+        self.relax();
+        Ok(amount)
     }
 
     /// Frees every block whose tag `pick` picks, in one pass over the row: sets and ranges of tags.
@@ -38,7 +123,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     ///
     /// # Errors
     ///
-    /// [`Corruption`](crate::Corruption) if any header of the row is damaged. Nothing is freed then.
+    /// [`Corruption`] if any header of the row is damaged. Nothing is freed then.
     ///
     /// # Safety
     ///
@@ -75,11 +160,100 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
                     };
                     // The block that results, or the end of the row, stands here: go on with that.
                     at = around.before.as_ref().map_or(block.at(), FreeBlock::at);
-                    self.commit(|heap| heap.free(block, around, Freed::WithItsTag));
+                    self.commit(|heap| {
+                        heap.sign_off(&block);
+                        heap.free(block, around, Freed::WithItsTag);
+                    });
                 }
             }
         }
         self.relax();
         Ok(released)
+    }
+
+    fn is_listed(&self, account: &Account) -> bool {
+        account.list.unlisted == 0
+    }
+
+    /// Refuses a tag whose blocks, or their neighbours, are damaged; fetches all of them on the way.
+    fn verify_listed(&self, account: &Account) -> Result<(), Corruption> {
+        for place in 0..account.list.length() {
+            if let Some(entry) = self.ledger.entry(account, place + AHEAD) {
+                self.row.prefetch(self.base() + entry.offset());
+            }
+            if let Some(entry) = self.ledger.entry(account, place) {
+                let block = self
+                    .row
+                    .listed(self.base() + entry.offset(), account.tag, place)?;
+                self.around(&block)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Frees the block at a place of a tag's list, if there is one, and signs it off where it alone goes.
+    fn free_listed(
+        &mut self,
+        account: &Account,
+        place: usize,
+        amount: &mut Amount,
+        signs_off: bool,
+    ) {
+        let Some(entry) = self.ledger.entry(account, place) else {
+            return;
+        };
+        let listed = self
+            .row
+            .listed(self.base() + entry.offset(), account.tag, place);
+        let Ok(block) = listed else { return };
+        // Verified before: there is no damage. If somebody does damage meanwhile, neighbours stay apart.
+        let around = self.around(&block).unwrap_or_default();
+        amount.blocks += 1;
+        amount.bytes += block.size();
+        if signs_off {
+            self.sign_off(&block);
+        }
+        self.free(block, around, Freed::WithItsTag);
+    }
+
+    /// Refuses a tag with a damaged block.
+    pub(super) fn verify_tag(&self, tag: Tag) -> Result<(), Corruption> {
+        match self.ledger.account(tag) {
+            Some(account) if self.is_listed(account) => self.verify_listed(account),
+            _ => self.verify_headers(),
+        }
+    }
+
+    /// Does something to each block of a tag that leaves the row's blocks where they are.
+    pub(super) fn for_each_of(
+        &mut self,
+        tag: Tag,
+        mut action: impl FnMut(&mut Self, UsedBlock),
+    ) -> Result<(), Corruption> {
+        let account = self.ledger.account(tag).copied();
+        if let Some(account) = account.filter(|account| self.is_listed(account)) {
+            for place in 0..account.list.length() {
+                if let Some(entry) = self.ledger.entry(&account, place) {
+                    let at = self.base() + entry.offset();
+                    let block = self.row.listed(at, tag, place)?;
+                    action(self, block);
+                }
+            }
+            return Ok(());
+        }
+        let mut at = self.base();
+        while at < self.end() {
+            at = match self.row.block(at)? {
+                Held::Free(block) => block.end(),
+                Held::Used(block) => {
+                    let end = block.end();
+                    if block.tag() == tag {
+                        action(self, block);
+                    }
+                    end
+                }
+            };
+        }
+        Ok(())
     }
 }

@@ -4,11 +4,11 @@ use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use crate::ground::source::Source;
-use crate::heap::Heap;
-use crate::memory::block::UsedBlock;
+use crate::heap::{Heap, Request, out_of_memory};
+use crate::memory::block::{FreeBlock, UsedBlock};
 use crate::policy::placement::Placement;
 use crate::policy::rule::Rule;
-use crate::words::error::{Error, Misuse, OutOfMemory, Shortage};
+use crate::words::error::{Error, Misuse, Shortage};
 use crate::words::header::Freed;
 use crate::words::size::{Fit, SMALLEST};
 
@@ -19,7 +19,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     /// # Errors
     ///
     /// - [`Misuse`] as for [`deallocate`](Heap::deallocate), or if `new` is smaller than `old`.
-    /// - [`OutOfMemory`] if there is no room; the block stays as it was.
+    /// - [`OutOfMemory`](crate::OutOfMemory) if there is no room; the block stays as it was.
     /// - [`Corruption`](crate::Corruption) if a header met on the way is damaged.
     ///
     /// # Safety
@@ -37,27 +37,29 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
             return self.relocate(block, old.size(), new);
         }
         if block.size() >= fit.size() {
-            return Ok(self.payload(&block, new));
+            return Ok(self.commit(|heap| heap.resized(block, |block| block, new)));
+        }
+        let (tag, lacking) = (block.tag(), fit.size() - block.size());
+        let account = self.ledger.open(tag, &mut self.memory);
+        let account = account.map_err(|cause| out_of_memory(tag, new, cause))?;
+        if let Err(cause) = self.ledger.allows(account, lacking) {
+            return Err(self.failed(account, tag, new, cause));
         }
         if block.end() == self.end() {
             let to = block.at() + fit.size();
             if self.make_room_behind(to)? {
                 return Ok(self.commit(|heap| {
-                    let block = block.absorb(heap.row.lengthen(to));
-                    block.settle(&mut heap.row);
-                    heap.payload(&block, new)
+                    let room = heap.row.lengthen(to);
+                    heap.resized(block, |block| block.absorb(room), new)
                 }));
             }
         } else if let Some(behind) = self.room_behind(&block, fit)? {
             return Ok(self.commit(|heap| {
-                let lacking = fit.size() - block.size();
                 let (taken, rest) = heap.withdraw(behind).split_back(lacking);
                 if let Some(rest) = rest {
                     heap.offer(&rest);
                 }
-                let block = block.absorb(taken);
-                block.settle(&mut heap.row);
-                heap.payload(&block, new)
+                heap.resized(block, |block| block.absorb(taken), new)
             }));
         }
         self.relocate(block, old.size(), new)
@@ -94,7 +96,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     /// # Errors
     ///
     /// - [`Misuse`] as for [`deallocate`](Heap::deallocate), or if `new` is larger than `old`.
-    /// - [`OutOfMemory`] if it has to move and there is no room; the block stays as it was.
+    /// - [`OutOfMemory`](crate::OutOfMemory) if it has to move and there is no room; the block stays as it was.
     /// - [`Corruption`](crate::Corruption) if a header met on the way is damaged.
     ///
     /// # Safety
@@ -112,7 +114,6 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         if !ptr.addr().get().is_multiple_of(new.align()) {
             return self.relocate(block, new.size(), new);
         }
-        let payload = self.payload(&block, new);
         let rest = block.size() - fit.size();
         let is_last = block.end() == self.end();
         let behind = if R::SPLITS {
@@ -121,18 +122,38 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
             None
         };
         let can_be_free = rest >= SMALLEST || is_last || behind.is_some();
-        if R::SPLITS && rest > 0 && can_be_free {
-            self.commit(|heap| {
-                let (block, mut rest) = block.cut(fit.size());
-                block.settle(&mut heap.row);
-                if let Some(behind) = behind {
-                    rest = rest.join(heap.withdraw(behind));
-                }
-                heap.settle(rest);
-            });
-            self.relax();
-        }
+        let cuts = R::SPLITS && rest > 0 && can_be_free;
+        let payload = self.commit(|heap| {
+            if !cuts {
+                return heap.resized(block, |block| block, new);
+            }
+            let mut rest = block.rest(fit.size());
+            let payload = heap.resized(block, |block| block.cut(fit.size()), new);
+            if let Some(behind) = behind {
+                rest = rest.join(heap.withdraw(behind));
+            }
+            heap.settle(rest);
+            payload
+        });
+        self.relax();
         Ok(payload)
+    }
+
+    /// A block of another size, or for another request, in its place: its header and its account say so.
+    fn resized(
+        &mut self,
+        block: UsedBlock,
+        resize: impl FnOnce(UsedBlock) -> UsedBlock,
+        new: Layout,
+    ) -> NonNull<[u8]> {
+        let before = (block.size(), block.requested());
+        let block = resize(block).request(new.size());
+        let after = (block.size(), block.requested());
+        if let Some(account) = self.ledger.account_mut(block.tag()) {
+            account.resize(before, after);
+        }
+        block.settle(&mut self.row);
+        self.payload(&block, new)
     }
 
     /// The block to resize and what it needs to become, if the caller may do so.
@@ -151,22 +172,13 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
             }
             .into());
         }
-        let (tag, size, align) = (block.tag(), new.size(), new.align());
-        let too_large = OutOfMemory {
-            tag,
-            size,
-            align,
-            cause: Shortage::TooLarge,
-        };
-        Ok((block, Fit::of(new).ok_or(too_large)?))
+        let too_large = || out_of_memory(block.tag(), new, Shortage::TooLarge);
+        let fit = Fit::of(new).ok_or_else(too_large)?;
+        Ok((block, fit))
     }
 
     /// The free block behind `block`, if both together are large enough and the rule joins them.
-    fn room_behind(
-        &self,
-        block: &UsedBlock,
-        fit: Fit,
-    ) -> Result<Option<crate::memory::block::FreeBlock>, Error> {
+    fn room_behind(&self, block: &UsedBlock, fit: Fit) -> Result<Option<FreeBlock>, Error> {
         if !R::SPLITS {
             return Ok(None);
         }
@@ -183,11 +195,21 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     ) -> Result<NonNull<[u8]>, Error> {
         // Neighbours that are damaged are met here, before anything has changed.
         self.around(&block)?;
-        let (fit, place) = self.find(block.tag(), new)?;
-        let moved = self.commit(|heap| heap.take(place, fit, block.tag()));
+        let (tag, place) = (block.tag(), block.slot().place);
+        let epoch = self.ledger.epoch_in(tag, place);
+        let request = Request {
+            epoch,
+            ..self.request(tag, new)?
+        };
+        let found = self.find(&request)?;
+        let moved = self.commit(|heap| heap.take(found, &request));
         self.row.copy(&block, &moved, kept);
         let around = self.around(&block)?;
-        self.commit(|heap| heap.free(block, around, Freed::Alone));
+        self.commit(|heap| {
+            heap.ledger
+                .leave(tag, place, block.size(), block.requested());
+            heap.free(block, around, Freed::Alone);
+        });
         Ok(self.payload(&moved, new))
     }
 }

@@ -7,6 +7,7 @@
 use crate::memory::row::Row;
 use crate::words::header::{Freed, Header};
 use crate::words::size::{HEADER, SMALLEST};
+use crate::words::slot::Slot;
 use crate::words::tag::Tag;
 
 /// A free block in hand.
@@ -24,7 +25,7 @@ pub(crate) struct UsedBlock {
     at: usize,
     size: usize,
     tag: Tag,
-    slot: u32,
+    slot: Slot,
 }
 
 impl FreeBlock {
@@ -79,7 +80,7 @@ impl FreeBlock {
     }
 
     /// Gives the block to `tag`, and writes its header.
-    pub(crate) fn claim(self, row: &mut Row, tag: Tag, slot: u32) -> UsedBlock {
+    pub(crate) fn claim(self, row: &mut Row, tag: Tag, slot: Slot) -> UsedBlock {
         let block = UsedBlock {
             at: self.at,
             size: self.size,
@@ -92,7 +93,7 @@ impl FreeBlock {
 }
 
 impl UsedBlock {
-    pub(super) fn new(at: usize, size: usize, tag: Tag, slot: u32) -> Self {
+    pub(super) fn new(at: usize, size: usize, tag: Tag, slot: Slot) -> Self {
         Self {
             at,
             size,
@@ -125,15 +126,32 @@ impl UsedBlock {
         self.size - HEADER
     }
 
+    /// Where the block stands in the list of its tag, and how much of it nobody asked for.
+    pub(crate) fn slot(&self) -> Slot {
+        self.slot
+    }
+
+    /// Bytes asked for, as far as the slot tells.
+    pub(crate) fn requested(&self) -> usize {
+        self.slot.requested(self.usable())
+    }
+
+    /// The block for so many bytes.
+    pub(crate) fn request(self, requested: usize) -> Self {
+        let slot = Slot::new(self.slot.place, self.usable(), requested);
+        Self { slot, ..self }
+    }
+
     /// Writes the block's header; it stays in use.
     pub(crate) fn settle(&self, row: &mut Row) {
-        let header = Header::used(self.at, self.size, self.tag, self.slot, row.secret());
+        let header = Header::used(self.at, self.size, self.tag, self.slot.word(), row.secret());
         row.write(self.at, header);
     }
 
-    /// The block under another tag.
-    pub(crate) fn retag(self, tag: Tag) -> Self {
-        Self { tag, ..self }
+    /// The block under another tag, at a place in that one's list.
+    pub(crate) fn retag(self, tag: Tag, place: u32) -> Self {
+        let slot = Slot { place, ..self.slot };
+        Self { tag, slot, ..self }
     }
 
     /// Takes the free block behind it in.
@@ -145,10 +163,14 @@ impl UsedBlock {
         }
     }
 
-    /// Keeps the first `size` bytes; the rest is free, and may be too small to settle on its own.
-    pub(crate) fn cut(self, size: usize) -> (Self, FreeBlock) {
-        let rest = FreeBlock::new(self.at + size, self.size - size, Freed::Alone);
-        (Self { size, ..self }, rest)
+    /// What is left of it behind the first `size` bytes; may be too small to settle on its own.
+    pub(crate) fn rest(&self, size: usize) -> FreeBlock {
+        FreeBlock::new(self.at + size, self.size - size, Freed::Alone)
+    }
+
+    /// Keeps the first `size` bytes; the others are its [`rest`](UsedBlock::rest).
+    pub(crate) fn cut(self, size: usize) -> Self {
+        Self { size, ..self }
     }
 
     /// Takes the block from its holder. Its header says so at once: if the block is joined to one in

@@ -16,8 +16,15 @@ use crate::words::error::Corruption;
 use crate::words::header::Header;
 use crate::words::root::Root;
 use crate::words::size::HEADER;
+use crate::words::slot::Slot;
 use crate::words::tag::Tag;
 use crate::words::walk::Image;
+
+/// The root block stands in no list, and all of it is asked for.
+const ROOT_SLOT: Slot = Slot {
+    place: Slot::UNLISTED,
+    slack: 0,
+};
 
 /// Writes the root block's words.
 #[derive(Debug)]
@@ -34,7 +41,7 @@ impl RootWriter {
             epoch: 0,
         };
         row.lengthen(row.base() + Root::BLOCK)
-            .claim(row, Tag::HEAP, 0);
+            .claim(row, Tag::HEAP, ROOT_SLOT);
         this.write(row);
         this
     }
@@ -59,7 +66,7 @@ impl RootWriter {
     pub(crate) fn check(&self, row: &Row) -> Result<(), Corruption> {
         let at = row.base();
         let header = row.header(at);
-        let wanted = Header::used(at, Root::BLOCK, Tag::HEAP, 0, row.secret());
+        let wanted = Header::used(at, Root::BLOCK, Tag::HEAP, ROOT_SLOT.word(), row.secret());
         // SAFETY: the root block's payload, initialised by `write`.
         let root = unsafe { self.place(row).read_volatile() };
         if header == Some(wanted) && root == self.words(row) {

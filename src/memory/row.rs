@@ -8,12 +8,14 @@
 //! they belong to nobody. Addresses become pointers in [`Row::pointer`] only, all from the base's.
 #![allow(unsafe_code)]
 
+use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
 use core::ptr::NonNull;
 
 use crate::memory::block::{FreeBlock, UsedBlock};
 use crate::words::error::{Corruption, Misuse};
 use crate::words::header::{Freed, Header, Key};
 use crate::words::size::{HEADER, UNIT};
+use crate::words::slot::Slot;
 use crate::words::tag::Tag;
 use crate::words::walk::{Image, Walk};
 
@@ -111,10 +113,38 @@ impl Row {
         let header = self.verified(at)?;
         let size = header.size as usize;
         Ok(if header.is_used() {
-            Held::Used(UsedBlock::new(at, size, header.tag, header.slot))
+            Held::Used(UsedBlock::new(
+                at,
+                size,
+                header.tag,
+                Slot::from_word(header.slot),
+            ))
         } else {
             Held::Free(FreeBlock::new(at, size, Freed::from_slot(header.slot)))
         })
+    }
+
+    /// The block of `tag` that starts at `at`, as the tag's list knows it at `place`.
+    pub(crate) fn listed(
+        &self,
+        at: usize,
+        tag: Tag,
+        place: usize,
+    ) -> Result<UsedBlock, Corruption> {
+        match self.block(at)? {
+            Held::Used(block) if block.tag() == tag && block.slot().place as usize == place => {
+                Ok(block)
+            }
+            _ => Err(Corruption::Index { at }),
+        }
+    }
+
+    /// Says that the header at `at` will be looked at soon.
+    #[inline]
+    pub(crate) fn prefetch(&self, at: usize) {
+        let header = self.base.as_ptr().with_addr(at).cast_const().cast::<i8>();
+        // SAFETY: a prefetch reads nothing that a program can see, whatever the address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(header) };
     }
 
     /// The free block that starts at `at`, as an index of free blocks knows it.
@@ -151,7 +181,7 @@ impl Row {
                     at,
                     header.size as usize,
                     header.tag,
-                    header.slot,
+                    Slot::from_word(header.slot),
                 ))
             }
             Some(header) if !header.is_used() => Err(match Freed::from_slot(header.slot) {

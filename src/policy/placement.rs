@@ -1,5 +1,6 @@
 //! Which free block an allocation takes: the one with the lowest address into which it fits.
 
+use crate::ground::table::IndexMemory;
 use crate::words::error::{Corruption, Shortage};
 use crate::words::size::Fit;
 use crate::words::walk::{Block, Image};
@@ -24,12 +25,15 @@ pub trait Placement: core::fmt::Debug {
     /// [`Corruption`] met on the way.
     fn before(&self, row: &impl Image, at: usize) -> Result<Option<usize>, Corruption>;
 
-    /// Prepares for a row from `base` to `end`, so that no later call within it needs memory.
+    /// A row begins at `base`, under a rule that splits blocks or not.
+    fn begin(&mut self, base: usize, splits: bool);
+
+    /// Prepares for a row up to `end`, so that no later call within it needs memory.
     ///
     /// # Errors
     ///
-    /// [`Shortage::Refused`] without memory; nothing has changed then.
-    fn reserve(&mut self, base: usize, end: usize) -> Result<(), Shortage>;
+    /// [`Shortage::Index`] without memory; nothing that can be seen has changed then.
+    fn reserve(&mut self, end: usize, memory: &mut IndexMemory) -> Result<(), Shortage>;
 
     /// A free block of `size` bytes appears at `at`.
     fn insert(&mut self, at: usize, size: usize);

@@ -1,5 +1,6 @@
 //! The plain scan: what every other placement must agree with.
 
+use crate::ground::table::IndexMemory;
 use crate::policy::placement::{Placement, takes};
 use crate::words::error::{Corruption, Shortage};
 use crate::words::size::Fit;
@@ -32,7 +33,9 @@ impl Placement for Scan {
         Ok(None)
     }
 
-    fn reserve(&mut self, _base: usize, _end: usize) -> Result<(), Shortage> {
+    fn begin(&mut self, _base: usize, _splits: bool) {}
+
+    fn reserve(&mut self, _end: usize, _memory: &mut IndexMemory) -> Result<(), Shortage> {
         Ok(())
     }
 

@@ -35,6 +35,13 @@ pub enum Shortage {
     TooLarge,
     /// No free block fits, and the source of memory refused to grow.
     Refused,
+    /// There is no memory for the heap's indexes.
+    Index,
+    /// The tag would hold more than its limit allows.
+    Limit {
+        /// Bytes that the tag may hold, headers included.
+        limit: usize,
+    },
 }
 
 /// A request that makes no sense, or a pointer that is not what the caller thinks.
@@ -90,6 +97,8 @@ pub enum Misuse {
         /// Whose the block is.
         tag: Tag,
     },
+    /// The mark was made so many marks ago that the blocks before and after it cannot be told apart.
+    StaleMark,
     /// A resize goes the wrong way: `grow` to fewer bytes, or `shrink` to more.
     WrongWay {
         /// Bytes before.
@@ -122,6 +131,11 @@ pub enum Corruption {
         /// The address of the block on which they disagree.
         at: usize,
     },
+    /// The account of a tag and its blocks disagree; of [`Tag::HEAP`], all accounts together and the row.
+    Account {
+        /// The tag.
+        tag: Tag,
+    },
     /// The memory's end is below what the heap was granted: the blocks beyond are gone.
     BreakMoved {
         /// Where the granted memory ended.
@@ -153,10 +167,12 @@ impl fmt::Display for OutOfMemory {
             f,
             "out of memory: {size} bytes aligned to {align} for tag {tag}: "
         )?;
-        f.write_str(match cause {
-            Shortage::TooLarge => "no address space could hold them",
-            Shortage::Refused => "no free block fits and the memory may not grow",
-        })
+        match cause {
+            Shortage::TooLarge => f.write_str("no address space could hold them"),
+            Shortage::Refused => f.write_str("no free block fits and the memory may not grow"),
+            Shortage::Index => f.write_str("the heap's indexes may not grow"),
+            Shortage::Limit { limit } => write!(f, "the tag's limit is {limit} bytes"),
+        }
     }
 }
 
@@ -202,6 +218,7 @@ impl fmt::Display for Misuse {
                 f,
                 "tag mismatch: the block at {address:#x} belongs to {tag}, not to {claimed}"
             ),
+            Self::StaleMark => f.write_str("stale mark: too many marks were made since"),
             Self::WrongWay { old, new } => {
                 write!(
                     f,
@@ -219,6 +236,7 @@ impl fmt::Display for Corruption {
             Self::Root { at } => write!(f, "damaged root block at {at:#x}"),
             Self::Uncoalesced { at } => write!(f, "free block at {at:#x} was not coalesced"),
             Self::Index { at } => write!(f, "index and row disagree on the block at {at:#x}"),
+            Self::Account { tag } => write!(f, "account and row disagree on the blocks of {tag}"),
             Self::BreakMoved { expected, found } => write!(
                 f,
                 "break moved below the heap: granted up to {expected:#x}, found at {found:#x}"

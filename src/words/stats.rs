@@ -1,6 +1,9 @@
 //! Numbers about a heap: blocks and bytes, in all and by tag.
 
+use core::fmt;
+
 use crate::words::size::HEADER;
+use crate::words::tag::Tag;
 use crate::words::walk::Block;
 
 /// Blocks and their bytes, headers included.
@@ -53,3 +56,86 @@ impl Stats {
         }
     }
 }
+
+/// What a release would do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Forecast {
+    /// What it would free.
+    pub amount: Amount,
+    /// Address at which the row would end.
+    pub end: usize,
+}
+
+/// Numbers about a tag. Those that count survive a release, until the tag is forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TagStats {
+    /// The tag.
+    pub tag: Tag,
+    /// What it is called besides; empty unless somebody said so.
+    pub name: Name,
+    /// Blocks it holds.
+    pub blocks: usize,
+    /// Their bytes, headers included.
+    pub bytes: usize,
+    /// Bytes asked for in them. Of a block reused for less than its payload by 63 bytes or more, as happens
+    /// under [`Whole`](crate::Whole), all but 63 count.
+    pub requested: usize,
+    /// The most that `bytes` ever was, or since it was last reset.
+    pub peak: usize,
+    /// Blocks handed out.
+    pub allocations: u64,
+    /// Blocks given back, one by one or by a release.
+    pub deallocations: u64,
+    /// Requests for which there was no memory.
+    pub failures: u64,
+    /// Bytes of the largest request met.
+    pub largest: usize,
+    /// The most that `bytes` may be.
+    pub limit: Option<usize>,
+}
+
+/// A name of up to 31 bytes.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Name {
+    bytes: [u8; Name::CAPACITY],
+    length: u8,
+}
+
+impl Name {
+    /// Bytes that a name can have.
+    pub const CAPACITY: usize = 31;
+
+    /// The name, cut at 31 bytes, or before the character that goes beyond them.
+    pub fn new(text: &str) -> Self {
+        let length = text.floor_char_boundary(Self::CAPACITY);
+        let mut name = Self::default();
+        for (place, byte) in name.bytes.iter_mut().zip(text.bytes().take(length)) {
+            *place = byte;
+        }
+        name.length = length as u8;
+        name
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        let bytes = self.bytes.get(..self.length.into()).unwrap_or_default();
+        str::from_utf8(bytes).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+/// A moment in a heap's life, see [`Heap::mark`](crate::Heap::mark).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mark(pub(crate) u64);

@@ -6,7 +6,7 @@ mod exhaustive;
 mod random;
 mod refused;
 
-use tagheap::{Placement, Rule, Scan, Split, Whole};
+use tagheap::{Directory, Placement, Rule, Scan, Split, Whole};
 use tagheap_trace::{HeapSubject, Model, Subject, TwinSubject};
 
 /// Every subject under a rule: the twin, the heap with each placement, the model.
@@ -14,6 +14,7 @@ fn subjects<R: Rule + 'static>(bytes: usize, rule: R) -> Vec<Box<dyn Subject>> {
     vec![
         Box::new(TwinSubject::wait(bytes, rule)),
         heap("scan", bytes, rule, Scan),
+        heap("directory", bytes, rule, Directory::new()),
         Box::new(Model::new(bytes, R::SPLITS)),
     ]
 }

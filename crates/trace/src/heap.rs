@@ -71,10 +71,10 @@ impl<R: Rule, P: Placement> Subject for HeapSubject<R, P> {
 
     fn deallocate(&mut self, offset: usize) -> bool {
         let payload = self.pointer(offset);
-        let Ok(usable) = self.heap.usable_size(payload) else {
+        let Ok(size) = self.heap.requested_size(payload) else {
             return false;
         };
-        let Ok(layout) = Layout::from_size_align(usable, 1) else {
+        let Ok(layout) = Layout::from_size_align(size, 1) else {
             return false;
         };
         // SAFETY: a subject's blocks belong to the trace, which uses none after it gave it back.

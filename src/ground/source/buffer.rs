@@ -10,13 +10,16 @@ use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
-use crate::ground::source::{Refusal, Source};
+use crate::ground::source::{INDEX_ROOM, Refusal, Source};
 use crate::words::size::{UNIT, align_down};
 
 /// A caller's bytes as the source of a heap.
 ///
-/// All of them are granted from the start; growth beyond them is refused. The heap begins at the
-/// first address in them that is a multiple of 16, and makes no system call.
+/// All of them are granted from the start; growth beyond them is refused. The heap begins at the first
+/// address in them that is a multiple of 16, and makes no system call.
+///
+/// Of 64 KiB and more, a twelfth and 4 KiB hold the heap's indexes. Smaller buffers are too small for
+/// indexes: a heap in one scans its blocks, counts a tag's by a walk, and knows no limits, names or marks.
 ///
 /// ```
 /// use core::alloc::Layout;
@@ -34,6 +37,9 @@ pub struct Buffer<'a> {
     limit: usize,
     bytes: PhantomData<&'a mut [u8]>,
 }
+
+/// Bytes from which on a buffer holds indexes.
+const LARGE: usize = 64 * 1024;
 
 // SAFETY: an exclusive borrow of bytes may go to another thread.
 unsafe impl Send for Buffer<'_> {}
@@ -88,5 +94,18 @@ unsafe impl Source for Buffer<'_> {
 
     fn zero_from(&self) -> usize {
         usize::MAX
+    }
+
+    fn index_room(&self) -> usize {
+        let length = self.limit - self.base.addr().get();
+        if length < LARGE {
+            0
+        } else {
+            align_down(length / 12, UNIT) + INDEX_ROOM
+        }
+    }
+
+    fn may_map(&self) -> bool {
+        false
     }
 }

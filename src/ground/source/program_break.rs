@@ -9,7 +9,7 @@
 use core::cmp::Ordering;
 use core::ptr::NonNull;
 
-use crate::ground::source::{Refusal, Source, steps};
+use crate::ground::source::{INDEX_ROOM, Refusal, Source, steps};
 use crate::ground::sys::{self, PAGE};
 use crate::words::error::Corruption;
 use crate::words::size::{HEADER, UNIT, align_up};
@@ -165,5 +165,9 @@ unsafe impl Source for Break {
 
     fn zero_from(&self) -> usize {
         self.zero_from
+    }
+
+    fn index_room(&self) -> usize {
+        INDEX_ROOM
     }
 }

@@ -7,7 +7,7 @@
 
 use core::ptr::NonNull;
 
-use crate::ground::source::{Refusal, Source, steps};
+use crate::ground::source::{INDEX_ROOM, Refusal, Source, steps};
 use crate::ground::sys::{Mapping, PAGE};
 use crate::words::error::{OutOfMemory, Shortage};
 use crate::words::size::align_up;
@@ -112,5 +112,9 @@ unsafe impl Source for Reserve {
 
     fn zero_from(&self) -> usize {
         self.mapping.base().addr().get()
+    }
+
+    fn index_room(&self) -> usize {
+        INDEX_ROOM
     }
 }

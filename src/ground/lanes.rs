@@ -1,0 +1,139 @@
+//! Thirty-two small numbers in one cache line, compared all at once.
+//!
+//! # Safety
+//!
+//! SSE2 is part of every x86-64; its aligned loads read the line's own 64 bytes.
+#![allow(unsafe_code)]
+
+use core::arch::x86_64::{
+    __m128i, _mm_and_si128, _mm_cmpgt_epi16, _mm_cvtsi128_si32, _mm_load_si128, _mm_loadu_si128,
+    _mm_max_epi16, _mm_movemask_epi8, _mm_packs_epi16, _mm_set1_epi16, _mm_srli_si128,
+};
+
+use crate::ground::table::Plain;
+
+/// Lanes of a line.
+pub(crate) const LANES: usize = 32;
+
+/// Thirty-two numbers, each at most [`i16::MAX`].
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+pub(crate) struct Lanes([u16; LANES]);
+
+// SAFETY: numbers; aligned to a cache line.
+unsafe impl Plain for Lanes {}
+
+/// All ones but for one lane in the middle: a load of 32 lanes from lane `32 - i` on leaves lane `i` out.
+static ALL_BUT_ONE: [u16; 2 * LANES] = {
+    let mut mask = [u16::MAX; 2 * LANES];
+    let ([.., lane], _) = mask.split_at_mut(LANES + 1) else {
+        unreachable!()
+    };
+    *lane = 0;
+    mask
+};
+
+impl Lanes {
+    #[inline]
+    #[target_feature(enable = "sse2")]
+    fn load(&self, quarter: usize) -> __m128i {
+        let lanes = (&raw const self.0)
+            .cast::<__m128i>()
+            .wrapping_add(quarter % 4);
+        // SAFETY: one of the four aligned quarters of the line.
+        unsafe { _mm_load_si128(lanes) }
+    }
+
+    /// A bit for each lane that is at least `key`, which is at least 1.
+    #[inline]
+    pub(crate) fn at_least(&self, key: u16) -> u32 {
+        // SAFETY: every x86-64 has SSE2.
+        unsafe { self.compare(key) }
+    }
+
+    #[inline]
+    #[target_feature(enable = "sse2")]
+    fn compare(&self, key: u16) -> u32 {
+        let below = _mm_set1_epi16((key - 1) as i16);
+        let [a, b, c, d] = [0, 1, 2, 3].map(|quarter| _mm_cmpgt_epi16(self.load(quarter), below));
+        let low = _mm_movemask_epi8(_mm_packs_epi16(a, b)) as u32;
+        let high = _mm_movemask_epi8(_mm_packs_epi16(c, d)) as u32;
+        low | high << 16
+    }
+
+    /// The number in a lane.
+    #[inline]
+    pub(crate) fn get(&self, lane: usize) -> u16 {
+        self.0.get(lane % LANES).copied().unwrap_or(0)
+    }
+
+    /// The largest number.
+    pub(crate) fn maximum(&self) -> u16 {
+        self.0.iter().copied().max().unwrap_or(0)
+    }
+
+    /// Puts `value` into a lane, and answers the maximum of all lanes then.
+    ///
+    /// The other lanes are loaded before the one is stored: a wide load right behind a narrow store to
+    /// the same line has to wait for it.
+    #[inline]
+    pub(crate) fn replace(&mut self, lane: usize, value: u16) -> u16 {
+        let lane = lane % LANES;
+        // SAFETY: every x86-64 has SSE2.
+        let others = unsafe { self.maximum_but(lane) };
+        if let Some(place) = self.0.get_mut(lane) {
+            *place = value;
+        }
+        value.max(others)
+    }
+
+    /// The largest number but for one lane's.
+    #[inline]
+    #[target_feature(enable = "sse2")]
+    fn maximum_but(&self, lane: usize) -> u16 {
+        let mask = (&raw const ALL_BUT_ONE)
+            .cast::<u16>()
+            .wrapping_add(LANES - lane);
+        let [a, b, c, d] = [0, 1, 2, 3].map(|quarter| {
+            let part = mask.wrapping_add(8 * quarter).cast::<__m128i>();
+            // SAFETY: 16 bytes of the static, whose 64 lanes hold 32 from lane `32 - lane` on.
+            let part = unsafe { _mm_loadu_si128(part) };
+            _mm_and_si128(self.load(quarter), part)
+        });
+        let max = _mm_max_epi16(_mm_max_epi16(a, b), _mm_max_epi16(c, d));
+        let max = _mm_max_epi16(max, _mm_srli_si128::<8>(max));
+        let max = _mm_max_epi16(max, _mm_srli_si128::<4>(max));
+        let max = _mm_max_epi16(max, _mm_srli_si128::<2>(max));
+        _mm_cvtsi128_si32(max) as u16
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_agree_with_loops() {
+        let mut random = fastrand::Rng::with_seed(1);
+        for _ in 0..10_000 {
+            let mut numbers = [0; LANES];
+            let bits = random.u32(1..15);
+            numbers
+                .iter_mut()
+                .for_each(|number| *number = random.u16(..1 << bits));
+            let mut lanes = Lanes(numbers);
+            let key = random.u16(1..=1 << bits);
+            for (lane, number) in numbers.iter().enumerate() {
+                assert_eq!(lanes.at_least(key) >> lane & 1 == 1, *number >= key);
+                assert_eq!(lanes.get(lane), *number);
+            }
+            let (lane, value) = (random.usize(..LANES), random.u16(..=i16::MAX as u16));
+            numbers[lane] = value;
+            assert_eq!(
+                lanes.replace(lane, value),
+                numbers.into_iter().max().unwrap()
+            );
+            assert_eq!(lanes.0, numbers);
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Tables for indexes: zeroed arrays outside the row that grow, in lent memory or mappings of their own.
+//!
+//! # Safety
+//!
+//! A table owns its elements' memory: a part of what was lent, which is handed out once, or a mapping.
+//! All of it is zero at first, and all-zero bytes are a valid element ([`Plain`]).
+#![allow(unsafe_code)]
+
+use core::marker::PhantomData;
+use core::ops::{Deref, DerefMut};
+use core::ptr::NonNull;
+
+use crate::ground::sys::{self, PAGE};
+use crate::words::error::Shortage;
+use crate::words::size::align_up;
+
+/// Values that all-zero bytes are a valid one of.
+///
+/// # Safety
+///
+/// All-zero bytes are a valid value, and the alignment is at most a cache line's 64 bytes.
+pub(crate) unsafe trait Plain: Copy {}
+
+// SAFETY: a number.
+unsafe impl Plain for u32 {}
+// SAFETY: a number.
+unsafe impl Plain for u64 {}
+
+/// Where a heap's indexes get memory: first what its source lends, then mappings of the kernel's, if it
+/// may map.
+#[derive(Debug)]
+pub struct IndexMemory {
+    next: NonNull<u8>,
+    left: usize,
+    maps: bool,
+}
+
+// SAFETY: the lent memory belongs to this value alone.
+unsafe impl Send for IndexMemory {}
+// SAFETY: handing memory out takes it exclusively.
+unsafe impl Sync for IndexMemory {}
+
+const LINE: usize = 64;
+
+impl IndexMemory {
+    /// The `length` bytes at `start`, then mappings if it `maps`. Zeroes the bytes.
+    ///
+    /// # Safety
+    ///
+    /// The bytes are readable and writable and nobody else's for as long as a table made from this lives.
+    pub(crate) unsafe fn new(start: NonNull<u8>, length: usize, maps: bool) -> Self {
+        // SAFETY: the caller's promise.
+        unsafe { start.write_bytes(0, length) };
+        Self {
+            next: start,
+            left: length,
+            maps,
+        }
+    }
+
+    /// Whether no more than what was lent is to be had.
+    pub(crate) fn is_bounded(&self) -> bool {
+        !self.maps
+    }
+
+    /// Cuts zeroed bytes on a cache line from what was lent.
+    fn cut(&mut self, bytes: usize) -> Option<NonNull<u8>> {
+        let skip = self.next.align_offset(LINE);
+        let length = skip.checked_add(align_up(bytes, LINE)?)?;
+        self.left = self.left.checked_sub(length)?;
+        // Skipped bytes and cut ones lie within what was lent.
+        let start = self.next.map_addr(|next| next.saturating_add(skip));
+        self.next = self.next.map_addr(|next| next.saturating_add(length));
+        Some(start)
+    }
+}
+
+/// A zeroed array that grows.
+#[derive(Debug)]
+pub(crate) struct Table<T: Plain> {
+    base: NonNull<T>,
+    length: usize,
+    /// Bytes of the table's own mapping; 0 where it lies in lent memory or nowhere.
+    mapped: usize,
+    elements: PhantomData<T>,
+}
+
+// SAFETY: the elements belong to the table, and plain values may go to any thread.
+unsafe impl<T: Plain + Send> Send for Table<T> {}
+// SAFETY: as above.
+unsafe impl<T: Plain + Sync> Sync for Table<T> {}
+
+impl<T: Plain> Table<T> {
+    /// A table without elements.
+    pub(crate) const fn empty() -> Self {
+        Self {
+            base: NonNull::dangling(),
+            length: 0,
+            mapped: 0,
+            elements: PhantomData,
+        }
+    }
+
+    /// Has at least `length` elements; the new ones are zero. Grows by doubling where it can.
+    ///
+    /// # Errors
+    ///
+    /// [`Shortage::Index`] without memory; the table stays as it was.
+    pub(crate) fn grow(&mut self, length: usize, memory: &mut IndexMemory) -> Result<(), Shortage> {
+        if length <= self.length {
+            return Ok(());
+        }
+        let exact = length.checked_mul(size_of::<T>()).ok_or(Shortage::Index)?;
+        let doubled = exact.max(self.length.saturating_mul(2 * size_of::<T>()));
+        if self.mapped == 0 {
+            for bytes in [doubled, exact] {
+                if let Some(base) = memory.cut(bytes) {
+                    self.move_to(base.cast(), bytes);
+                    return Ok(());
+                }
+            }
+        }
+        if memory.is_bounded() {
+            return Err(Shortage::Index);
+        }
+        let bytes = align_up(doubled, PAGE).ok_or(Shortage::Index)?;
+        self.map(bytes).ok_or(Shortage::Index)
+    }
+
+    fn map(&mut self, bytes: usize) -> Option<()> {
+        if self.mapped == 0 {
+            self.move_to(sys::map(bytes)?.cast(), bytes);
+        } else {
+            // SAFETY: the mapping is this table's own, and its elements are borrowed from it.
+            self.base = unsafe { sys::remap(self.base.cast(), self.mapped, bytes)? }.cast();
+            self.length = bytes / size_of::<T>();
+        }
+        self.mapped = bytes;
+        Some(())
+    }
+
+    /// Moves the elements to larger zeroed memory of its own.
+    fn move_to(&mut self, base: NonNull<T>, bytes: usize) {
+        // SAFETY: both places are this table's, apart, and the new one is larger.
+        unsafe { self.base.copy_to_nonoverlapping(base, self.length) };
+        self.base = base;
+        self.length = bytes / size_of::<T>();
+    }
+}
+
+impl<T: Plain> Deref for Table<T> {
+    type Target = [T];
+
+    #[inline]
+    fn deref(&self) -> &[T] {
+        let elements = NonNull::slice_from_raw_parts(self.base, self.length);
+        // SAFETY: the table owns so many initialised elements, and is borrowed.
+        unsafe { elements.as_ref() }
+    }
+}
+
+impl<T: Plain> DerefMut for Table<T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [T] {
+        let mut elements = NonNull::slice_from_raw_parts(self.base, self.length);
+        // SAFETY: the table owns so many initialised elements, and is borrowed exclusively.
+        unsafe { elements.as_mut() }
+    }
+}
+
+impl<T: Plain> Drop for Table<T> {
+    fn drop(&mut self) {
+        if self.mapped > 0 {
+            // SAFETY: the mapping is this table's own.
+            unsafe { sys::unmap(self.base.cast(), self.mapped) };
+        }
+    }
+}

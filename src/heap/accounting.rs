@@ -1,0 +1,174 @@
+//! What a heap knows by tag: numbers, names, limits, marks; and how blocks change their tag.
+
+use core::alloc::Layout;
+use core::ptr::NonNull;
+
+use crate::ground::source::Source;
+use crate::heap::{Heap, out_of_memory, refuse_reserved};
+use crate::memory::block::UsedBlock;
+use crate::memory::row::Held;
+use crate::policy::placement::Placement;
+use crate::policy::rule::Rule;
+use crate::tags::account::Account;
+use crate::tags::ledger::{AccountId, Entered};
+use crate::words::error::{Corruption, Error, Shortage};
+use crate::words::stats::{Amount, Mark, Name, TagStats};
+use crate::words::tag::Tag;
+
+impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
+    /// Numbers about a tag; all zero for one that was never used. O(1).
+    ///
+    /// In a [`Buffer`](crate::Buffer) too small for a ledger, blocks, bytes and what was asked for are
+    /// counted by a walk, and the rest is zero.
+    ///
+    /// # Errors
+    ///
+    /// [`Corruption`] if a header is damaged, where they are counted by a walk.
+    pub fn stats_of(&self, tag: Tag) -> Result<TagStats, Corruption> {
+        if self.ledger.is_on() {
+            let account = self.ledger.account(tag);
+            return Ok(account.map_or_else(|| Account::new(tag).stats(), Account::stats));
+        }
+        let mut account = Account::new(tag);
+        for block in self.blocks_of(tag) {
+            if let Held::Used(block) = self.row.block(block?.at)? {
+                account.gain(block.size(), block.requested());
+            }
+        }
+        Ok(TagStats {
+            peak: 0,
+            ..account.stats()
+        })
+    }
+
+    /// Numbers about every tag that was used and not forgotten, in no order. Nothing in a
+    /// [`Buffer`](crate::Buffer) too small for a ledger.
+    pub fn tags(&self) -> impl Iterator<Item = TagStats> + '_ {
+        self.ledger.iter()
+    }
+
+    /// Calls a tag by a name besides: up to 31 bytes, what is longer is cut.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse::ReservedTag`](crate::Misuse::ReservedTag), or [`OutOfMemory`](crate::OutOfMemory) if there
+    /// is no memory for the tag's account.
+    pub fn set_name(&mut self, tag: Tag, name: &str) -> Result<(), Error> {
+        self.open(tag)?.name = Name::new(name);
+        Ok(())
+    }
+
+    /// Lets a tag hold at most so many bytes, headers included; or as many as it likes.
+    ///
+    /// A request beyond the limit is [`OutOfMemory`](crate::OutOfMemory) by
+    /// [`Shortage::Limit`](crate::Shortage::Limit). What the tag holds already it keeps.
+    ///
+    /// # Errors
+    ///
+    /// As for [`set_name`](Heap::set_name).
+    pub fn set_limit(&mut self, tag: Tag, limit: Option<usize>) -> Result<(), Error> {
+        self.open(tag)?.set_limit(limit);
+        Ok(())
+    }
+
+    /// Lets a tag's peak begin anew, at what it holds now.
+    pub fn reset_peak(&mut self, tag: Tag) {
+        if let Some(account) = self.ledger.account_mut(tag) {
+            account.peak = account.bytes;
+        }
+    }
+
+    /// Forgets a tag's numbers, name and limit, if it holds no blocks.
+    pub fn forget(&mut self, tag: Tag) {
+        self.ledger.forget(tag);
+    }
+
+    /// The mark of this moment, behind which all later allocations lie. O(1), but for every two billionth.
+    ///
+    /// See [`release_since`](Heap::release_since).
+    pub fn mark(&mut self) -> Mark {
+        self.ledger.mark()
+    }
+
+    /// Gives the block at `ptr` to another tag.
+    ///
+    /// # Errors
+    ///
+    /// - [`Misuse`](crate::Misuse) if the tag is the heap's own, or no block's payload starts at `ptr`.
+    /// - [`OutOfMemory`](crate::OutOfMemory) if the new tag's limit does not allow it, or there is no memory
+    ///   for its account.
+    /// - [`Corruption`] if the block's header is damaged.
+    pub fn retag(&mut self, ptr: NonNull<u8>, tag: Tag) -> Result<(), Error> {
+        refuse_reserved(tag)?;
+        let block = self.row.holder(ptr.addr().get())?;
+        if block.tag() == tag {
+            return Ok(());
+        }
+        let account = self.open_for(tag, block.size())?;
+        self.commit(|heap| heap.transfer(block, tag, account));
+        Ok(())
+    }
+
+    /// Gives all blocks of one tag to another, and answers how many blocks and bytes that were.
+    ///
+    /// Counts as neither allocations nor deallocations; what `from` counted it keeps. O(blocks of `from`).
+    ///
+    /// # Errors
+    ///
+    /// As for [`retag`](Heap::retag); nothing was given then.
+    pub fn merge(&mut self, from: Tag, to: Tag) -> Result<Amount, Error> {
+        refuse_reserved(from)?;
+        refuse_reserved(to)?;
+        let held = self.stats_of(from)?;
+        let amount = Amount {
+            blocks: held.blocks,
+            bytes: held.bytes,
+        };
+        if from == to || amount.blocks == 0 {
+            return Ok(amount);
+        }
+        self.verify_tag(from)?;
+        let account = self.open_for(to, amount.bytes)?;
+        self.for_each_of(from, |heap, block| {
+            heap.commit(|heap| heap.transfer(block, to, account));
+        })?;
+        Ok(amount)
+    }
+
+    /// A tag's account, opened.
+    fn open(&mut self, tag: Tag) -> Result<&mut Account, Error> {
+        let account = self.open_for(tag, 0)?;
+        let nothing = Layout::new::<()>();
+        self.ledger
+            .by_id(account)
+            .ok_or(out_of_memory(tag, nothing, Shortage::Index))
+    }
+
+    /// A tag's account, opened, if it may hold so many bytes more.
+    fn open_for(&mut self, tag: Tag, bytes: usize) -> Result<AccountId, Error> {
+        refuse_reserved(tag)?;
+        let layout = Layout::from_size_align(bytes, 1).unwrap_or(Layout::new::<()>());
+        let lacking = |cause| out_of_memory(tag, layout, cause);
+        let account = self.ledger.open(tag, &mut self.memory).map_err(lacking)?;
+        if bytes > 0 {
+            self.ledger.allows(account, bytes).map_err(lacking)?;
+        }
+        Ok(account)
+    }
+
+    /// Moves a block to another tag's account and list; it keeps the epoch it was allocated in.
+    fn transfer(&mut self, block: UsedBlock, tag: Tag, account: AccountId) {
+        let (size, requested) = (block.size(), block.requested());
+        let epoch = self
+            .ledger
+            .leave(block.tag(), block.slot().place, size, requested);
+        let entered = Entered {
+            offset: block.at() - self.base(),
+            size,
+            requested,
+            epoch,
+        };
+        let place = self.ledger.enter(account, entered, &mut self.memory);
+        block.retag(tag, place).settle(&mut self.row);
+    }
+}

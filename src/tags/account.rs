@@ -1,0 +1,100 @@
+//! What is known of one tag: two cache lines.
+//!
+//! # Safety
+//!
+//! Nothing unsafe is done here; all-zero bytes are a valid account.
+#![allow(unsafe_code)]
+
+use crate::ground::table::Plain;
+use crate::tags::list::List;
+use crate::words::stats::{Name, TagStats};
+use crate::words::tag::Tag;
+
+/// What is known of one tag.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+pub(crate) struct Account {
+    pub(crate) tag: Tag,
+    pub(crate) blocks: usize,
+    pub(crate) bytes: usize,
+    pub(crate) requested: usize,
+    pub(crate) peak: usize,
+    /// 0 is no limit.
+    limit: usize,
+    pub(crate) allocations: u64,
+    pub(crate) deallocations: u64,
+    pub(crate) list: List,
+    pub(crate) failures: u64,
+    pub(crate) largest: usize,
+    pub(crate) name: Name,
+}
+
+const _: () = assert!(size_of::<Account>() == 128);
+
+// SAFETY: numbers, a tag, and a name without length.
+unsafe impl Plain for Account {}
+
+impl Account {
+    pub(crate) fn new(tag: Tag) -> Self {
+        Self {
+            tag,
+            blocks: 0,
+            bytes: 0,
+            requested: 0,
+            peak: 0,
+            limit: 0,
+            allocations: 0,
+            deallocations: 0,
+            list: List::default(),
+            failures: 0,
+            largest: 0,
+            name: Name::default(),
+        }
+    }
+
+    /// The tag gets a block.
+    pub(crate) fn gain(&mut self, size: usize, requested: usize) {
+        self.blocks += 1;
+        self.bytes += size;
+        self.requested += requested;
+        self.peak = self.peak.max(self.bytes);
+    }
+
+    /// The tag loses a block.
+    pub(crate) fn lose(&mut self, size: usize, requested: usize) {
+        self.blocks -= 1;
+        self.bytes -= size;
+        self.requested -= requested;
+    }
+
+    /// One of its blocks changes its size and what was asked for.
+    pub(crate) fn resize(&mut self, before: (usize, usize), after: (usize, usize)) {
+        self.bytes = self.bytes - before.0 + after.0;
+        self.requested = self.requested - before.1 + after.1;
+        self.peak = self.peak.max(self.bytes);
+    }
+
+    pub(crate) fn limit(&self) -> Option<usize> {
+        self.limit.checked_sub(1)
+    }
+
+    pub(crate) fn set_limit(&mut self, limit: Option<usize>) {
+        self.limit = limit.map_or(0, |limit| limit.saturating_add(1));
+    }
+
+    pub(crate) fn stats(&self) -> TagStats {
+        TagStats {
+            tag: self.tag,
+            name: self.name,
+            blocks: self.blocks,
+            bytes: self.bytes,
+            requested: self.requested,
+            peak: self.peak,
+            allocations: self.allocations,
+            deallocations: self.deallocations,
+            failures: self.failures,
+            largest: self.largest,
+            limit: self.limit(),
+        }
+    }
+}

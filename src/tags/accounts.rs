@@ -1,0 +1,170 @@
+//! Accounts by tag: a hash table with linear probing over a dense array.
+
+use crate::ground::table::{IndexMemory, Table};
+use crate::tags::account::Account;
+use crate::words::error::Shortage;
+use crate::words::tag::Tag;
+
+/// All accounts. Making one costs no more than its two cache lines and a word of the hash table.
+#[derive(Debug)]
+pub(crate) struct Accounts {
+    accounts: Table<Account>,
+    /// How many of them are in use.
+    count: usize,
+    /// An account's index and one, or 0, at the hash of its tag or behind it.
+    places: Table<u32>,
+    /// Log2 of how many of the places are used.
+    bits: u32,
+}
+
+/// Log2 of the places at the start: room for eight accounts.
+const FIRST_BITS: u32 = 4;
+
+impl Accounts {
+    pub(crate) const fn empty() -> Self {
+        Self {
+            accounts: Table::empty(),
+            count: 0,
+            places: Table::empty(),
+            bits: 0,
+        }
+    }
+
+    /// Makes room for the first accounts.
+    pub(crate) fn prepare(&mut self, memory: &mut IndexMemory) -> Result<(), Shortage> {
+        self.widen(memory)
+    }
+
+    /// The index of a tag's account.
+    #[inline]
+    pub(crate) fn find(&self, tag: Tag) -> Option<usize> {
+        let mut place = self.home(tag);
+        loop {
+            let index = self.places.get(place).copied()?.checked_sub(1)? as usize;
+            if self.accounts.get(index)?.tag == tag {
+                return Some(index);
+            }
+            place = self.next(place);
+        }
+    }
+
+    pub(crate) fn get(&self, index: usize) -> Option<&Account> {
+        self.accounts.get(index)
+    }
+
+    pub(crate) fn get_mut(&mut self, index: usize) -> Option<&mut Account> {
+        self.accounts.get_mut(index)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Account> {
+        self.accounts.iter().take(self.count)
+    }
+
+    /// The index of a tag's account, which is made if there is none.
+    pub(crate) fn open(&mut self, tag: Tag, memory: &mut IndexMemory) -> Result<usize, Shortage> {
+        match self.find(tag) {
+            Some(index) => Ok(index),
+            None => self.add(tag, memory),
+        }
+    }
+
+    #[cold]
+    fn add(&mut self, tag: Tag, memory: &mut IndexMemory) -> Result<usize, Shortage> {
+        let index = self.count;
+        if self.bits == 0 || index >= 1 << (self.bits - 1) {
+            self.widen(memory)?;
+        }
+        self.accounts.grow(index + 1, memory)?;
+        let account = self.accounts.get_mut(index).ok_or(Shortage::Index)?;
+        *account = Account::new(tag);
+        self.count += 1;
+        self.enter(tag, index);
+        Ok(index)
+    }
+
+    /// Doubles the hash table, and enters all accounts anew.
+    fn widen(&mut self, memory: &mut IndexMemory) -> Result<(), Shortage> {
+        let bits = (self.bits + 1).max(FIRST_BITS);
+        self.accounts.grow(1 << (FIRST_BITS - 1), memory)?;
+        self.places.grow(1 << bits, memory)?;
+        self.bits = bits;
+        self.places.fill(0);
+        for index in 0..self.count {
+            if let Some(tag) = self.accounts.get(index).map(|account| account.tag) {
+                self.enter(tag, index);
+            }
+        }
+        Ok(())
+    }
+
+    fn enter(&mut self, tag: Tag, index: usize) {
+        let mut place = self.home(tag);
+        while self.places.get(place).is_some_and(|taken| *taken != 0) {
+            place = self.next(place);
+        }
+        if let Some(place) = self.places.get_mut(place) {
+            *place = index as u32 + 1;
+        }
+    }
+
+    /// Forgets a tag. The last account moves into its index.
+    pub(crate) fn remove(&mut self, tag: Tag) {
+        let Some(index) = self.find(tag) else { return };
+        self.leave(tag);
+        self.count -= 1;
+        let Some(last) = self.accounts.get(self.count).copied() else {
+            return;
+        };
+        if index != self.count {
+            self.leave(last.tag);
+            if let Some(account) = self.accounts.get_mut(index) {
+                *account = last;
+            }
+            self.enter(last.tag, index);
+        }
+    }
+
+    /// Takes a tag out of the hash table, and moves back what stood behind it for want of its own place
+    /// (Knuth, The Art of Computer Programming, volume 3, section 6.4, algorithm R).
+    fn leave(&mut self, tag: Tag) {
+        let mut hole = self.home(tag);
+        while self.tag_at(hole).is_some_and(|other| other != tag) {
+            hole = self.next(hole);
+        }
+        let mut place = hole;
+        loop {
+            place = self.next(place);
+            let Some(other) = self.tag_at(place) else {
+                break;
+            };
+            let mask = (1 << self.bits) - 1;
+            let from_home = place.wrapping_sub(self.home(other)) & mask;
+            let from_hole = place.wrapping_sub(hole) & mask;
+            if from_home >= from_hole {
+                let moved = self.places.get(place).copied().unwrap_or(0);
+                if let Some(hole) = self.places.get_mut(hole) {
+                    *hole = moved;
+                }
+                hole = place;
+            }
+        }
+        if let Some(hole) = self.places.get_mut(hole) {
+            *hole = 0;
+        }
+    }
+
+    fn tag_at(&self, place: usize) -> Option<Tag> {
+        let index = self.places.get(place)?.checked_sub(1)?;
+        self.accounts.get(index as usize).map(|account| account.tag)
+    }
+
+    /// Where a tag would stand if no other did, by Fibonacci hashing.
+    fn home(&self, tag: Tag) -> usize {
+        let mixed = (tag.number() ^ (tag.number() >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (mixed >> (63 - self.bits) >> 1) as usize
+    }
+
+    fn next(&self, place: usize) -> usize {
+        (place + 1) & ((1 << self.bits) - 1)
+    }
+}

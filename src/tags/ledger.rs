@@ -1,0 +1,212 @@
+//! The ledger: an account for every tag, and the list of its blocks.
+//!
+//! A tag needs no creation step: its account is opened by the first request under it. Where there is no
+//! memory for accounts at all, as in a small buffer, the ledger is off, and who asks walks the row.
+//! Where there is none for a list, blocks are *unlisted*: they are counted, but found by a walk.
+
+use crate::ground::table::IndexMemory;
+use crate::tags::account::Account;
+use crate::tags::accounts::Accounts;
+use crate::tags::list::{Entry, Lists};
+use crate::words::error::Shortage;
+use crate::words::slot::Slot;
+use crate::words::stats::{Mark, TagStats};
+use crate::words::tag::Tag;
+
+/// All accounts and lists.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    accounts: Accounts,
+    lists: Lists,
+    is_on: bool,
+    /// Blocks in all accounts.
+    blocks: usize,
+    /// Counts marks, from `epoch_base` on.
+    epoch: u32,
+    epoch_base: u64,
+}
+
+/// The account of a tag, by its index; of no tag where the ledger is off.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AccountId(usize);
+
+/// A block as the ledger sees it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entered {
+    /// Bytes from the base to the header.
+    pub(crate) offset: usize,
+    /// Bytes, header included.
+    pub(crate) size: usize,
+    /// Bytes asked for, as far as its header tells.
+    pub(crate) requested: usize,
+    /// In which epoch it was allocated.
+    pub(crate) epoch: u32,
+}
+
+/// Marks after which old epochs are forgotten.
+const HORIZON: u32 = 1 << 31;
+
+impl Ledger {
+    /// A ledger that is on if there is memory for a first account.
+    pub(crate) fn new(memory: &mut IndexMemory) -> Result<Self, Shortage> {
+        let mut ledger = Self {
+            accounts: Accounts::empty(),
+            lists: Lists::empty(),
+            is_on: true,
+            blocks: 0,
+            epoch: 0,
+            epoch_base: 0,
+        };
+        match ledger.accounts.prepare(memory) {
+            Err(_) if memory.is_bounded() => ledger.is_on = false,
+            answer => answer?,
+        }
+        Ok(ledger)
+    }
+
+    pub(crate) fn is_on(&self) -> bool {
+        self.is_on
+    }
+
+    /// The tag's account, opened if need be.
+    ///
+    /// # Errors
+    ///
+    /// [`Shortage::Index`] without memory for it; nothing has changed then.
+    #[inline]
+    pub(crate) fn open(
+        &mut self,
+        tag: Tag,
+        memory: &mut IndexMemory,
+    ) -> Result<AccountId, Shortage> {
+        if !self.is_on {
+            return Ok(AccountId(usize::MAX));
+        }
+        self.accounts.open(tag, memory).map(AccountId)
+    }
+
+    pub(crate) fn account(&self, tag: Tag) -> Option<&Account> {
+        self.accounts.get(self.accounts.find(tag)?)
+    }
+
+    pub(crate) fn account_mut(&mut self, tag: Tag) -> Option<&mut Account> {
+        self.accounts.get_mut(self.accounts.find(tag)?)
+    }
+
+    pub(crate) fn by_id(&mut self, id: AccountId) -> Option<&mut Account> {
+        self.accounts.get_mut(id.0)
+    }
+
+    pub(crate) fn accounts(&self) -> impl Iterator<Item = &Account> {
+        self.accounts.iter()
+    }
+
+    /// Every tag that has an account.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = TagStats> {
+        self.accounts.iter().map(Account::stats)
+    }
+
+    pub(crate) fn forget(&mut self, tag: Tag) {
+        if let Some(account) = self.account(tag).filter(|account| account.blocks == 0) {
+            let mut list = account.list;
+            self.lists.clear(&mut list);
+            self.accounts.remove(tag);
+        }
+    }
+
+    /// Blocks in all accounts.
+    pub(crate) fn blocks(&self) -> usize {
+        self.blocks
+    }
+
+    pub(crate) fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    /// Whether the tag may hold so many bytes more.
+    #[inline]
+    pub(crate) fn allows(&self, id: AccountId, bytes: usize) -> Result<(), Shortage> {
+        let account = self.accounts.get(id.0);
+        match account.and_then(|account| Some((account.bytes, account.limit()?))) {
+            Some((held, limit)) if held.saturating_add(bytes) > limit => {
+                Err(Shortage::Limit { limit })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A block becomes the tag's; its place in the tag's list.
+    #[inline]
+    pub(crate) fn enter(&mut self, id: AccountId, block: Entered, memory: &mut IndexMemory) -> u32 {
+        let Some(account) = self.accounts.get_mut(id.0) else {
+            return Slot::UNLISTED;
+        };
+        account.gain(block.size, block.requested);
+        self.blocks += 1;
+        self.lists
+            .enter(&mut account.list, block.offset, block.epoch, memory)
+    }
+
+    /// A block is the tag's no more; the answer is in which epoch it was allocated.
+    #[inline]
+    pub(crate) fn leave(&mut self, tag: Tag, place: u32, size: usize, requested: usize) -> u32 {
+        let Some(index) = self.accounts.find(tag) else {
+            return self.epoch;
+        };
+        let Some(account) = self.accounts.get_mut(index) else {
+            return self.epoch;
+        };
+        account.lose(size, requested);
+        self.blocks -= 1;
+        let entry = self.lists.get(&account.list, place as usize);
+        self.lists.leave(&mut account.list, place);
+        entry.map_or(self.epoch, Entry::epoch)
+    }
+
+    /// The epoch in which the block at a place of a tag's list was allocated; now, for an unlisted one.
+    pub(crate) fn epoch_in(&self, tag: Tag, place: u32) -> u32 {
+        let account = self.account(tag);
+        let entry = account.and_then(|account| self.lists.get(&account.list, place as usize));
+        entry.map_or(self.epoch, Entry::epoch)
+    }
+
+    /// All of a tag's blocks are deallocated.
+    pub(crate) fn clear(&mut self, tag: Tag) {
+        let Some(index) = self.accounts.find(tag) else {
+            return;
+        };
+        let Some(account) = self.accounts.get_mut(index) else {
+            return;
+        };
+        account.deallocations += account.blocks as u64;
+        self.blocks -= account.blocks;
+        (account.blocks, account.bytes, account.requested) = (0, 0, 0);
+        self.lists.clear(&mut account.list);
+    }
+
+    /// The entry at a place of a tag's list; `None` for a hole.
+    #[inline]
+    pub(crate) fn entry(&self, account: &Account, place: usize) -> Option<Entry> {
+        self.lists.get(&account.list, place)
+    }
+
+    /// The mark of this moment: blocks allocated from now on lie behind it.
+    pub(crate) fn mark(&mut self) -> Mark {
+        let mark = Mark(self.epoch_base + u64::from(self.epoch));
+        if self.epoch == u32::MAX {
+            for account in self.accounts.iter() {
+                self.lists.age(&account.list, HORIZON);
+            }
+            self.epoch -= HORIZON;
+            self.epoch_base += u64::from(HORIZON);
+        }
+        self.epoch += 1;
+        mark
+    }
+
+    /// The epoch up to which blocks lie before a mark; `None` if that cannot be told any more.
+    pub(crate) fn epoch_of(&self, mark: Mark) -> Option<u32> {
+        let epoch = mark.0.checked_sub(self.epoch_base)?;
+        u32::try_from(epoch).ok()
+    }
+}

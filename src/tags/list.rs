@@ -1,0 +1,213 @@
+//! Which blocks are a tag's: an array of positions for each tag, in chunks of one table.
+//!
+//! A block's header says where in its tag's array it stands, so taking it out is one store. The place it
+//! leaves is chained to others and filled first. Chunks are powers of two; an array that outgrows its
+//! chunk moves to one twice as large, and the old one waits for the next array of its size.
+
+use crate::ground::table::{IndexMemory, Table};
+use crate::words::size::UNIT;
+use crate::words::slot::Slot;
+
+/// A tag's array: part of the table of [`Lists`].
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct List {
+    /// Index of its chunk's first entry.
+    start: u32,
+    /// Entries used, holes included; the chunk has the next power of two, at least four.
+    length: u32,
+    /// Place and one of the first hole, or 0.
+    hole: u32,
+    /// Blocks that no entry could be had for.
+    pub(crate) unlisted: u32,
+}
+
+/// An entry: the block's offset in units, and the epoch it was allocated in; or a hole.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub(crate) struct Entry(u64);
+
+/// Set in a hole's number.
+const HOLE: u64 = 1 << 63;
+
+/// Smallest chunk.
+const LEAST: u32 = 4;
+
+/// Chunk sizes: four entries to 2^26.
+const CLASSES: usize = 25;
+
+/// Entries at the start.
+const FIRST: usize = 64;
+
+/// All tags' arrays.
+#[derive(Debug)]
+pub(crate) struct Lists {
+    entries: Table<u64>,
+    /// Entries that were ever part of a chunk.
+    used: usize,
+    /// By class, the first entry and one of a chunk that waits, or 0; its first entry leads on.
+    waiting: [u32; CLASSES],
+}
+
+impl Entry {
+    fn new(offset: usize, epoch: u32) -> Option<Self> {
+        let units = u32::try_from(offset / UNIT)
+            .ok()
+            .filter(|units| *units < 1 << 31)?;
+        Some(Self(u64::from(units) << 32 | u64::from(epoch)))
+    }
+
+    /// Bytes from the base to the block.
+    pub(crate) fn offset(self) -> usize {
+        (self.0 >> 32) as usize * UNIT
+    }
+
+    /// The epoch in which the block was allocated.
+    pub(crate) fn epoch(self) -> u32 {
+        self.0 as u32
+    }
+}
+
+fn capacity(length: u32) -> u32 {
+    if length == 0 {
+        0
+    } else {
+        length.next_power_of_two().max(LEAST)
+    }
+}
+
+fn class(capacity: u32) -> usize {
+    (capacity / LEAST).checked_ilog2().unwrap_or(0) as usize
+}
+
+impl List {
+    /// Entries, holes included.
+    pub(crate) fn length(&self) -> usize {
+        self.length as usize
+    }
+}
+
+impl Lists {
+    pub(crate) const fn empty() -> Self {
+        Self {
+            entries: Table::empty(),
+            used: 0,
+            waiting: [0; CLASSES],
+        }
+    }
+
+    /// Enters a block; its place, or [`Slot::UNLISTED`] if there is no memory for it.
+    #[inline]
+    pub(crate) fn enter(
+        &mut self,
+        list: &mut List,
+        offset: usize,
+        epoch: u32,
+        memory: &mut IndexMemory,
+    ) -> u32 {
+        let place = Entry::new(offset, epoch).and_then(|entry| {
+            let place = match list.hole.checked_sub(1) {
+                Some(hole) => hole,
+                None => self.append(list, memory)?,
+            };
+            let place_of = list.start.checked_add(place)? as usize;
+            let was = core::mem::replace(self.entries.get_mut(place_of)?, entry.0);
+            if was & HOLE != 0 && list.hole > 0 {
+                list.hole = was as u32;
+            }
+            Some(place)
+        });
+        place.unwrap_or_else(|| {
+            list.unlisted += 1;
+            Slot::UNLISTED
+        })
+    }
+
+    /// One more place at the end of an array.
+    fn append(&mut self, list: &mut List, memory: &mut IndexMemory) -> Option<u32> {
+        let place = list.length;
+        if place == Slot::UNLISTED {
+            return None;
+        }
+        if place == capacity(place) {
+            self.enlarge(list, memory)?;
+        }
+        list.length += 1;
+        let index = (list.start + place) as usize;
+        *self.entries.get_mut(index)? = 0;
+        Some(place)
+    }
+
+    #[cold]
+    fn enlarge(&mut self, list: &mut List, memory: &mut IndexMemory) -> Option<()> {
+        let length = list.length();
+        let wanted = list.length.checked_mul(2)?.max(LEAST);
+        let start = self.chunk(wanted, memory)?;
+        let old = list.start as usize;
+        self.entries.copy_within(old..old + length, start as usize);
+        self.give_back(*list);
+        list.start = start;
+        Some(())
+    }
+
+    /// A chunk of `capacity` entries, a power of two.
+    fn chunk(&mut self, capacity: u32, memory: &mut IndexMemory) -> Option<u32> {
+        let waiting = self.waiting.get_mut(class(capacity))?;
+        if let Some(start) = waiting.checked_sub(1) {
+            *waiting = *self.entries.get(start as usize)? as u32;
+            return Some(start);
+        }
+        let start = u32::try_from(self.used).ok()?;
+        let end = self.used + capacity as usize;
+        if end > self.entries.len() {
+            // Once beyond what was lent, a table doubles, so it is not asked for more than is needed.
+            self.entries.grow(end.max(FIRST), memory).ok()?;
+        }
+        self.used = end;
+        Some(start)
+    }
+
+    fn give_back(&mut self, list: List) {
+        let capacity = capacity(list.length);
+        let first = self.entries.get_mut(list.start as usize);
+        let waiting = self.waiting.get_mut(class(capacity));
+        if let (1.., Some(first), Some(waiting)) = (capacity, first, waiting) {
+            *first = u64::from(core::mem::replace(waiting, list.start + 1));
+        }
+    }
+
+    /// Takes the block at a place out.
+    #[inline]
+    pub(crate) fn leave(&mut self, list: &mut List, place: u32) {
+        if place == Slot::UNLISTED {
+            list.unlisted -= 1;
+        } else if let Some(entry) = self.entries.get_mut((list.start + place) as usize) {
+            *entry = HOLE | u64::from(core::mem::replace(&mut list.hole, place + 1));
+        }
+    }
+
+    /// Empties an array.
+    pub(crate) fn clear(&mut self, list: &mut List) {
+        self.give_back(*list);
+        *list = List::default();
+    }
+
+    /// The block at a place; `None` for a hole or beyond the end.
+    #[inline]
+    pub(crate) fn get(&self, list: &List, place: usize) -> Option<Entry> {
+        let entry = *self.entries.get(list.start as usize + place)?;
+        (place < list.length() && entry & HOLE == 0).then_some(Entry(entry))
+    }
+
+    /// Lowers all epochs by `by`; those that lie further back become 0.
+    pub(crate) fn age(&mut self, list: &List, by: u32) {
+        let from = list.start as usize;
+        let entries = self
+            .entries
+            .get_mut(from..from + list.length())
+            .unwrap_or_default();
+        for entry in entries.iter_mut().filter(|entry| **entry & HOLE == 0) {
+            let epoch = (*entry as u32).saturating_sub(by);
+            *entry = *entry >> 32 << 32 | u64::from(epoch);
+        }
+    }
+}
