@@ -3,11 +3,11 @@
 use core::ffi::{c_int, c_void};
 use core::ptr;
 
-use tagheap::{Corruption, Error, Misuse, State, Tag};
+use tagheap::{Corruption, Error, Misuse, SMALLEST, State, Tag};
 
 use crate::ground::{
-    Blocks, Foreign, KIB, MIB, MINE, Mine, PAGE, brk, bytes, fences, heap_at_the_break,
-    take_foreign, wait_for,
+    Blocks, Foreign, KIB, MIB, MINE, Mine, PAGE, brk, bytes, fences, fill_up, heap_at_the_break,
+    in_a_copy, take_foreign, wait_for,
 };
 
 pub(crate) fn b06_foreign_bytes_are_fenced_and_never_touched() {
@@ -95,6 +95,34 @@ pub(crate) fn b06_a_fence_stays_apart_from_what_is_free_around_it() {
         fences(&heap)[0].end(),
         "the row ends with the fence"
     );
+}
+
+pub(crate) fn b06_the_row_goes_up_to_the_fence() {
+    for gap in [0, 16, 32, 48, 64, 1000 * 16] {
+        in_a_copy(move || {
+            let mut heap = heap_at_the_break();
+            let before = fill_up(&mut heap, gap);
+            let limit = heap.end() + gap;
+            let foreign = take_foreign(100);
+            let behind = Mine::take(&mut heap, 300 * KIB).expect("room");
+            heap.check().expect("a whole heap");
+
+            let [fence] = fences(&heap)[..] else {
+                panic!("one fence: {}", heap.drawing());
+            };
+            assert!(foreign.is_inside(&fence));
+            // What is in front of it is a block, or too small for one and the fence's.
+            let free = heap.stats().expect("a whole row").free;
+            if gap < SMALLEST {
+                assert_eq!((free.blocks, fence.at), (0, limit - gap));
+            } else {
+                assert_eq!((free.blocks, free.bytes, fence.at), (1, gap, limit));
+            }
+            before.assert_intact();
+            behind.assert_intact();
+            foreign.assert_intact();
+        });
+    }
 }
 
 pub(crate) fn b06_a_foreign_move_before_the_first_block_moves_the_base() {

@@ -7,7 +7,7 @@ use core::ptr::{self, NonNull};
 use core::slice;
 use std::panic;
 
-use tagheap::{Block, Break, Heap, Placement, Rule, Source, Tag};
+use tagheap::{Block, Break, HEADER, Heap, Placement, Rule, Source, Tag};
 
 pub(crate) const PAGE: usize = 4096;
 pub(crate) const KIB: usize = 1 << 10;
@@ -92,6 +92,16 @@ pub(crate) fn digest<S: Source>(heap: &Heap<S>) -> u64 {
             .rotate_left(7);
     }
     digest
+}
+
+/// Takes a block that leaves `gap` bytes between the row's end and the end of what was granted.
+pub(crate) fn fill_up<S: Source>(heap: &mut Heap<S>, gap: usize) -> Mine {
+    let stats = heap.stats().expect("a whole row");
+    let size = stats.granted - stats.row - gap - HEADER;
+    let block = Mine::take(heap, size).expect("granted");
+    let stats = heap.stats().expect("a whole row");
+    assert_eq!(stats.granted - stats.row, gap);
+    block
 }
 
 /// A block in use, filled with a byte of its own.

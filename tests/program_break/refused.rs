@@ -6,7 +6,8 @@ use std::io;
 use tagheap::{Break, Error, Heap, OutOfMemory, Shortage};
 
 use crate::ground::{
-    Blocks, KIB, MIB, MINE, Mine, PAGE, brk, bytes, digest, heap_at_the_break, pointer,
+    Blocks, KIB, MIB, MINE, Mine, PAGE, brk, bytes, digest, fill_up, heap_at_the_break, in_a_copy,
+    pointer, take_foreign,
 };
 
 pub(crate) fn b02_b03_by_the_limit_on_data() {
@@ -68,6 +69,27 @@ pub(crate) fn b12_a_mapping_above_stops_a_block_from_growing_in_place() {
     assert_eq!(grown.expect("room").cast(), last.at, "in place");
     last.assert_intact();
     heap.check().expect("a whole heap");
+}
+
+pub(crate) fn b12_the_last_pages_below_a_mapping_are_used() {
+    // By itself the break stands on a page's start; somebody else may leave it anywhere.
+    for foreign in [0, 1, 100, 4095] {
+        in_a_copy(move || {
+            let mut heap = heap_at_the_break();
+            let before = fill_up(&mut heap, 0);
+            // One page stays free below a mapping, always: two are left.
+            map_above(3);
+            let foreign = take_foreign(foreign);
+            let last = Mine::take(&mut heap, PAGE - 200).expect("as little as whole pages allow");
+            assert!(last.address() >= foreign.range.end);
+            let refused = heap.allocate(MINE, bytes(2 * PAGE));
+            assert!(matches!(refused, Err(Error::OutOfMemory(_))), "{refused:?}");
+            before.assert_intact();
+            last.assert_intact();
+            foreign.assert_intact();
+            heap.check().expect("a whole heap");
+        });
+    }
 }
 
 pub(crate) fn b12_a_mapping_above_before_the_first_block() {
