@@ -124,6 +124,24 @@ fn level_loads_the_next_level_into_the_memory_of_the_last() {
 }
 
 #[test]
+fn t01_parity_finds_no_difference_between_heap_and_twin() {
+    for rule in ["whole", "split"] {
+        let mut parity = example("parity");
+        parity.args(["--ops", "20000", "--refuse", "5", "--model", "--rule", rule]);
+        let text = told(&run(parity));
+        assert!(text.contains("20000 operations, 0 differences"), "{text}");
+    }
+}
+
+#[test]
+fn parity_ends_with_1_at_a_difference() {
+    let mut parity = example("parity");
+    parity.args(["--ops", "20000", "--plant"]);
+    let output = run(parity);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+}
+
+#[test]
 fn nolibc_is_static_and_needs_nobody() {
     let headers = readelf(&["--wide", "--program-headers", "--dynamic"], nolibc());
     assert!(headers.contains("LOAD"), "{headers}");

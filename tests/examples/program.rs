@@ -29,7 +29,8 @@ fn is_current(program: &Path, name: &str) -> bool {
         return false;
     };
     let root = Path::new(ROOT);
-    let sources = [root.join("src"), root.join(format!("examples/{name}.rs"))];
+    let example = format!("examples/{name}.rs");
+    let sources = ["src", "asm", "crates", &example].map(|source| root.join(source));
     sources.iter().all(|source| newest(source) <= built)
 }
 
