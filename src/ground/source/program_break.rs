@@ -121,6 +121,8 @@ unsafe impl Source for Break {
         match found.cmp(&self.top) {
             Ordering::Equal => Ok(self.limit),
             Ordering::Less if !self.is_untouched() => Err(moved),
+            // The number of an error, as a filter of system calls answers: nobody moved, nothing grows.
+            Ordering::Greater if found > isize::MAX as usize => Ok(self.limit),
             _ => align_up(found, UNIT).ok_or(moved),
         }
     }

@@ -1,0 +1,208 @@
+//! Runs every example, as a newcomer would, and looks at what it says.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod program;
+mod system_calls;
+
+use std::process::Output;
+
+use crate::program::{example, nolibc, readelf, run};
+use crate::system_calls::{Answer, Filtered};
+
+/// What the program wrote to its standard output; it must have ended well.
+fn told(output: &Output) -> String {
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {complaint}", output.status);
+    String::from_utf8(output.stdout.clone()).expect("text")
+}
+
+fn hexadecimal(word: &str) -> usize {
+    let digits = word.trim_end_matches([',', '.', ':']);
+    let digits = digits.strip_prefix("0x").unwrap_or(digits);
+    usize::from_str_radix(digits, 16).unwrap_or_else(|_| panic!("an address: {word}"))
+}
+
+/// The addresses on each line that begins with `caption`.
+fn addresses(text: &str, caption: &str) -> Vec<Vec<usize>> {
+    text.lines()
+        .filter_map(|line| line.strip_prefix(caption))
+        .map(|rest| rest.split_whitespace().map(hexadecimal).collect())
+        .collect()
+}
+
+/// The numbers of a table's line: blocks, bytes, payload.
+fn amounts(text: &str, tag: &str) -> Vec<[usize; 3]> {
+    text.lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>())
+        .filter(|words| words.len() == 4 && words[0] == tag)
+        .map(|words| [1, 2, 3].map(|n| words[n].parse().expect("a number")))
+        .collect()
+}
+
+#[test]
+fn pools_prints_the_addresses_of_the_assembly_driver() {
+    let text = told(&run(example("pools")));
+    let lines = addresses(&text, "Allocations:");
+    assert_eq!(lines.len(), 2, "{text}");
+    for line in &lines {
+        let [first, second, third] = line[..] else {
+            panic!("three addresses: {text}");
+        };
+        assert_eq!([second - first, third - second], [0x1b0, 0x40], "{text}");
+    }
+    assert_eq!(addresses(&text, "Once more:"), lines[..1], "{text}");
+}
+
+#[test]
+fn pools_draws_the_heap_after_every_step() {
+    let text = told(&run(example("pools")));
+    let drawn: Vec<_> = text
+        .lines()
+        .filter_map(|line| line.split_once(" |"))
+        .map(|(_, blocks)| blocks)
+        .collect();
+    let steps = [
+        "(heap) 128|",
+        "(heap) 128|1 432|",
+        "(heap) 128|1 432|2 64|2 112|",
+        "(heap) 128|1 432|",
+        "(heap) 128|",
+        "(heap) 128|1 432|2 64|2 112|",
+    ];
+    assert_eq!(drawn, steps, "{text}");
+    assert_eq!(amounts(&text, "2"), [[2, 176, 112]; 2], "{text}");
+}
+
+#[test]
+fn pools_lives_at_the_program_break() {
+    let text = told(&run(example("pools")));
+    if cfg!(not(target_env = "gnu")) {
+        assert!(text.contains("reservation, not at the break"), "{text}");
+        return;
+    }
+    let mapping = text
+        .lines()
+        .find_map(|line| line.strip_prefix("/proc/self/maps: "))
+        .expect("the heap's line in the table of mappings");
+    assert!(mapping.ends_with("[heap]"), "{text}");
+    let (range, _) = mapping.split_once(' ').expect("a range");
+    let (start, end) = range.split_once('-').expect("a range");
+    let range = hexadecimal(start)..hexadecimal(end);
+    for address in addresses(&text, "Allocations:").concat() {
+        assert!(range.contains(&address), "{address:#x}: {text}");
+    }
+}
+
+#[test]
+fn level_loads_the_next_level_into_the_memory_of_the_last() {
+    let text = told(&run(example("level")));
+    let levels = amounts(&text, "level");
+    assert_eq!(levels.len(), 3, "loaded, played, loaded again: {text}");
+    assert!(levels.iter().all(|level| *level == levels[0]), "{text}");
+    assert!(levels[0][0] > 400, "hundreds of blocks: {text}");
+    let released = format!(
+        "released in one call: {} blocks, {} bytes",
+        levels[0][0], levels[0][1]
+    );
+    assert!(text.contains(&released), "{text}");
+    let player = amounts(&text, "player");
+    assert_eq!(player.len(), 4, "{text}");
+    assert!(player.iter().all(|amount| *amount == player[0]), "{text}");
+    assert_eq!(
+        amounts(&text, "frame").len(),
+        1,
+        "frames leave nothing: {text}"
+    );
+    assert!(text.contains("The heap grew by 0 bytes."), "{text}");
+}
+
+#[test]
+fn t01_parity_finds_no_difference_between_heap_and_twin() {
+    for rule in ["whole", "split"] {
+        let mut parity = example("parity");
+        parity.args(["--ops", "20000", "--refuse", "5", "--model", "--rule", rule]);
+        let text = told(&run(parity));
+        assert!(text.contains("20000 operations, 0 differences"), "{text}");
+    }
+}
+
+#[test]
+fn parity_ends_with_1_at_a_difference() {
+    let mut parity = example("parity");
+    parity.args(["--ops", "20000", "--plant"]);
+    let output = run(parity);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+}
+
+#[test]
+fn nolibc_is_static_and_needs_nobody() {
+    let headers = readelf(&["--wide", "--program-headers", "--dynamic"], nolibc());
+    assert!(headers.contains("LOAD"), "{headers}");
+    for word in ["INTERP", "NEEDED", "DYNAMIC"] {
+        assert!(!headers.contains(word), "{word}: {headers}");
+    }
+}
+
+#[test]
+fn b10_nolibc_makes_four_system_calls_and_no_other() {
+    let allowed = [
+        libc::SYS_execve,
+        libc::SYS_brk,
+        libc::SYS_write,
+        libc::SYS_exit_group,
+    ];
+    let text = told(&run(nolibc().filtered(&allowed, Answer::Kill)));
+    let [before, after] = amounts(&text, "primes")[..] else {
+        panic!("two tables: {text}");
+    };
+    assert_eq!(before, after, "{text}");
+    assert_eq!(
+        amounts(&text, "poem").len(),
+        1,
+        "gone by the second table: {text}"
+    );
+    assert!(
+        text.contains("begins in the memory of the last one."),
+        "{text}"
+    );
+}
+
+#[test]
+fn every_system_call_of_nolibc_is_needed() {
+    // That the filter kills at all, and that none of the three is allowed for nothing.
+    for refused in [libc::SYS_brk, libc::SYS_write, libc::SYS_exit_group] {
+        let mut allowed = vec![
+            libc::SYS_execve,
+            libc::SYS_brk,
+            libc::SYS_write,
+            libc::SYS_exit_group,
+        ];
+        allowed.retain(|call| *call != refused);
+        let output = run(nolibc().filtered(&allowed, Answer::Kill));
+        assert!(!output.status.success(), "without system call {refused}");
+    }
+}
+
+#[test]
+fn b05_nolibc_without_a_break_says_so_and_ends() {
+    let allowed = [libc::SYS_execve, libc::SYS_write, libc::SYS_exit_group];
+    // What a filter answers in the place of `brk` is no address at all.
+    for errno in [libc::EPERM, libc::ENOSYS, libc::ENOMEM] {
+        let output = run(nolibc().filtered(&allowed, Answer::Errno(errno)));
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(
+            output.status.code(),
+            Some(101),
+            "{}: {complaint}",
+            output.status
+        );
+        assert!(complaint.contains("memory allocation of"), "{complaint}");
+    }
+}
