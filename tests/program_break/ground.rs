@@ -10,6 +10,9 @@ use std::panic;
 use tagheap::{Block, Break, HEADER, Heap, Placement, Rule, Source, Tag};
 
 pub(crate) const PAGE: usize = 4096;
+/// Bytes that a heap over the break keeps for its indexes, in front of its row.
+pub(crate) const INDEX_ROOM: usize = 4096;
+
 pub(crate) const KIB: usize = 1 << 10;
 pub(crate) const MIB: usize = 1 << 20;
 

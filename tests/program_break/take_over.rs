@@ -10,7 +10,7 @@ use std::thread;
 
 use tagheap::{Break, HEADER, Root, TakeOverError, UNIT};
 
-use crate::ground::{Blocks, KIB, MIB, Mine, brk, bytes, heap_at_the_break, in_a_copy};
+use crate::ground::{Blocks, INDEX_ROOM, KIB, MIB, Mine, brk, bytes, heap_at_the_break, in_a_copy};
 
 pub(crate) fn b09_a_break_that_is_not_aligned() {
     for odd in [1, 7, 8, 15, 16, 17, 31, 33, 4079, 4080, 4081, 4095] {
@@ -22,7 +22,7 @@ pub(crate) fn b09_a_break_that_is_not_aligned() {
             assert!(!start.is_multiple_of(16) || odd % 16 == 0);
 
             let mut heap = heap_at_the_break();
-            assert_eq!(heap.base(), start.next_multiple_of(UNIT));
+            assert_eq!(heap.base(), start.next_multiple_of(UNIT) + INDEX_ROOM);
             let blocks = Blocks::take(&mut heap, 50, 333);
             assert_eq!(blocks.0[0].address(), heap.base() + Root::BLOCK + HEADER);
             for block in &blocks.0 {
@@ -57,7 +57,7 @@ pub(crate) fn b10_the_first_block_when_the_area_has_no_bytes() {
     assert_eq!(brk(0), start, "an area of no bytes");
 
     let mut heap = heap_at_the_break();
-    assert_eq!(heap.base(), start.next_multiple_of(UNIT));
+    assert_eq!(heap.base(), start.next_multiple_of(UNIT) + INDEX_ROOM);
     let block = Mine::take(&mut heap, 1).expect("room");
     assert_eq!(block.address(), heap.base() + Root::BLOCK + HEADER);
     heap.check().expect("a whole heap");
