@@ -278,9 +278,9 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         fit: Fit,
         account: AccountId,
     ) -> Result<Result<Place, Shortage>, Corruption> {
-        if let Some(at) = self.placement.find(&self.row, fit, R::SPLITS)? {
-            let free = self.row.free_block(at)?;
-            let whole = free.end() - fit.place(at).unwrap_or(at);
+        if let Some(found) = self.placement.find(&self.row, fit, R::SPLITS)? {
+            let free = self.row.free_block(found)?;
+            let whole = free.end() - fit.place(found.at).unwrap_or(found.at);
             let splits = R::SPLITS && whole - fit.size() >= SMALLEST;
             let size = if splits { fit.size() } else { whole };
             return Ok(self
@@ -314,19 +314,24 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     /// Takes the place from the free blocks or the end, splits it, and claims it under the tag.
     fn take(&mut self, place: Place, request: &Request) -> UsedBlock {
         let fit = request.fit;
-        let free = match place {
-            Place::Inside(free) => self.withdraw(free),
-            Place::End(room) => self.lengthen(&room),
+        let (free, mut old) = match place {
+            Place::Inside(free) => {
+                let extent = free.extent();
+                (free, Some(extent))
+            }
+            Place::End(room) => (self.lengthen(&room), None),
         };
         let in_front = fit.place(free.at()).map_or(0, |at| at - free.at());
         let (front, free) = free.split_front(in_front);
-        let (free, rest) = if R::SPLITS {
-            free.split_back(fit.size())
-        } else {
-            (free, None)
-        };
+        let (free, rest) = if R::SPLITS { free.split_back(fit.size()) } else { (free, None) };
         for spare in [front, rest].into_iter().flatten() {
-            self.offer(&spare);
+            match old.take() {
+                Some(old) => self.exchange(old, &spare),
+                None => self.offer(&spare),
+            }
+        }
+        if let Some(old) = old {
+            self.placement.remove(old);
         }
         let slot = self.sign_up(free.at(), free.size(), request);
         free.claim(&mut self.row, request.tag, slot)

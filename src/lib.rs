@@ -49,6 +49,7 @@ pub use ground::source::{Refusal, Source};
 
 pub use words::draw::{Drawing, Table};
 pub use words::error::{Corruption, Error, Misuse, OutOfMemory, Shortage};
+pub use words::extent::Extent;
 pub use words::header::{Freed, Header, Key};
 pub use words::root::Root;
 pub use words::size::{Fit, HEADER, SMALLEST, UNIT};

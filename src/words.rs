@@ -2,6 +2,7 @@
 
 pub(crate) mod draw;
 pub(crate) mod error;
+pub(crate) mod extent;
 pub(crate) mod header;
 pub(crate) mod root;
 pub(crate) mod size;

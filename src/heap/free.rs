@@ -9,6 +9,7 @@ use crate::memory::block::{FreeBlock, UsedBlock};
 use crate::policy::placement::Placement;
 use crate::policy::rule::Rule;
 use crate::words::error::{Corruption, Error, Misuse};
+use crate::words::extent::Extent;
 use crate::words::header::Freed;
 
 /// The free blocks on both sides of a block, as far as the rule joins them.
@@ -54,16 +55,10 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     }
 
     /// Takes a block that is deallocated from its tag's account.
+    #[inline]
     pub(super) fn sign_off(&mut self, block: &UsedBlock) {
-        self.ledger.leave(
-            block.tag(),
-            block.slot().place,
-            block.size(),
-            block.requested(),
-        );
-        if let Some(account) = self.ledger.account_mut(block.tag()) {
-            account.deallocations += 1;
-        }
+        let (size, requested) = (block.size(), block.requested());
+        self.ledger.deallocate(block.tag(), block.slot().place, size, requested);
     }
 
     /// The free neighbours of a block, verified.
@@ -71,48 +66,73 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         if !R::SPLITS {
             return Ok(Around::default());
         }
-        let behind = self.row.free_at(block.end())?;
+        let behind = self.behind(block.end())?;
         let before = self.placement.before(&self.row, block.at())?;
-        let before = before.map(|at| self.row.free_block(at)).transpose()?;
-        if before
-            .as_ref()
-            .is_some_and(|before| before.end() != block.at())
-        {
-            return Err(Corruption::Index { at: block.at() });
-        }
+        let before = before.map(|before| self.row.free_block(before)).transpose()?;
         Ok(Around { before, behind })
+    }
+
+    /// The free block at the end of another, verified, if there is one.
+    pub(super) fn behind(&self, end: usize) -> Result<Option<FreeBlock>, Corruption> {
+        if end == self.end() {
+            return Ok(None);
+        }
+        let behind = self.placement.behind(&self.row, end)?;
+        behind.map(|behind| self.row.free_block(behind)).transpose()
     }
 
     /// Frees a block and joins it to its free neighbours; at the end of the row, the end falls.
     pub(super) fn free(&mut self, block: UsedBlock, around: Around, freed: Freed) {
-        let mut free = block.free(&mut self.row, freed);
-        if let Some(behind) = around.behind {
-            free = free.join(self.withdraw(behind));
+        let free = block.free(&mut self.row, freed);
+        match (around.before, around.behind) {
+            (None, None) => self.settle(free, None),
+            (None, Some(behind)) => {
+                let old = behind.extent();
+                self.settle(free.join(behind), Some(old));
+            }
+            (Some(before), None) => {
+                let old = before.extent();
+                self.settle(before.join(free), Some(old));
+            }
+            (Some(before), Some(behind)) => {
+                let old = before.extent();
+                let behind = self.withdraw(behind);
+                self.settle(before.join(free).join(behind), Some(old));
+            }
         }
-        if let Some(before) = around.before {
-            free = self.withdraw(before).join(free);
-        }
-        self.settle(free);
     }
 
-    /// Puts a free block into the row, or gives it to the end where the rule says so.
-    pub(super) fn settle(&mut self, free: FreeBlock) {
+    /// Puts a free block into the row, in the place of one the placement knows; or gives it to the end
+    /// where the rule says so.
+    pub(super) fn settle(&mut self, free: FreeBlock, old: Option<Extent>) {
         if R::SPLITS && free.end() == self.end() {
+            if let Some(old) = old {
+                self.placement.remove(old);
+            }
             self.row.shorten(free);
-        } else {
-            self.offer(&free);
+            return;
+        }
+        match old {
+            Some(old) => self.exchange(old, &free),
+            None => self.offer(&free),
         }
     }
 
     /// Writes a free block's header, and tells the placement.
     pub(super) fn offer(&mut self, free: &FreeBlock) {
         free.settle(&mut self.row);
-        self.placement.insert(free.at(), free.size());
+        self.placement.insert(free.extent());
+    }
+
+    /// As [`offer`](Heap::offer), for what is left of a free block, or what it became part of.
+    pub(super) fn exchange(&mut self, old: Extent, free: &FreeBlock) {
+        free.settle(&mut self.row);
+        self.placement.replace(old, free.extent());
     }
 
     /// Takes a free block from the placement.
     pub(super) fn withdraw(&mut self, free: FreeBlock) -> FreeBlock {
-        self.placement.remove(free.at(), free.size());
+        self.placement.remove(free.extent());
         free
     }
 }

@@ -155,7 +155,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
                         _ if !R::SPLITS => Around::default(),
                         before => Around {
                             before,
-                            behind: self.row.free_at(block.end())?,
+                            behind: self.behind(block.end())?,
                         },
                     };
                     // The block that results, or the end of the row, stands here: go on with that.

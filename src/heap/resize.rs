@@ -55,9 +55,11 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
             }
         } else if let Some(behind) = self.room_behind(&block, fit)? {
             return Ok(self.commit(|heap| {
-                let (taken, rest) = heap.withdraw(behind).split_back(lacking);
-                if let Some(rest) = rest {
-                    heap.offer(&rest);
+                let old = behind.extent();
+                let (taken, rest) = behind.split_back(lacking);
+                match rest {
+                    Some(rest) => heap.exchange(old, &rest),
+                    None => heap.placement.remove(old),
                 }
                 heap.resized(block, |block| block.absorb(taken), new)
             }));
@@ -117,7 +119,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         let rest = block.size() - fit.size();
         let is_last = block.end() == self.end();
         let behind = if R::SPLITS {
-            self.row.free_at(block.end())?
+            self.behind(block.end())?
         } else {
             None
         };
@@ -129,10 +131,11 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
             }
             let mut rest = block.rest(fit.size());
             let payload = heap.resized(block, |block| block.cut(fit.size()), new);
+            let old = behind.as_ref().map(FreeBlock::extent);
             if let Some(behind) = behind {
-                rest = rest.join(heap.withdraw(behind));
+                rest = rest.join(behind);
             }
-            heap.settle(rest);
+            heap.settle(rest, old);
             payload
         });
         self.relax();
@@ -182,7 +185,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         if !R::SPLITS {
             return Ok(None);
         }
-        let behind = self.row.free_at(block.end())?;
+        let behind = self.behind(block.end())?;
         Ok(behind.filter(|behind| block.size() + behind.size() >= fit.size()))
     }
 

@@ -5,6 +5,7 @@
 //! is dropped instead would leave a hole in the row (H1), so it is `#[must_use]`.
 
 use crate::memory::row::Row;
+use crate::words::extent::Extent;
 use crate::words::header::{Freed, Header};
 use crate::words::size::{HEADER, SMALLEST};
 use crate::words::slot::Slot;
@@ -29,23 +30,33 @@ pub(crate) struct UsedBlock {
 }
 
 impl FreeBlock {
+    #[inline]
     pub(super) fn new(at: usize, size: usize, freed: Freed) -> Self {
         Self { at, size, freed }
     }
 
+    #[inline]
     pub(crate) fn at(&self) -> usize {
         self.at
     }
 
+    #[inline]
     pub(crate) fn size(&self) -> usize {
         self.size
     }
 
+    #[inline]
     pub(crate) fn end(&self) -> usize {
         self.at + self.size
     }
 
+    #[inline]
+    pub(crate) fn extent(&self) -> Extent {
+        Extent { at: self.at, size: self.size }
+    }
+
     /// Cuts the first `size` bytes off; `None` and all of it where `size` is 0.
+    #[inline]
     pub(crate) fn split_front(self, size: usize) -> (Option<Self>, Self) {
         if size == 0 {
             return (None, self);
@@ -56,6 +67,7 @@ impl FreeBlock {
     }
 
     /// Keeps the first `size` bytes; what is behind them is a block too, if it is large enough for one.
+    #[inline]
     pub(crate) fn split_back(self, size: usize) -> (Self, Option<Self>) {
         if self.size - size < SMALLEST {
             return (self, None);
@@ -65,6 +77,7 @@ impl FreeBlock {
     }
 
     /// One block of this and `next`, the block behind it.
+    #[inline]
     pub(crate) fn join(self, next: Self) -> Self {
         debug_assert_eq!(self.end(), next.at, "neighbours");
         Self {
@@ -74,12 +87,14 @@ impl FreeBlock {
     }
 
     /// Writes the block's header; it stays free.
+    #[inline]
     pub(crate) fn settle(&self, row: &mut Row) {
         let header = Header::free(self.at, self.size, self.freed, row.secret());
         row.write(self.at, header);
     }
 
     /// Gives the block to `tag`, and writes its header.
+    #[inline]
     pub(crate) fn claim(self, row: &mut Row, tag: Tag, slot: Slot) -> UsedBlock {
         let block = UsedBlock {
             at: self.at,
@@ -93,6 +108,7 @@ impl FreeBlock {
 }
 
 impl UsedBlock {
+    #[inline]
     pub(super) fn new(at: usize, size: usize, tag: Tag, slot: Slot) -> Self {
         Self {
             at,
@@ -102,59 +118,71 @@ impl UsedBlock {
         }
     }
 
+    #[inline]
     pub(crate) fn at(&self) -> usize {
         self.at
     }
 
+    #[inline]
     pub(crate) fn size(&self) -> usize {
         self.size
     }
 
+    #[inline]
     pub(crate) fn end(&self) -> usize {
         self.at + self.size
     }
 
+    #[inline]
     pub(crate) fn tag(&self) -> Tag {
         self.tag
     }
 
+    #[inline]
     pub(crate) fn payload(&self) -> usize {
         self.at + HEADER
     }
 
+    #[inline]
     pub(crate) fn usable(&self) -> usize {
         self.size - HEADER
     }
 
     /// Where the block stands in the list of its tag, and how much of it nobody asked for.
+    #[inline]
     pub(crate) fn slot(&self) -> Slot {
         self.slot
     }
 
     /// Bytes asked for, as far as the slot tells.
+    #[inline]
     pub(crate) fn requested(&self) -> usize {
         self.slot.requested(self.usable())
     }
 
     /// The block for so many bytes.
+    #[inline]
     pub(crate) fn request(self, requested: usize) -> Self {
         let slot = Slot::new(self.slot.place, self.usable(), requested);
         Self { slot, ..self }
     }
 
     /// Writes the block's header; it stays in use.
+    #[inline]
     pub(crate) fn settle(&self, row: &mut Row) {
         let header = Header::used(self.at, self.size, self.tag, self.slot.word(), row.secret());
         row.write(self.at, header);
     }
 
     /// The block under another tag, at a place in that one's list.
+    #[inline]
     pub(crate) fn retag(self, tag: Tag, place: u32) -> Self {
         let slot = Slot { place, ..self.slot };
         Self { tag, slot, ..self }
     }
 
     /// Takes the free block behind it in.
+    #[inline]
     pub(crate) fn absorb(self, next: FreeBlock) -> Self {
         debug_assert_eq!(self.end(), next.at, "neighbours");
         Self {
@@ -164,17 +192,20 @@ impl UsedBlock {
     }
 
     /// What is left of it behind the first `size` bytes; may be too small to settle on its own.
+    #[inline]
     pub(crate) fn rest(&self, size: usize) -> FreeBlock {
         FreeBlock::new(self.at + size, self.size - size, Freed::Alone)
     }
 
     /// Keeps the first `size` bytes; the others are its [`rest`](UsedBlock::rest).
+    #[inline]
     pub(crate) fn cut(self, size: usize) -> Self {
         Self { size, ..self }
     }
 
     /// Takes the block from its holder. Its header says so at once: if the block is joined to one in
     /// front of it, that header stays behind, and a late free of the block is recognised by it.
+    #[inline]
     pub(crate) fn free(self, row: &mut Row, freed: Freed) -> FreeBlock {
         let block = FreeBlock::new(self.at, self.size, freed);
         block.settle(row);

@@ -47,6 +47,7 @@ impl RootWriter {
     }
 
     /// A change to the row begins.
+    #[inline]
     pub(crate) fn begin(&mut self, row: &Row) {
         self.epoch += 1;
         self.write_word(row, offset_of!(Root, epoch), self.epoch);
@@ -54,6 +55,7 @@ impl RootWriter {
     }
 
     /// The change is done.
+    #[inline]
     pub(crate) fn finish(&mut self, row: &Row) {
         compiler_fence(Ordering::SeqCst);
         self.write_word(row, offset_of!(Root, end), row.end() as u64);
@@ -94,6 +96,7 @@ impl RootWriter {
         unsafe { self.place(row).write_volatile(self.words(row)) };
     }
 
+    #[inline]
     fn write_word(&self, row: &Row, offset: usize, value: u64) {
         let word = row.pointer(row.base() + HEADER + offset).cast::<u64>();
         // SAFETY: a word of the root block's payload; volatile, as somebody outside reads it.

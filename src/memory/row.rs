@@ -12,6 +12,7 @@ use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
 use core::ptr::NonNull;
 
 use crate::memory::block::{FreeBlock, UsedBlock};
+use crate::words::extent::Extent;
 use crate::words::error::{Corruption, Misuse};
 use crate::words::header::{Freed, Header, Key};
 use crate::words::size::{HEADER, UNIT};
@@ -48,6 +49,7 @@ impl Row {
     /// - `base` is a multiple of 16.
     /// - Memory from `base` to `limit`, and to each later one given to [`Row::grant`], is readable,
     ///   writable and the row's own, but for foreign memory behind a fence.
+    #[inline]
     pub(crate) unsafe fn new(base: NonNull<u8>, limit: usize, key: Key) -> Self {
         Self {
             base,
@@ -57,30 +59,36 @@ impl Row {
         }
     }
 
+    #[inline]
     pub(crate) fn end(&self) -> usize {
         self.end
     }
 
+    #[inline]
     pub(crate) fn limit(&self) -> usize {
         self.limit
     }
 
+    #[inline]
     pub(crate) fn secret(&self) -> Key {
         self.key
     }
 
     /// Notes a new limit, as the source answers it.
+    #[inline]
     pub(crate) fn grant(&mut self, limit: usize) {
         self.limit = limit;
     }
 
     /// The pointer to address `at`.
+    #[inline]
     pub(crate) fn pointer(&self, at: usize) -> NonNull<u8> {
         self.base
             .map_addr(|base| base.saturating_add(at - base.get()))
     }
 
     /// The 32 bytes at `at`, if the row holds them; they need not be a header.
+    #[inline]
     fn read(&self, at: usize) -> Option<Header> {
         let inside = at >= self.base() && at.checked_add(HEADER)? <= self.limit;
         if !inside || !at.is_multiple_of(UNIT) {
@@ -91,6 +99,7 @@ impl Row {
     }
 
     /// Writes a header at `at`, which a block in hand vouches for.
+    #[inline]
     pub(super) fn write(&mut self, at: usize, header: Header) {
         debug_assert!(
             at >= self.base() && at.is_multiple_of(UNIT),
@@ -102,6 +111,7 @@ impl Row {
     }
 
     /// The verified header at `at`.
+    #[inline]
     fn verified(&self, at: usize) -> Result<Header, Corruption> {
         let header = self.read(at).ok_or(Corruption::Header { at })?;
         header.verify(at, self.end, Some(self.key))?;
@@ -109,6 +119,7 @@ impl Row {
     }
 
     /// The block that starts at `at`, verified.
+    #[inline]
     pub(crate) fn block(&self, at: usize) -> Result<Held, Corruption> {
         let header = self.verified(at)?;
         let size = header.size as usize;
@@ -125,6 +136,7 @@ impl Row {
     }
 
     /// The block of `tag` that starts at `at`, as the tag's list knows it at `place`.
+    #[inline]
     pub(crate) fn listed(
         &self,
         at: usize,
@@ -147,28 +159,25 @@ impl Row {
         unsafe { _mm_prefetch::<_MM_HINT_T0>(header) };
     }
 
-    /// The free block that starts at `at`, as an index of free blocks knows it.
-    pub(crate) fn free_block(&self, at: usize) -> Result<FreeBlock, Corruption> {
-        match self.block(at)? {
-            Held::Free(block) => Ok(block),
-            Held::Used(_) => Err(Corruption::Index { at }),
+    /// The free block that the placement knows here; its header must say the same.
+    ///
+    /// The size is the placement's: whoever goes on with it need not wait for the header.
+    #[inline]
+    pub(crate) fn free_block(&self, block: Extent) -> Result<FreeBlock, Corruption> {
+        let Extent { at, size } = block;
+        let header = self.read(at).ok_or(Corruption::Header { at })?;
+        let is_free = header.in_use == 0 && header.size == size as u64 && header.tag == Tag::FREE;
+        if is_free && header.is_sealed(at, self.key) {
+            Ok(FreeBlock::new(at, size, Freed::from_slot(header.slot)))
+        } else {
+            Err(Corruption::Header { at })
         }
-    }
-
-    /// The free block that starts at `at`, if there is one: behind a block, or at the end.
-    pub(crate) fn free_at(&self, at: usize) -> Result<Option<FreeBlock>, Corruption> {
-        if at == self.end {
-            return Ok(None);
-        }
-        Ok(match self.block(at)? {
-            Held::Free(block) => Some(block),
-            Held::Used(_) => None,
-        })
     }
 
     /// The block whose payload starts at `address`, or what is wrong with that address.
     ///
     /// O(1) for a block's payload; a walk finds out what is wrong with another address.
+    #[inline]
     pub(crate) fn holder(&self, address: usize) -> Result<UsedBlock, crate::Error> {
         let at = address.wrapping_sub(HEADER);
         let header = self
@@ -213,6 +222,7 @@ impl Row {
     }
 
     /// The end of the row moves up to `to`; what it passed is a free block in hand.
+    #[inline]
     pub(crate) fn lengthen(&mut self, to: usize) -> FreeBlock {
         let at = core::mem::replace(&mut self.end, to);
         FreeBlock::new(at, to - at, Freed::Alone)
@@ -221,6 +231,7 @@ impl Row {
     /// The end of the row falls to where `last`, the last block, starts.
     ///
     /// Its header stays behind as it is, so that a late free of it is recognised.
+    #[inline]
     pub(crate) fn shorten(&mut self, last: FreeBlock) {
         debug_assert_eq!(
             last.end(),
@@ -231,6 +242,7 @@ impl Row {
     }
 
     /// Zeroes a block's payload from byte `from` to byte `to`.
+    #[inline]
     pub(crate) fn zero(&mut self, block: &UsedBlock, from: usize, to: usize) {
         debug_assert!(from <= to && to <= block.usable(), "within the payload");
         let start = self.pointer(block.payload() + from);
@@ -239,6 +251,7 @@ impl Row {
     }
 
     /// Copies the first `size` bytes of one block's payload to another's.
+    #[inline]
     pub(crate) fn copy(&mut self, from: &UsedBlock, to: &UsedBlock, size: usize) {
         debug_assert!(
             size <= from.usable() && size <= to.usable(),
@@ -253,18 +266,22 @@ impl Row {
 }
 
 impl Image for Row {
+    #[inline]
     fn base(&self) -> usize {
         self.base.addr().get()
     }
 
+    #[inline]
     fn end(&self) -> usize {
         self.end
     }
 
+    #[inline]
     fn header(&self, at: usize) -> Option<Header> {
         self.read(at)
     }
 
+    #[inline]
     fn key(&self) -> Option<Key> {
         Some(self.key)
     }

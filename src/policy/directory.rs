@@ -13,10 +13,11 @@
 use crate::ground::lanes::{LANES, Lanes};
 use crate::ground::table::{IndexMemory, Table};
 use crate::policy::placement::{Placement, takes};
+use crate::words::extent::Extent;
 use crate::policy::scan::Scan;
 use crate::words::error::{Corruption, Shortage};
 use crate::words::size::{Fit, UNIT};
-use crate::words::walk::{Block, Image, State};
+use crate::words::walk::{Block, Image};
 
 /// Levels of the tree, leaves included: enough for 32^8 segments, more than the address space has.
 const LEVELS: usize = 8;
@@ -57,6 +58,7 @@ struct Lane {
 }
 
 impl Lane {
+    #[inline]
     const fn of(index: usize) -> Self {
         Self {
             node: index / LANES,
@@ -87,16 +89,19 @@ impl Directory {
     }
 
     /// Bits of a leaf that say where in its segment the block starts.
+    #[inline]
     fn offset_bits(&self) -> u32 {
         self.shift - UNIT.ilog2()
     }
 
     /// The largest size in units that a leaf can tell.
+    #[inline]
     fn most_units(&self) -> usize {
         (1 << (LEAF_BITS - self.offset_bits())) - 1
     }
 
     /// The number of a block of `size` bytes that starts `offset` bytes behind the base.
+    #[inline]
     fn leaf(&self, offset: usize, size: usize) -> u16 {
         let units = (size / UNIT).min(self.most_units());
         let in_segment = (offset & ((1 << self.shift) - 1)) / UNIT;
@@ -104,6 +109,7 @@ impl Directory {
     }
 
     /// The block in a leaf: its address, and its bytes unless only its header knows them.
+    #[inline]
     fn block(&self, index: usize) -> (usize, Option<usize>) {
         let Lane { node, lane } = Lane::of(index);
         let leaf = self.node(0, node).map_or(0, |node| node.get(lane)) as usize;
@@ -113,16 +119,19 @@ impl Directory {
         (at, (units < self.most_units()).then_some(units * UNIT))
     }
 
+    #[inline]
     fn node(&self, level: usize, node: usize) -> Option<&Lanes> {
         self.levels.get(level)?.get(node)
     }
 
     /// A bit for each lane of a node that is at least `key`.
+    #[inline]
     fn at_least(&self, level: usize, node: usize, key: u16) -> u32 {
         self.node(level, node).map_or(0, |node| node.at_least(key))
     }
 
     /// The first leaf from index `from` on that is at least `key`.
+    #[inline]
     fn first(&self, from: usize, key: u16) -> Option<usize> {
         let (mut level, mut index) = if from == 0 { (self.top, 0) } else { (0, from) };
         loop {
@@ -147,6 +156,7 @@ impl Directory {
     }
 
     /// The last leaf up to index `upto` that holds a block.
+    #[inline]
     fn last(&self, upto: usize) -> Option<usize> {
         let (mut level, mut index) = (0, upto);
         loop {
@@ -171,6 +181,7 @@ impl Directory {
     }
 
     /// Puts a number into a leaf, and the maxima above it right.
+    #[inline]
     fn set(&mut self, index: usize, leaf: u16) {
         let (mut index, mut value) = (index, leaf);
         for level in self.levels.iter_mut().take(self.top + 1) {
@@ -184,6 +195,7 @@ impl Directory {
     }
 
     /// Says whether a free block ends at address `end`.
+    #[inline]
     fn mark_end(&mut self, end: usize, is_end: bool) {
         let unit = (end - self.base) / UNIT - 1;
         if let Some(word) = self.ends.get_mut(unit / 64) {
@@ -192,6 +204,7 @@ impl Directory {
         }
     }
 
+    #[inline]
     fn is_end(&self, end: usize) -> bool {
         let unit = ((end - self.base) / UNIT).wrapping_sub(1);
         self.ends
@@ -199,15 +212,30 @@ impl Directory {
             .is_some_and(|word| word >> (unit % 64) & 1 == 1)
     }
 
-    /// Puts a block into its leaf, or, with size 0, takes it out.
-    fn put(&mut self, at: usize, size: usize) {
-        let offset = at - self.base;
-        let leaf = if size == 0 {
-            0
-        } else {
-            self.leaf(offset, size)
-        };
-        self.set(offset >> self.shift, leaf);
+    /// The index of the leaf of the block at an address.
+    #[inline]
+    fn index(&self, at: usize) -> usize {
+        (at - self.base) >> self.shift
+    }
+
+    /// Puts a block into its leaf.
+    #[inline]
+    fn put(&mut self, block: Extent) {
+        let leaf = self.leaf(block.at - self.base, block.size);
+        self.set(self.index(block.at), leaf);
+    }
+
+    /// The block in a leaf, whose header tells the size that the leaf cannot.
+    #[inline]
+    fn extent(&self, row: &impl Image, index: usize) -> Result<Extent, Corruption> {
+        match self.block(index) {
+            (at, Some(size)) => Ok(Extent { at, size }),
+            (at, None) => {
+                let header = row.header(at).ok_or(Corruption::Index { at })?;
+                header.verify(at, row.end(), row.key())?;
+                Ok(Extent { at, size: header.size as usize })
+            }
+        }
     }
 
     /// Grows all tables for a row up to `end`. Where one cannot grow, the others may have; no harm.
@@ -267,39 +295,25 @@ impl Placement for Directory {
         }
     }
 
-    fn find(&self, row: &impl Image, fit: Fit, splits: bool) -> Result<Option<usize>, Corruption> {
+    #[inline]
+    fn find(&self, row: &impl Image, fit: Fit, splits: bool) -> Result<Option<Extent>, Corruption> {
         if self.scans {
             return Scan.find(row, fit, splits);
         }
         let key = self.leaf(0, fit.size());
         let mut from = 0;
         while let Some(index) = self.first(from, key) {
-            let (at, size) = self.block(index);
-            let size = match size {
-                Some(size) => size,
-                None => {
-                    let header = row.header(at).ok_or(Corruption::Index { at })?;
-                    header.verify(at, row.end(), row.key())?;
-                    header.size as usize
-                }
-            };
-            if takes(
-                &Block {
-                    at,
-                    size,
-                    state: State::Free,
-                },
-                fit,
-                splits,
-            ) {
-                return Ok(Some(at));
+            let block = self.extent(row, index)?;
+            if takes(block, fit, splits) {
+                return Ok(Some(block));
             }
             from = index + 1;
         }
         Ok(None)
     }
 
-    fn before(&self, row: &impl Image, at: usize) -> Result<Option<usize>, Corruption> {
+    #[inline]
+    fn before(&self, row: &impl Image, at: usize) -> Result<Option<Extent>, Corruption> {
         if self.scans {
             return Scan.before(row, at);
         }
@@ -307,35 +321,65 @@ impl Placement for Directory {
             return Ok(None);
         }
         // A block that ends at `at` starts below it, so its leaf is the last up to the unit in front.
-        let index = self.last((at - UNIT - self.base) >> self.shift);
-        let index = index.ok_or(Corruption::Index { at })?;
-        Ok(Some(self.block(index).0))
+        let index = self.last(self.index(at - UNIT));
+        let block = self.extent(row, index.ok_or(Corruption::Index { at })?)?;
+        if block.end() == at { Ok(Some(block)) } else { Err(Corruption::Index { at: block.at }) }
     }
 
-    fn insert(&mut self, at: usize, size: usize) {
+    #[inline]
+    fn behind(&self, row: &impl Image, at: usize) -> Result<Option<Extent>, Corruption> {
+        if self.scans {
+            return Scan.behind(row, at);
+        }
+        match self.block(self.index(at)) {
+            (start, size) if start == at && size != Some(0) => {
+                self.extent(row, self.index(at)).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    #[inline]
+    fn insert(&mut self, block: Extent) {
         if self.scans {
             return;
         }
-        self.put(at, size);
-        self.mark_end(at + size, true);
+        self.put(block);
+        self.mark_end(block.end(), true);
         self.count += 1;
     }
 
-    fn remove(&mut self, at: usize, size: usize) {
+    #[inline]
+    fn remove(&mut self, block: Extent) {
         if self.scans {
             return;
         }
-        self.put(at, 0);
-        self.mark_end(at + size, false);
+        self.set(self.index(block.at), 0);
+        self.mark_end(block.end(), false);
         self.count -= 1;
+    }
+
+    #[inline]
+    fn replace(&mut self, old: Extent, new: Extent) {
+        if self.scans {
+            return;
+        }
+        let (from, to) = (self.index(old.at), self.index(new.at));
+        if from != to {
+            self.set(from, 0);
+        }
+        self.put(new);
+        if old.end() != new.end() {
+            self.mark_end(old.end(), false);
+            self.mark_end(new.end(), true);
+        }
     }
 
     fn agrees(&self, block: &Block) -> bool {
         if self.scans {
             return true;
         }
-        let index = (block.at - self.base) >> self.shift;
-        let (at, size) = self.block(index);
+        let (at, size) = self.block(self.index(block.at));
         let is_same = at == block.at && size.is_none_or(|size| size == block.size);
         let is_there = size != Some(0) && at == block.at;
         let ends = self.is_end(block.end());

@@ -1,6 +1,7 @@
 //! Which free block an allocation takes: the one with the lowest address into which it fits.
 
 use crate::ground::table::IndexMemory;
+use crate::words::extent::Extent;
 use crate::words::error::{Corruption, Shortage};
 use crate::words::size::Fit;
 use crate::words::walk::{Block, Image};
@@ -10,20 +11,27 @@ use crate::words::walk::{Block, Image};
 /// Every placement gives the same answers, those of [`Scan`](crate::Scan); they differ in what an answer
 /// costs. A placement may remember free blocks: it is told of each one that appears or vanishes.
 pub trait Placement: core::fmt::Debug {
-    /// The address of the lowest free block of `row` into which `fit` fits: split by its alignment in
-    /// front and by its size behind where `splits`, else only where nothing would be left in front.
+    /// The lowest free block of `row` into which `fit` fits: split by its alignment in front and by its
+    /// size behind where `splits`, else only where nothing would be left in front.
     ///
     /// # Errors
     ///
     /// [`Corruption`] met on the way.
-    fn find(&self, row: &impl Image, fit: Fit, splits: bool) -> Result<Option<usize>, Corruption>;
+    fn find(&self, row: &impl Image, fit: Fit, splits: bool) -> Result<Option<Extent>, Corruption>;
 
-    /// The address of the free block of `row` that ends at address `at`, where another begins.
+    /// The free block of `row` that ends at address `at`, where another begins.
     ///
     /// # Errors
     ///
     /// [`Corruption`] met on the way.
-    fn before(&self, row: &impl Image, at: usize) -> Result<Option<usize>, Corruption>;
+    fn before(&self, row: &impl Image, at: usize) -> Result<Option<Extent>, Corruption>;
+
+    /// The free block of `row` that begins at address `at`, where another ends.
+    ///
+    /// # Errors
+    ///
+    /// [`Corruption`] met on the way.
+    fn behind(&self, row: &impl Image, at: usize) -> Result<Option<Extent>, Corruption>;
 
     /// A row begins at `base`, under a rule that splits blocks or not.
     fn begin(&mut self, base: usize, splits: bool);
@@ -35,11 +43,17 @@ pub trait Placement: core::fmt::Debug {
     /// [`Shortage::Index`] without memory; nothing that can be seen has changed then.
     fn reserve(&mut self, end: usize, memory: &mut IndexMemory) -> Result<(), Shortage>;
 
-    /// A free block of `size` bytes appears at `at`.
-    fn insert(&mut self, at: usize, size: usize);
+    /// A free block appears.
+    fn insert(&mut self, block: Extent);
 
-    /// The free block of `size` bytes at `at` vanishes.
-    fn remove(&mut self, at: usize, size: usize);
+    /// A free block vanishes.
+    fn remove(&mut self, block: Extent);
+
+    /// A free block vanishes, and another appears that has bytes in common with it.
+    fn replace(&mut self, old: Extent, new: Extent) {
+        self.remove(old);
+        self.insert(new);
+    }
 
     /// Whether what is remembered of this free block is true.
     fn agrees(&self, block: &Block) -> bool;
@@ -49,7 +63,8 @@ pub trait Placement: core::fmt::Debug {
 }
 
 /// Whether `fit` goes into this free block.
-pub(crate) fn takes(block: &Block, fit: Fit, splits: bool) -> bool {
+#[inline]
+pub(crate) fn takes(block: Extent, fit: Fit, splits: bool) -> bool {
     let in_front = splits || fit.place(block.at) == Some(block.at);
     in_front && fit.fits(block.at, block.size)
 }

@@ -2,6 +2,7 @@
 
 use crate::ground::table::IndexMemory;
 use crate::policy::placement::{Placement, takes};
+use crate::words::extent::Extent;
 use crate::words::error::{Corruption, Shortage};
 use crate::words::size::Fit;
 use crate::words::walk::{Block, Image, Walk};
@@ -13,24 +14,30 @@ use crate::words::walk::{Block, Image, Walk};
 pub struct Scan;
 
 impl Placement for Scan {
-    fn find(&self, row: &impl Image, fit: Fit, splits: bool) -> Result<Option<usize>, Corruption> {
+    fn find(&self, row: &impl Image, fit: Fit, splits: bool) -> Result<Option<Extent>, Corruption> {
         for block in Walk::new(row) {
             let block = block?;
-            if block.is_free() && takes(&block, fit, splits) {
-                return Ok(Some(block.at));
+            if block.is_free() && takes(block.into(), fit, splits) {
+                return Ok(Some(block.into()));
             }
         }
         Ok(None)
     }
 
-    fn before(&self, row: &impl Image, at: usize) -> Result<Option<usize>, Corruption> {
+    fn before(&self, row: &impl Image, at: usize) -> Result<Option<Extent>, Corruption> {
         for block in Walk::new(row) {
             let block = block?;
             if block.end() >= at {
-                return Ok((block.is_free() && block.end() == at).then_some(block.at));
+                let is_it = block.is_free() && block.end() == at;
+                return Ok(is_it.then_some(block.into()));
             }
         }
         Ok(None)
+    }
+
+    fn behind(&self, row: &impl Image, at: usize) -> Result<Option<Extent>, Corruption> {
+        let block = Walk::from(row, at).next().transpose()?;
+        Ok(block.filter(Block::is_free).map(Extent::from))
     }
 
     fn begin(&mut self, _base: usize, _splits: bool) {}
@@ -39,9 +46,9 @@ impl Placement for Scan {
         Ok(())
     }
 
-    fn insert(&mut self, _at: usize, _size: usize) {}
+    fn insert(&mut self, _block: Extent) {}
 
-    fn remove(&mut self, _at: usize, _size: usize) {}
+    fn remove(&mut self, _block: Extent) {}
 
     fn agrees(&self, _block: &Block) -> bool {
         true

@@ -53,6 +53,7 @@ impl Account {
     }
 
     /// The tag gets a block.
+    #[inline]
     pub(crate) fn gain(&mut self, size: usize, requested: usize) {
         self.blocks += 1;
         self.bytes += size;
@@ -61,6 +62,7 @@ impl Account {
     }
 
     /// The tag loses a block.
+    #[inline]
     pub(crate) fn lose(&mut self, size: usize, requested: usize) {
         self.blocks -= 1;
         self.bytes -= size;
@@ -74,6 +76,7 @@ impl Account {
         self.peak = self.peak.max(self.bytes);
     }
 
+    #[inline]
     pub(crate) fn limit(&self) -> Option<usize> {
         self.limit.checked_sub(1)
     }

@@ -48,10 +48,12 @@ impl Accounts {
         }
     }
 
+    #[inline]
     pub(crate) fn get(&self, index: usize) -> Option<&Account> {
         self.accounts.get(index)
     }
 
+    #[inline]
     pub(crate) fn get_mut(&mut self, index: usize) -> Option<&mut Account> {
         self.accounts.get_mut(index)
     }
@@ -61,6 +63,7 @@ impl Accounts {
     }
 
     /// The index of a tag's account, which is made if there is none.
+    #[inline]
     pub(crate) fn open(&mut self, tag: Tag, memory: &mut IndexMemory) -> Result<usize, Shortage> {
         match self.find(tag) {
             Some(index) => Ok(index),
@@ -159,11 +162,13 @@ impl Accounts {
     }
 
     /// Where a tag would stand if no other did, by Fibonacci hashing.
+    #[inline]
     fn home(&self, tag: Tag) -> usize {
         let mixed = (tag.number() ^ (tag.number() >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         (mixed >> (63 - self.bits) >> 1) as usize
     }
 
+    #[inline]
     fn next(&self, place: usize) -> usize {
         (place + 1) & ((1 << self.bits) - 1)
     }

@@ -85,14 +85,17 @@ impl Ledger {
         self.accounts.open(tag, memory).map(AccountId)
     }
 
+    #[inline]
     pub(crate) fn account(&self, tag: Tag) -> Option<&Account> {
         self.accounts.get(self.accounts.find(tag)?)
     }
 
+    #[inline]
     pub(crate) fn account_mut(&mut self, tag: Tag) -> Option<&mut Account> {
         self.accounts.get_mut(self.accounts.find(tag)?)
     }
 
+    #[inline]
     pub(crate) fn by_id(&mut self, id: AccountId) -> Option<&mut Account> {
         self.accounts.get_mut(id.0)
     }
@@ -119,6 +122,7 @@ impl Ledger {
         self.blocks
     }
 
+    #[inline]
     pub(crate) fn epoch(&self) -> u32 {
         self.epoch
     }
@@ -161,6 +165,17 @@ impl Ledger {
         let entry = self.lists.get(&account.list, place as usize);
         self.lists.leave(&mut account.list, place);
         entry.map_or(self.epoch, Entry::epoch)
+    }
+
+    /// A block of the tag's is deallocated.
+    #[inline]
+    pub(crate) fn deallocate(&mut self, tag: Tag, place: u32, size: usize, requested: usize) {
+        let Some(index) = self.accounts.find(tag) else { return };
+        let Some(account) = self.accounts.get_mut(index) else { return };
+        account.lose(size, requested);
+        account.deallocations += 1;
+        self.blocks -= 1;
+        self.lists.leave(&mut account.list, place);
     }
 
     /// The epoch in which the block at a place of a tag's list was allocated; now, for an unlisted one.

@@ -49,6 +49,7 @@ pub(crate) struct Lists {
 }
 
 impl Entry {
+    #[inline]
     fn new(offset: usize, epoch: u32) -> Option<Self> {
         let units = u32::try_from(offset / UNIT)
             .ok()
@@ -67,6 +68,7 @@ impl Entry {
     }
 }
 
+#[inline]
 fn capacity(length: u32) -> u32 {
     if length == 0 {
         0
@@ -123,6 +125,7 @@ impl Lists {
     }
 
     /// One more place at the end of an array.
+    #[inline]
     fn append(&mut self, list: &mut List, memory: &mut IndexMemory) -> Option<u32> {
         let place = list.length;
         if place == Slot::UNLISTED {

@@ -44,6 +44,7 @@ pub enum Freed {
 }
 
 impl Freed {
+    #[inline]
     pub(crate) const fn slot(self) -> u32 {
         match self {
             Self::Alone => 0,
@@ -51,6 +52,7 @@ impl Freed {
         }
     }
 
+    #[inline]
     pub(crate) const fn from_slot(slot: u32) -> Self {
         match slot {
             1 => Self::WithItsTag,
@@ -71,17 +73,20 @@ impl Key {
     pub const FIXED: Self = Self::from_seed(0);
 
     /// The key that follows from `seed`, by three steps of Steele, Lea and Flood's SplitMix64.
+    #[inline]
     pub const fn from_seed(seed: u64) -> Self {
         Self([split_mix(seed, 1), split_mix(seed, 2), split_mix(seed, 3)])
     }
 }
 
 impl core::fmt::Debug for Key {
+    #[inline]
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str("Key(..)")
     }
 }
 
+#[inline]
 const fn split_mix(seed: u64, step: u64) -> u64 {
     let mut z = seed.wrapping_add(step.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -91,6 +96,7 @@ const fn split_mix(seed: u64, step: u64) -> u64 {
 
 impl Header {
     /// The sealed header of a block in use at address `at`.
+    #[inline]
     pub(crate) const fn used(at: usize, size: usize, tag: Tag, slot: u32, key: Key) -> Self {
         Self {
             in_use: 1,
@@ -103,6 +109,7 @@ impl Header {
     }
 
     /// The sealed header of a free block at address `at`.
+    #[inline]
     pub(crate) const fn free(at: usize, size: usize, freed: Freed, key: Key) -> Self {
         let slot = freed.slot();
         Self {
@@ -115,6 +122,7 @@ impl Header {
         .sealed(at, key)
     }
 
+    #[inline]
     const fn sealed(mut self, at: usize, key: Key) -> Self {
         self.check = self.mix(at, key);
         self
@@ -124,6 +132,7 @@ impl Header {
     ///
     /// The slot shares a word with `in_use`, in bits that are zero in every valid header. The last
     /// multiply spreads flips of high bits, which one multiply alone would leave in one place.
+    #[inline]
     const fn mix(self, at: usize, key: Key) -> u32 {
         let Key([k0, k1, k2]) = key;
         let state = self.in_use ^ ((self.slot as u64) << 32);
@@ -135,11 +144,13 @@ impl Header {
     }
 
     /// Whether the check word belongs to this header at address `at`.
+    #[inline]
     pub fn is_sealed(&self, at: usize, key: Key) -> bool {
         self.in_use <= 1 && self.check == self.mix(at, key)
     }
 
     /// Whether the block is in use.
+    #[inline]
     pub fn is_used(&self) -> bool {
         self.in_use != 0
     }
@@ -152,6 +163,7 @@ impl Header {
     /// # Errors
     ///
     /// [`Corruption::Header`] with the header's address.
+    #[inline]
     pub fn verify(&self, at: usize, end: usize, key: Option<Key>) -> Result<(), Corruption> {
         let left = end.saturating_sub(at) as u64;
         let whole = self.size.is_multiple_of(UNIT as u64) && self.size >= SMALLEST as u64;

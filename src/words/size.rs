@@ -14,6 +14,7 @@ pub const HEADER: usize = size_of::<Header>();
 pub const SMALLEST: usize = HEADER + UNIT;
 
 /// The next multiple of `align`, a power of two, at or above `value`; `None` where that would wrap.
+#[inline]
 pub(crate) const fn align_up(value: usize, align: usize) -> Option<usize> {
     match value.checked_add(align - 1) {
         Some(sum) => Some(sum & !(align - 1)),
@@ -22,6 +23,7 @@ pub(crate) const fn align_up(value: usize, align: usize) -> Option<usize> {
 }
 
 /// The last multiple of `align`, a power of two, at or below `value`.
+#[inline]
 pub(crate) const fn align_down(value: usize, align: usize) -> usize {
     value & !(align - 1)
 }
@@ -36,6 +38,7 @@ pub struct Fit {
 impl Fit {
     /// The block for a request: payload rounded up to whole units, at least one, and the header.
     /// `None` where no address space could hold it.
+    #[inline]
     pub fn of(layout: Layout) -> Option<Self> {
         let payload = align_up(layout.size().max(1), UNIT)?;
         let size = payload.checked_add(HEADER)?;
@@ -47,11 +50,13 @@ impl Fit {
     }
 
     /// Bytes of the block, header included.
+    #[inline]
     pub const fn size(self) -> usize {
         self.size
     }
 
     /// Alignment of the payload in bytes, at least a unit.
+    #[inline]
     pub const fn align(self) -> usize {
         self.align
     }
@@ -60,6 +65,7 @@ impl Fit {
     ///
     /// What is left in front of it must be a block of its own or nothing, so the answer is `start`
     /// itself or at least [`SMALLEST`] bytes behind it. `None` beyond the address space.
+    #[inline]
     pub const fn place(self, start: usize) -> Option<usize> {
         let Some(first) = start.checked_add(HEADER) else {
             return None;
@@ -77,6 +83,7 @@ impl Fit {
     }
 
     /// Where the block ends when it is placed in memory that starts at `start`.
+    #[inline]
     pub const fn end(self, start: usize) -> Option<usize> {
         match self.place(start) {
             Some(at) => at.checked_add(self.size),
@@ -85,6 +92,7 @@ impl Fit {
     }
 
     /// Whether the block fits into `size` bytes that start at `start`.
+    #[inline]
     pub const fn fits(self, start: usize, size: usize) -> bool {
         match self.end(start) {
             Some(end) => end - start <= size,

@@ -21,6 +21,7 @@ impl Slot {
     pub(crate) const MOST_SLACK: u32 = u32::MAX >> PLACE_BITS;
 
     /// The slot of a block with so much payload, of which so much was asked for.
+    #[inline]
     pub(crate) fn new(place: u32, usable: usize, requested: usize) -> Self {
         let slack = usable
             .saturating_sub(requested)
@@ -28,10 +29,12 @@ impl Slot {
         Self { place, slack }
     }
 
+    #[inline]
     pub(crate) const fn word(self) -> u32 {
         self.place | self.slack << PLACE_BITS
     }
 
+    #[inline]
     pub(crate) const fn from_word(word: u32) -> Self {
         Self {
             place: word & Self::UNLISTED,
@@ -40,11 +43,13 @@ impl Slot {
     }
 
     /// Bytes asked for of so much payload: exact unless the slack cannot be told.
+    #[inline]
     pub(crate) const fn requested(self, usable: usize) -> usize {
         usable - self.slack as usize
     }
 
     /// Whether so many bytes can be what was asked for.
+    #[inline]
     pub(crate) const fn allows(self, usable: usize, claimed: usize) -> bool {
         let requested = self.requested(usable);
         claimed == requested || (self.slack == Self::MOST_SLACK && claimed < requested)

@@ -58,11 +58,13 @@ impl Tag {
     }
 
     /// The tag's number.
+    #[inline]
     pub const fn number(self) -> u64 {
         self.0
     }
 
     /// Whether the tag is the heap's own and refused in requests.
+    #[inline]
     pub const fn is_reserved(self) -> bool {
         self.0 == 0 || self.0 >= RESERVED
     }

@@ -148,6 +148,11 @@ impl<I: Image> Walk<I> {
         Self { image, at }
     }
 
+    /// A walk over the blocks of `image` from the one at address `at` on.
+    pub(crate) fn from(image: I, at: usize) -> Self {
+        Self { image, at }
+    }
+
     fn step(&self) -> Result<Block, Corruption> {
         let at = self.at;
         let damaged = Corruption::Header { at };
