@@ -324,11 +324,11 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         let in_front = fit.place(free.at()).map_or(0, |at| at - free.at());
         let (front, free) = free.split_front(in_front);
         let (free, rest) = if R::SPLITS { free.split_back(fit.size()) } else { (free, None) };
-        for spare in [front, rest].into_iter().flatten() {
-            match old.take() {
-                Some(old) => self.exchange(old, &spare),
-                None => self.offer(&spare),
-            }
+        if let Some(front) = front {
+            self.put_in_place_of(old.take(), &front);
+        }
+        if let Some(rest) = rest {
+            self.put_in_place_of(old.take(), &rest);
         }
         if let Some(old) = old {
             self.placement.remove(old);

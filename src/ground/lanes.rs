@@ -6,7 +6,7 @@
 #![allow(unsafe_code)]
 
 use core::arch::x86_64::{
-    __m128i, _mm_and_si128, _mm_cmpgt_epi16, _mm_cvtsi128_si32, _mm_load_si128, _mm_loadu_si128,
+    __m128i, _mm_cmpgt_epi16, _mm_cvtsi128_si32, _mm_load_si128,
     _mm_max_epi16, _mm_movemask_epi8, _mm_packs_epi16, _mm_set1_epi16, _mm_srli_si128,
 };
 
@@ -22,16 +22,6 @@ pub(crate) struct Lanes([u16; LANES]);
 
 // SAFETY: numbers; aligned to a cache line.
 unsafe impl Plain for Lanes {}
-
-/// All ones but for one lane in the middle: a load of 32 lanes from lane `32 - i` on leaves lane `i` out.
-static ALL_BUT_ONE: [u16; 2 * LANES] = {
-    let mut mask = [u16::MAX; 2 * LANES];
-    let ([.., lane], _) = mask.split_at_mut(LANES + 1) else {
-        unreachable!()
-    };
-    *lane = 0;
-    mask
-};
 
 impl Lanes {
     #[inline]
@@ -67,39 +57,25 @@ impl Lanes {
         self.0.get(lane % LANES).copied().unwrap_or(0)
     }
 
-    /// The largest number.
-    pub(crate) fn maximum(&self) -> u16 {
-        self.0.iter().copied().max().unwrap_or(0)
-    }
-
-    /// Puts `value` into a lane, and answers the maximum of all lanes then.
-    ///
-    /// The other lanes are loaded before the one is stored: a wide load right behind a narrow store to
-    /// the same line has to wait for it.
+    /// Puts a number into a lane.
     #[inline]
-    pub(crate) fn replace(&mut self, lane: usize, value: u16) -> u16 {
-        let lane = lane % LANES;
-        // SAFETY: every x86-64 has SSE2.
-        let others = unsafe { self.maximum_but(lane) };
-        if let Some(place) = self.0.get_mut(lane) {
+    pub(crate) fn put(&mut self, lane: usize, value: u16) {
+        if let Some(place) = self.0.get_mut(lane % LANES) {
             *place = value;
         }
-        value.max(others)
     }
 
-    /// The largest number but for one lane's.
+    /// The largest number.
+    #[inline]
+    pub(crate) fn maximum(&self) -> u16 {
+        // SAFETY: every x86-64 has SSE2.
+        unsafe { self.largest() }
+    }
+
     #[inline]
     #[target_feature(enable = "sse2")]
-    fn maximum_but(&self, lane: usize) -> u16 {
-        let mask = (&raw const ALL_BUT_ONE)
-            .cast::<u16>()
-            .wrapping_add(LANES - lane);
-        let [a, b, c, d] = [0, 1, 2, 3].map(|quarter| {
-            let part = mask.wrapping_add(8 * quarter).cast::<__m128i>();
-            // SAFETY: 16 bytes of the static, whose 64 lanes hold 32 from lane `32 - lane` on.
-            let part = unsafe { _mm_loadu_si128(part) };
-            _mm_and_si128(self.load(quarter), part)
-        });
+    fn largest(&self) -> u16 {
+        let [a, b, c, d] = [0, 1, 2, 3].map(|quarter| self.load(quarter));
         let max = _mm_max_epi16(_mm_max_epi16(a, b), _mm_max_epi16(c, d));
         let max = _mm_max_epi16(max, _mm_srli_si128::<8>(max));
         let max = _mm_max_epi16(max, _mm_srli_si128::<4>(max));

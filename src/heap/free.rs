@@ -83,23 +83,25 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
 
     /// Frees a block and joins it to its free neighbours; at the end of the row, the end falls.
     pub(super) fn free(&mut self, block: UsedBlock, around: Around, freed: Freed) {
-        let free = block.free(&mut self.row, freed);
-        match (around.before, around.behind) {
-            (None, None) => self.settle(free, None),
-            (None, Some(behind)) => {
-                let old = behind.extent();
-                self.settle(free.join(behind), Some(old));
-            }
-            (Some(before), None) => {
-                let old = before.extent();
-                self.settle(before.join(free), Some(old));
-            }
-            (Some(before), Some(behind)) => {
-                let old = before.extent();
-                let behind = self.withdraw(behind);
-                self.settle(before.join(free).join(behind), Some(old));
-            }
-        }
+        let free = block.free(freed);
+        let Around { before, behind } = around;
+        let Some(before) = before else {
+            let old = behind.as_ref().map(FreeBlock::extent);
+            let joined = match behind {
+                Some(behind) => free.join(behind),
+                None => free,
+            };
+            return self.settle(joined, old);
+        };
+        // Its header stays behind inside another block, and says that it is free: a late free of it is
+        // recognised by that.
+        free.settle(&mut self.row);
+        let old = before.extent();
+        let joined = match behind {
+            Some(behind) => before.join(free).join(self.withdraw(behind)),
+            None => before.join(free),
+        };
+        self.settle(joined, Some(old));
     }
 
     /// Puts a free block into the row, in the place of one the placement knows; or gives it to the end
@@ -109,12 +111,19 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
             if let Some(old) = old {
                 self.placement.remove(old);
             }
+            free.settle(&mut self.row);
             self.row.shorten(free);
             return;
         }
+        self.put_in_place_of(old, &free);
+    }
+
+    /// Puts a free block into the row, in the place of one the placement knows, if any.
+    #[inline]
+    pub(super) fn put_in_place_of(&mut self, old: Option<Extent>, free: &FreeBlock) {
         match old {
-            Some(old) => self.exchange(old, &free),
-            None => self.offer(&free),
+            Some(old) => self.exchange(old, free),
+            None => self.offer(free),
         }
     }
 

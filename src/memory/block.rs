@@ -203,12 +203,9 @@ impl UsedBlock {
         Self { size, ..self }
     }
 
-    /// Takes the block from its holder. Its header says so at once: if the block is joined to one in
-    /// front of it, that header stays behind, and a late free of the block is recognised by it.
+    /// Takes the block from its holder; its header does not know yet.
     #[inline]
-    pub(crate) fn free(self, row: &mut Row, freed: Freed) -> FreeBlock {
-        let block = FreeBlock::new(self.at, self.size, freed);
-        block.settle(row);
-        block
+    pub(crate) fn free(self, freed: Freed) -> FreeBlock {
+        FreeBlock::new(self.at, self.size, freed)
     }
 }

@@ -38,6 +38,10 @@ pub struct Directory {
     base: usize,
     /// Log2 of a segment's bytes.
     shift: u32,
+    /// Bits of a leaf that say where in its segment the block starts.
+    offset_bits: u32,
+    /// The largest size in units that a leaf can tell.
+    most_units: usize,
     levels: [Table<Lanes>; LEVELS],
     /// The level that has one node.
     top: usize,
@@ -79,6 +83,8 @@ impl Directory {
         Self {
             base: 0,
             shift: 0,
+            offset_bits: 0,
+            most_units: 0,
             levels: [const { Table::empty() }; LEVELS],
             top: 0,
             ends: Table::empty(),
@@ -88,24 +94,12 @@ impl Directory {
         }
     }
 
-    /// Bits of a leaf that say where in its segment the block starts.
-    #[inline]
-    fn offset_bits(&self) -> u32 {
-        self.shift - UNIT.ilog2()
-    }
-
-    /// The largest size in units that a leaf can tell.
-    #[inline]
-    fn most_units(&self) -> usize {
-        (1 << (LEAF_BITS - self.offset_bits())) - 1
-    }
-
     /// The number of a block of `size` bytes that starts `offset` bytes behind the base.
     #[inline]
     fn leaf(&self, offset: usize, size: usize) -> u16 {
-        let units = (size / UNIT).min(self.most_units());
+        let units = (size / UNIT).min(self.most_units);
         let in_segment = (offset & ((1 << self.shift) - 1)) / UNIT;
-        ((units << self.offset_bits()) | in_segment) as u16
+        ((units << self.offset_bits) | in_segment) as u16
     }
 
     /// The block in a leaf: its address, and its bytes unless only its header knows them.
@@ -113,10 +107,10 @@ impl Directory {
     fn block(&self, index: usize) -> (usize, Option<usize>) {
         let Lane { node, lane } = Lane::of(index);
         let leaf = self.node(0, node).map_or(0, |node| node.get(lane)) as usize;
-        let in_segment = leaf & ((1 << self.offset_bits()) - 1);
-        let units = leaf >> self.offset_bits();
+        let in_segment = leaf & ((1 << self.offset_bits) - 1);
+        let units = leaf >> self.offset_bits;
         let at = self.base + (index << self.shift) + in_segment * UNIT;
-        (at, (units < self.most_units()).then_some(units * UNIT))
+        (at, (units < self.most_units).then_some(units * UNIT))
     }
 
     #[inline]
@@ -183,14 +177,63 @@ impl Directory {
     /// Puts a number into a leaf, and the maxima above it right.
     #[inline]
     fn set(&mut self, index: usize, leaf: u16) {
-        let (mut index, mut value) = (index, leaf);
-        for level in self.levels.iter_mut().take(self.top + 1) {
+        let Lane { node, lane } = Lane::of(index);
+        let Some(lanes) = self.leaves_mut(node) else { return };
+        let old = lanes.get(lane);
+        lanes.put(lane, leaf);
+        self.raise_or_lower(node, old, leaf);
+    }
+
+    /// Empties a leaf and puts a number into another.
+    #[inline]
+    fn exchange(&mut self, from: usize, to: usize, leaf: u16) {
+        let (Lane { node, lane: emptied }, Lane { node: other, lane }) = (Lane::of(from), Lane::of(to));
+        if node != other {
+            self.set(from, 0);
+            self.set(to, leaf);
+            return;
+        }
+        let Some(lanes) = self.leaves_mut(node) else { return };
+        let old = lanes.get(emptied);
+        lanes.put(emptied, 0);
+        lanes.put(lane, leaf);
+        self.raise_or_lower(node, old, leaf);
+    }
+
+    #[inline]
+    fn leaves_mut(&mut self, node: usize) -> Option<&mut Lanes> {
+        let [leaves, ..] = &mut self.levels;
+        leaves.get_mut(node)
+    }
+
+    /// Puts the maxima above a node of leaves right, in which a number went from `old` to `new`.
+    ///
+    /// The maximum of a node stands in the lane above it. It changes only if the new number exceeds it, or
+    /// the old one was it; only then are the other lanes looked at.
+    #[inline]
+    fn raise_or_lower(&mut self, node: usize, old: u16, new: u16) {
+        let (mut index, mut old, mut new) = (node, old, new);
+        let (mut below, mut levels) = match self.levels.split_first_mut() {
+            Some((leaves, levels)) => (leaves, levels.iter_mut().take(self.top)),
+            None => return,
+        };
+        while let Some(level) = levels.next() {
             let Lane { node, lane } = Lane::of(index);
-            let Some(lanes) = level.get_mut(node).filter(|lanes| lanes.get(lane) != value) else {
+            let Some(lanes) = level.get_mut(node) else { return };
+            let maximum = lanes.get(lane);
+            if new < maximum {
+                if old < maximum {
+                    return;
+                }
+                new = below.get(index).map_or(0, Lanes::maximum);
+            }
+            if new == maximum {
                 return;
-            };
-            value = lanes.replace(lane, value);
+            }
+            lanes.put(lane, new);
+            old = maximum;
             index = node;
+            below = level;
         }
     }
 
@@ -251,7 +294,7 @@ impl Directory {
             let is_new = level > self.top || table.is_empty();
             table.grow(nodes, memory)?;
             if let (true, Some(first)) = (is_new, table.first_mut()) {
-                first.replace(0, maximum);
+                first.put(0, maximum);
             }
             top = level;
             if nodes == 1 {
@@ -278,6 +321,8 @@ impl Placement for Directory {
         self.base = base;
         self.reach = base;
         self.shift = if splits { 6 } else { 5 };
+        self.offset_bits = self.shift - UNIT.ilog2();
+        self.most_units = (1 << (LEAF_BITS - self.offset_bits)) - 1;
     }
 
     #[inline]
@@ -365,10 +410,11 @@ impl Placement for Directory {
             return;
         }
         let (from, to) = (self.index(old.at), self.index(new.at));
-        if from != to {
-            self.set(from, 0);
+        if from == to {
+            self.put(new);
+        } else {
+            self.exchange(from, to, self.leaf(new.at - self.base, new.size));
         }
-        self.put(new);
         if old.end() != new.end() {
             self.mark_end(old.end(), false);
             self.mark_end(new.end(), true);
