@@ -323,7 +323,11 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         };
         let in_front = fit.place(free.at()).map_or(0, |at| at - free.at());
         let (front, free) = free.split_front(in_front);
-        let (free, rest) = if R::SPLITS { free.split_back(fit.size()) } else { (free, None) };
+        let (free, rest) = if R::SPLITS {
+            free.split_back(fit.size())
+        } else {
+            (free, None)
+        };
         if let Some(front) = front {
             self.put_in_place_of(old.take(), &front);
         }

@@ -6,8 +6,8 @@
 #![allow(unsafe_code)]
 
 use core::arch::x86_64::{
-    __m128i, _mm_cmpgt_epi16, _mm_cvtsi128_si32, _mm_load_si128,
-    _mm_max_epi16, _mm_movemask_epi8, _mm_packs_epi16, _mm_set1_epi16, _mm_srli_si128,
+    __m128i, _mm_cmpgt_epi16, _mm_cvtsi128_si32, _mm_load_si128, _mm_max_epi16, _mm_movemask_epi8,
+    _mm_packs_epi16, _mm_set1_epi16, _mm_srli_si128,
 };
 
 use crate::ground::table::Plain;
@@ -105,10 +105,8 @@ mod tests {
             }
             let (lane, value) = (random.usize(..LANES), random.u16(..=i16::MAX as u16));
             numbers[lane] = value;
-            assert_eq!(
-                lanes.replace(lane, value),
-                numbers.into_iter().max().unwrap()
-            );
+            lanes.put(lane, value);
+            assert_eq!(lanes.maximum(), numbers.into_iter().max().unwrap());
             assert_eq!(lanes.0, numbers);
         }
     }

@@ -11,6 +11,7 @@ use crate::policy::rule::Rule;
 use crate::words::error::{Corruption, Error, Misuse};
 use crate::words::extent::Extent;
 use crate::words::header::Freed;
+use crate::words::size::{Fit, HEADER};
 
 /// The free blocks on both sides of a block, as far as the rule joins them.
 #[derive(Default)]
@@ -23,6 +24,13 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     /// The block whose payload is at `ptr`, if `layout` can be the one it was allocated for.
     pub(super) fn held(&self, ptr: NonNull<u8>, layout: Layout) -> Result<UsedBlock, Error> {
         let address = ptr.addr().get();
+        if let Some(fit) = Fit::of(layout) {
+            // Where the block most likely ends is known before its header has arrived.
+            let at = address.wrapping_sub(HEADER);
+            self.placement.expect(at);
+            self.placement.expect(at.wrapping_add(fit.size()));
+            self.row.prefetch(at.wrapping_add(fit.size()));
+        }
         let block = self.row.holder(address)?;
         if !block.slot().allows(block.usable(), layout.size()) {
             let (claimed, usable) = (layout.size(), block.usable());
@@ -58,7 +66,8 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     #[inline]
     pub(super) fn sign_off(&mut self, block: &UsedBlock) {
         let (size, requested) = (block.size(), block.requested());
-        self.ledger.deallocate(block.tag(), block.slot().place, size, requested);
+        self.ledger
+            .deallocate(block.tag(), block.slot().place, size, requested);
     }
 
     /// The free neighbours of a block, verified.
@@ -68,7 +77,9 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         }
         let behind = self.behind(block.end())?;
         let before = self.placement.before(&self.row, block.at())?;
-        let before = before.map(|before| self.row.free_block(before)).transpose()?;
+        let before = before
+            .map(|before| self.row.free_block(before))
+            .transpose()?;
         Ok(Around { before, behind })
     }
 

@@ -52,7 +52,10 @@ impl FreeBlock {
 
     #[inline]
     pub(crate) fn extent(&self) -> Extent {
-        Extent { at: self.at, size: self.size }
+        Extent {
+            at: self.at,
+            size: self.size,
+        }
     }
 
     /// Cuts the first `size` bytes off; `None` and all of it where `size` is 0.

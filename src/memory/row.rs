@@ -8,13 +8,13 @@
 //! they belong to nobody. Addresses become pointers in [`Row::pointer`] only, all from the base's.
 #![allow(unsafe_code)]
 
-use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
 use core::num::NonZero;
 use core::ptr::NonNull;
 
+use crate::ground::prefetch::prefetch;
 use crate::memory::block::{FreeBlock, UsedBlock};
-use crate::words::extent::Extent;
 use crate::words::error::{Corruption, Misuse};
+use crate::words::extent::Extent;
 use crate::words::header::{Freed, Header, Key};
 use crate::words::size::{HEADER, UNIT};
 use crate::words::slot::Slot;
@@ -154,9 +154,7 @@ impl Row {
     /// Says that the header at `at` will be looked at soon.
     #[inline]
     pub(crate) fn prefetch(&self, at: usize) {
-        let header = self.base.as_ptr().with_addr(at).cast_const().cast::<i8>();
-        // SAFETY: a prefetch reads nothing that a program can see, whatever the address.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(header) };
+        prefetch(self.base.as_ptr().with_addr(at));
     }
 
     /// The free block that the placement knows here; its header must say the same.

@@ -11,11 +11,12 @@
 //! front of it is free, and the tree knows where that starts.
 
 use crate::ground::lanes::{LANES, Lanes};
+use crate::ground::prefetch::prefetch;
 use crate::ground::table::{IndexMemory, Table};
 use crate::policy::placement::{Placement, takes};
-use crate::words::extent::Extent;
 use crate::policy::scan::Scan;
 use crate::words::error::{Corruption, Shortage};
+use crate::words::extent::Extent;
 use crate::words::size::{Fit, UNIT};
 use crate::words::walk::{Block, Image};
 
@@ -178,7 +179,9 @@ impl Directory {
     #[inline]
     fn set(&mut self, index: usize, leaf: u16) {
         let Lane { node, lane } = Lane::of(index);
-        let Some(lanes) = self.leaves_mut(node) else { return };
+        let Some(lanes) = self.leaves_mut(node) else {
+            return;
+        };
         let old = lanes.get(lane);
         lanes.put(lane, leaf);
         self.raise_or_lower(node, old, leaf);
@@ -187,13 +190,21 @@ impl Directory {
     /// Empties a leaf and puts a number into another.
     #[inline]
     fn exchange(&mut self, from: usize, to: usize, leaf: u16) {
-        let (Lane { node, lane: emptied }, Lane { node: other, lane }) = (Lane::of(from), Lane::of(to));
+        let (
+            Lane {
+                node,
+                lane: emptied,
+            },
+            Lane { node: other, lane },
+        ) = (Lane::of(from), Lane::of(to));
         if node != other {
             self.set(from, 0);
             self.set(to, leaf);
             return;
         }
-        let Some(lanes) = self.leaves_mut(node) else { return };
+        let Some(lanes) = self.leaves_mut(node) else {
+            return;
+        };
         let old = lanes.get(emptied);
         lanes.put(emptied, 0);
         lanes.put(lane, leaf);
@@ -213,13 +224,15 @@ impl Directory {
     #[inline]
     fn raise_or_lower(&mut self, node: usize, old: u16, new: u16) {
         let (mut index, mut old, mut new) = (node, old, new);
-        let (mut below, mut levels) = match self.levels.split_first_mut() {
+        let (mut below, levels) = match self.levels.split_first_mut() {
             Some((leaves, levels)) => (leaves, levels.iter_mut().take(self.top)),
             None => return,
         };
-        while let Some(level) = levels.next() {
+        for level in levels {
             let Lane { node, lane } = Lane::of(index);
-            let Some(lanes) = level.get_mut(node) else { return };
+            let Some(lanes) = level.get_mut(node) else {
+                return;
+            };
             let maximum = lanes.get(lane);
             if new < maximum {
                 if old < maximum {
@@ -276,7 +289,10 @@ impl Directory {
             (at, None) => {
                 let header = row.header(at).ok_or(Corruption::Index { at })?;
                 header.verify(at, row.end(), row.key())?;
-                Ok(Extent { at, size: header.size as usize })
+                Ok(Extent {
+                    at,
+                    size: header.size as usize,
+                })
             }
         }
     }
@@ -287,7 +303,7 @@ impl Directory {
         let segments = ((end - self.base) >> self.shift) + 1;
         let mut nodes = segments.div_ceil(LANES).max(FIRST_NODES);
         self.ends
-            .grow((nodes * LANES << self.shift) / UNIT / 64, memory)?;
+            .grow(((nodes * LANES) << self.shift) / UNIT / 64, memory)?;
         let mut top = 0;
         let mut maximum = 0;
         for (level, table) in self.levels.iter_mut().enumerate() {
@@ -368,7 +384,11 @@ impl Placement for Directory {
         // A block that ends at `at` starts below it, so its leaf is the last up to the unit in front.
         let index = self.last(self.index(at - UNIT));
         let block = self.extent(row, index.ok_or(Corruption::Index { at })?)?;
-        if block.end() == at { Ok(Some(block)) } else { Err(Corruption::Index { at: block.at }) }
+        if block.end() == at {
+            Ok(Some(block))
+        } else {
+            Err(Corruption::Index { at: block.at })
+        }
     }
 
     #[inline]
@@ -381,6 +401,17 @@ impl Placement for Directory {
                 self.extent(row, self.index(at)).map(Some)
             }
             _ => Ok(None),
+        }
+    }
+
+    #[inline]
+    fn expect(&self, at: usize) {
+        let offset = at.wrapping_sub(self.base);
+        if let Some(node) = self.node(0, Lane::of(offset >> self.shift).node) {
+            prefetch(node);
+        }
+        if let Some(word) = self.ends.get(offset / UNIT / 64) {
+            prefetch(word);
         }
     }
 

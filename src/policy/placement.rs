@@ -1,8 +1,8 @@
 //! Which free block an allocation takes: the one with the lowest address into which it fits.
 
 use crate::ground::table::IndexMemory;
-use crate::words::extent::Extent;
 use crate::words::error::{Corruption, Shortage};
+use crate::words::extent::Extent;
 use crate::words::size::Fit;
 use crate::words::walk::{Block, Image};
 
@@ -42,6 +42,9 @@ pub trait Placement: core::fmt::Debug {
     ///
     /// [`Shortage::Index`] without memory; nothing that can be seen has changed then.
     fn reserve(&mut self, end: usize, memory: &mut IndexMemory) -> Result<(), Shortage>;
+
+    /// Says that free blocks around address `at` will soon be asked for; changes nothing.
+    fn expect(&self, _at: usize) {}
 
     /// A free block appears.
     fn insert(&mut self, block: Extent);

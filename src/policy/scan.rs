@@ -2,8 +2,8 @@
 
 use crate::ground::table::IndexMemory;
 use crate::policy::placement::{Placement, takes};
-use crate::words::extent::Extent;
 use crate::words::error::{Corruption, Shortage};
+use crate::words::extent::Extent;
 use crate::words::size::Fit;
 use crate::words::walk::{Block, Image, Walk};
 

@@ -170,8 +170,12 @@ impl Ledger {
     /// A block of the tag's is deallocated.
     #[inline]
     pub(crate) fn deallocate(&mut self, tag: Tag, place: u32, size: usize, requested: usize) {
-        let Some(index) = self.accounts.find(tag) else { return };
-        let Some(account) = self.accounts.get_mut(index) else { return };
+        let Some(index) = self.accounts.find(tag) else {
+            return;
+        };
+        let Some(account) = self.accounts.get_mut(index) else {
+            return;
+        };
         account.lose(size, requested);
         account.deallocations += 1;
         self.blocks -= 1;
@@ -223,5 +227,52 @@ impl Ledger {
     pub(crate) fn epoch_of(&self, mark: Mark) -> Option<u32> {
         let epoch = mark.0.checked_sub(self.epoch_base)?;
         u32::try_from(epoch).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::ptr::NonNull;
+
+    use super::*;
+
+    #[expect(unsafe_code, reason = "memory for the indexes")]
+    fn memory() -> IndexMemory {
+        // SAFETY: nothing is lent.
+        unsafe { IndexMemory::new(NonNull::dangling(), 0, true) }
+    }
+
+    fn block(epoch: u32) -> Entered {
+        Entered {
+            offset: 0,
+            size: 48,
+            requested: 16,
+            epoch,
+        }
+    }
+
+    #[test]
+    fn marks_beyond_the_epochs_age_what_is_listed() {
+        let (mut memory, tag) = (memory(), Tag::new(1));
+        let mut ledger = Ledger::new(&mut memory).unwrap();
+        let id = ledger.open(tag, &mut memory).unwrap();
+        let stale = ledger.mark();
+        ledger.enter(id, block(ledger.epoch()), &mut memory);
+        ledger.epoch = u32::MAX - 1;
+        let before = ledger.mark();
+        ledger.enter(id, block(ledger.epoch()), &mut memory);
+        let last = ledger.mark();
+        ledger.enter(id, block(ledger.epoch()), &mut memory);
+        assert_eq!(ledger.epoch, HORIZON, "aged once");
+
+        assert_eq!(ledger.epoch_of(stale), None);
+        let younger = |ledger: &Ledger, mark| {
+            let epoch = ledger.epoch_of(mark).unwrap();
+            let account = ledger.account(tag).unwrap();
+            let entries = (0..3).filter_map(|place| ledger.entry(account, place));
+            entries.filter(|entry| entry.epoch() > epoch).count()
+        };
+        assert_eq!(younger(&ledger, before), 2);
+        assert_eq!(younger(&ledger, last), 1);
     }
 }

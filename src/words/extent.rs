@@ -21,6 +21,9 @@ impl Extent {
 
 impl From<Block> for Extent {
     fn from(block: Block) -> Self {
-        Self { at: block.at, size: block.size }
+        Self {
+            at: block.at,
+            size: block.size,
+        }
     }
 }

@@ -108,7 +108,11 @@ impl Name {
 
     /// The name, cut at 31 bytes, or before the character that goes beyond them.
     pub fn new(text: &str) -> Self {
-        let length = text.floor_char_boundary(Self::CAPACITY);
+        let most = text.len().min(Self::CAPACITY);
+        let length = (0..=most)
+            .rev()
+            .find(|length| text.is_char_boundary(*length))
+            .unwrap_or(0);
         let mut name = Self::default();
         for (place, byte) in name.bytes.iter_mut().zip(text.bytes().take(length)) {
             *place = byte;

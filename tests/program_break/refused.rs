@@ -118,7 +118,10 @@ fn refused_for_a_while<A: FnOnce()>(refuse: impl FnOnce() -> A) {
     let Error::OutOfMemory(OutOfMemory { cause, .. }) = refusal else {
         panic!("{refusal}");
     };
-    assert!(matches!(cause, Shortage::Refused | Shortage::Index), "{refusal}");
+    assert!(
+        matches!(cause, Shortage::Refused | Shortage::Index),
+        "{refusal}"
+    );
 
     // A refusal changes nothing at all.
     let (before, standing) = (digest(&heap), brk(0));

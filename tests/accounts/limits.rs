@@ -1,0 +1,75 @@
+//! Limits in bytes by tag.
+
+use tagheap::{Error, Shortage};
+
+use crate::{A, B, bytes, heap, take};
+
+fn is_limit(error: Error, tag: tagheap::Tag, limit: usize) -> bool {
+    matches!(error, Error::OutOfMemory(error)
+        if error.tag == tag && error.cause == Shortage::Limit { limit })
+}
+
+#[test]
+fn a_limit_is_met_to_the_byte_and_concerns_its_tag_alone() {
+    let mut heap = heap();
+    heap.set_limit(A, Some(96)).unwrap();
+    take(&mut heap, A, 16);
+    take(&mut heap, B, 16);
+    take(&mut heap, A, 16);
+    let before = heap.end();
+    let error = heap.allocate(A, bytes(1)).unwrap_err();
+    assert!(is_limit(error, A, 96), "{error}");
+    assert_eq!(
+        error.to_string(),
+        "out of memory: 1 bytes aligned to 1 for tag a: the tag's limit is 96 bytes"
+    );
+    assert_eq!(heap.end(), before);
+    take(&mut heap, B, 1 << 20);
+    assert_eq!(heap.stats_of(A).unwrap().failures, 1);
+    assert_eq!(heap.stats_of(A).unwrap().limit, Some(96));
+    heap.set_limit(A, None).unwrap();
+    take(&mut heap, A, 1 << 20);
+    heap.check().unwrap();
+}
+
+#[test]
+fn a_block_that_would_be_larger_than_asked_for_counts_as_large_as_it_would_be() {
+    let mut heap = heap();
+    // A free block of 80 bytes between two others: too small to be split after 48.
+    let hole = take(&mut heap, B, 48);
+    take(&mut heap, B, 1);
+    // SAFETY: the block is the test's.
+    unsafe { heap.deallocate(hole, bytes(48)) }.unwrap();
+    heap.set_limit(A, Some(79)).unwrap();
+    assert!(is_limit(heap.allocate(A, bytes(16)).unwrap_err(), A, 79));
+    heap.set_limit(A, Some(80)).unwrap();
+    assert_eq!(take(&mut heap, A, 16), hole);
+    assert_eq!(heap.stats_of(A).unwrap().bytes, 80);
+}
+
+#[test]
+fn growing_retagging_and_merging_stay_within_the_limit() {
+    let mut heap = heap();
+    let block = take(&mut heap, A, 16);
+    let other = take(&mut heap, B, 1000);
+    heap.set_limit(A, Some(100)).unwrap();
+    // SAFETY: the block is the test's.
+    let error = unsafe { heap.grow(block, bytes(16), bytes(100)) }.unwrap_err();
+    assert!(is_limit(error, A, 100));
+    assert!(is_limit(heap.retag(other, A).unwrap_err(), A, 100));
+    assert!(is_limit(heap.merge(B, A).unwrap_err(), A, 100));
+    assert_eq!(heap.tag_of(other).unwrap(), B);
+    heap.set_limit(A, Some(2000)).unwrap();
+    heap.merge(B, A).unwrap();
+    assert_eq!(heap.tag_of(other).unwrap(), A);
+    heap.check().unwrap();
+}
+
+#[test]
+fn a_limit_below_what_is_held_takes_nothing_away() {
+    let mut heap = heap();
+    let block = take(&mut heap, A, 1000);
+    heap.set_limit(A, Some(0)).unwrap();
+    assert!(is_limit(heap.allocate(A, bytes(0)).unwrap_err(), A, 0));
+    assert!(heap.contains(block));
+}

@@ -1,0 +1,86 @@
+//! Blocks that change their tag; forecasts of a release.
+
+use tagheap::{Amount, Error, Misuse, Tag};
+
+use crate::{A, B, C, heap, heap_in, take};
+
+#[test]
+fn a_merge_gives_all_blocks_to_another_tag() {
+    let mut heap = heap();
+    let blocks: Vec<_> = (0..50).map(|size| take(&mut heap, A, size)).collect();
+    take(&mut heap, B, 8);
+    let held = heap.stats_of(A).unwrap();
+    let amount = heap.merge(A, B).unwrap();
+    assert_eq!(
+        amount,
+        Amount {
+            blocks: 50,
+            bytes: held.bytes
+        }
+    );
+    assert!(blocks.iter().all(|block| heap.tag_of(*block) == Ok(B)));
+    assert_eq!(heap.stats_of(A).unwrap().blocks, 0);
+    assert_eq!(heap.stats_of(A).unwrap().allocations, 50);
+    assert_eq!(heap.stats_of(B).unwrap().requested, held.requested + 8);
+    heap.check().unwrap();
+    assert_eq!(heap.merge(A, B).unwrap(), Amount::default());
+    assert_eq!(heap.merge(B, B).unwrap().blocks, 51);
+    let refused = heap.merge(B, Tag::FREE).unwrap_err();
+    assert_eq!(
+        refused,
+        Error::Misuse(Misuse::ReservedTag { tag: Tag::FREE })
+    );
+    // SAFETY: nobody uses the blocks.
+    assert_eq!(unsafe { heap.release(B) }.unwrap().blocks, 51);
+    heap.check().unwrap();
+}
+
+#[test]
+fn a_merge_without_a_ledger_walks() {
+    let mut heap = heap_in(4096);
+    let block = take(&mut heap, A, 8);
+    take(&mut heap, C, 8);
+    assert_eq!(
+        heap.merge(A, B).unwrap(),
+        Amount {
+            blocks: 1,
+            bytes: 48
+        }
+    );
+    assert_eq!(heap.tag_of(block), Ok(B));
+    heap.check().unwrap();
+}
+
+#[test]
+fn a_forecast_comes_true() {
+    let mut heap = heap();
+    take(&mut heap, A, 100);
+    take(&mut heap, B, 100);
+    take(&mut heap, A, 100);
+    take(&mut heap, C, 100);
+    take(&mut heap, A, 100);
+    for tag in [A, C, B] {
+        let forecast = heap.would_release(tag).unwrap();
+        // SAFETY: nobody uses the blocks.
+        let amount = unsafe { heap.release(tag) }.unwrap();
+        assert_eq!(
+            (forecast.amount, forecast.end),
+            (amount, heap.end()),
+            "{tag}"
+        );
+    }
+}
+
+#[test]
+fn the_last_block_pins_the_end() {
+    let mut heap = heap();
+    assert_eq!(heap.pinned_by(), Ok(None));
+    take(&mut heap, A, 100);
+    let last = take(&mut heap, B, 100);
+    assert_eq!(heap.pinned_by(), Ok(Some(B)));
+    heap.retag(last, C).unwrap();
+    assert_eq!(heap.pinned_by(), Ok(Some(C)));
+    // SAFETY: nobody uses the blocks.
+    unsafe { heap.release(C) }.unwrap();
+    assert_eq!(heap.pinned_by(), Ok(Some(A)));
+}
