@@ -52,6 +52,7 @@ pub(super) fn found<S: Source, R: Rule, P: Placement>(
         if source.limit().saturating_sub(start) >= Root::BLOCK {
             break;
         }
+        let limit = source.limit();
         let frontier = source.frontier()?;
         let granted = match frontier.checked_add(Root::BLOCK) {
             Some(to) => source.extend(frontier, to),
@@ -61,6 +62,10 @@ pub(super) fn found<S: Source, R: Rule, P: Placement>(
             return Err(refused.into());
         }
         start = source.base().addr().get();
+        // Somebody else's bytes lie in between; a base that did not follow leaves the root block no place.
+        if granted.is_ok() && frontier != limit && start < frontier {
+            return Err(refused.into());
+        }
     }
     placement
         .reserve(start, start + Root::BLOCK)
