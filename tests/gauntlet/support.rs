@@ -13,8 +13,8 @@ use tagheap::{
     SMALLEST, Source, Tag, UNIT,
 };
 
-/// Stamps generic tests onto configurations: `buffer_and_reserve` for what holds over every source,
-/// `stepped` for what needs a source that can be told to refuse, to be overtaken, or to shrink.
+/// Stamps generic tests onto configurations: `buffer_and_reserve` for what holds over every source, `reserve` for what needs
+/// address space, `stepped` for what needs a source that can be told to refuse, to be overtaken, or to shrink.
 ///
 /// **The placements under test are the lines marked so**: module, type, and how many blocks are many.
 macro_rules! stamp {
@@ -27,6 +27,12 @@ macro_rules! stamp {
         mod $name {
             stamp!(@rule buffer_split, Buffered, Split, $placement, $many; $($test),*);
             stamp!(@rule buffer_whole, Buffered, Whole, $placement, $many; $($test),*);
+            stamp!(@rule reserve_split, Reserved, Split, $placement, $many; $($test),*);
+            stamp!(@rule reserve_whole, Reserved, Whole, $placement, $many; $($test),*);
+        }
+    };
+    (@placement reserve, $name:ident, $placement:ty, $many:expr; $($test:ident),*) => {
+        mod $name {
             stamp!(@rule reserve_split, Reserved, Split, $placement, $many; $($test),*);
             stamp!(@rule reserve_whole, Reserved, Whole, $placement, $many; $($test),*);
         }
@@ -432,7 +438,7 @@ pub(crate) struct Live {
     pub(crate) layout: Layout,
     pub(crate) tag: Tag,
     /// Says what is written in it.
-    seed: u8,
+    pub(crate) seed: u8,
 }
 
 /// A heap and what must be true of it. Each operation is checked before and after; a test that
@@ -546,14 +552,13 @@ impl<C: Config> Rig<C> {
         }
     }
 
-    fn content(&self, live: &Live, size: usize) {
+    pub(crate) fn content(&self, live: &Live, size: usize) {
         let found = self.read(live.ptr.addr().get(), size);
-        for (index, byte) in found.into_iter().enumerate() {
-            assert_eq!(byte, pattern(live.seed, index), "byte {index} of {live:?}");
-        }
+        let wrong = (0..size).find(|&index| found[index] != pattern(live.seed, index));
+        assert_eq!(wrong, None, "first wrong byte of {live:?}");
     }
 
-    fn adopt(&mut self, ptr: NonNull<u8>, layout: Layout, tag: Tag) {
+    pub(crate) fn adopt(&mut self, ptr: NonNull<u8>, layout: Layout, tag: Tag) {
         let at = ptr.addr().get();
         assert!(at.is_multiple_of(layout.align().max(UNIT)), "aligned");
         assert!(at >= self.heap.base() && at + layout.size() <= self.heap.end());
@@ -717,8 +722,11 @@ impl<C: Config> Rig<C> {
         let answer = op(self);
         if let Err(error) = &answer {
             assert_eq!(self.heap.end(), end, "{error}: the end stays");
-            let changed = self.image().iter().zip(&before).position(|(a, b)| a != b);
-            assert_eq!(changed, None, "{error}: first byte changed");
+            let after = self.image();
+            if after != before {
+                let first = before.iter().zip(&after).position(|(a, b)| a != b);
+                panic!("{error}, but bytes of the heap changed, the first at {first:?}");
+            }
         }
         answer
     }
