@@ -1,19 +1,15 @@
 //! E: bytes of the heap's own that somebody else wrote to.
 //!
-//! A scene has a block of tag `a` between two neighbours, and one header of it is damaged. Each operation
+//! A [`Scene`] has a block of tag `a` between two neighbours, and one header of it is damaged. Each operation
 //! then either answers `Corruption` and has changed nothing, or has not met that header and did what
 //! it should. [`must_meet`] says which operations may not miss which header.
 
-use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use tagheap::{Bytes, Corruption, Error, HEADER, Key, SMALLEST, State, Tag, Walk};
+use tagheap::{Bytes, Corruption, Error, HEADER, Key, SMALLEST, Walk};
 
-use crate::support::{Careless, Config, Ground, HeapOf, Live, Rig, Stepped, bytes, layout};
-
-const A: Tag = Tag::named("a");
-const B: Tag = Tag::named("b");
-const C_TAG: Tag = Tag::named("c");
+use crate::scene::{A, B, OPS, Scene, TARGETS, Target, must_meet, run, scene};
+use crate::support::{Careless, Config, Ground, Stepped, bytes};
 
 stamp!(stepped:
     e01_every_flip_of_a_bit_is_found,
@@ -28,263 +24,6 @@ stamp!(stepped:
 );
 
 stamp!(buffer_and_reserve: e09_a_known_key_gives_a_known_image_and_guards_it_too);
-
-/// Whose header is damaged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Target {
-    Own,
-    Previous,
-    Next,
-    /// The hole that the operation `allocate` takes.
-    Hole,
-    Fence,
-    Root,
-}
-
-const TARGETS: [Target; 6] = [
-    Target::Own,
-    Target::Previous,
-    Target::Next,
-    Target::Hole,
-    Target::Fence,
-    Target::Root,
-];
-
-/// A heap with something of everything.
-struct Scene<C: Config> {
-    rig: Rig<C>,
-    own: Live,
-    /// Addresses of the headers, in the order of [`TARGETS`].
-    headers: [usize; 6],
-    /// Whether both neighbours of the own block are free.
-    neighbours_are_free: bool,
-}
-
-const OWN: usize = 200;
-const HOLE: usize = 500;
-
-fn scene<C: Config<Ground = Stepped>>(neighbours_are_free: bool) -> Scene<C> {
-    let mut rig = Rig::<C>::new(1 << 13);
-    rig.take(B, 100);
-    let previous = rig.take(B, 80);
-    let own = rig.take(A, OWN);
-    let next = rig.take(C_TAG, 300);
-    rig.take(B, 50);
-    let hole = rig.take(B, HOLE);
-    rig.take(A, 60);
-    let room = rig.room();
-    rig.ground.intrude(100);
-    rig.take(A, room + 10);
-    rig.free(hole);
-    if neighbours_are_free {
-        rig.free(previous);
-        rig.free(next);
-    }
-    let fence = State::Used(Tag::FOREIGN);
-    let fence = rig.blocks().into_iter().find(|block| block.state == fence);
-    let [own_at, previous, next, hole] =
-        [own, previous, next, hole].map(|ptr| ptr.addr().get() - HEADER);
-    let headers = [
-        own_at,
-        previous,
-        next,
-        hole,
-        fence.unwrap().at,
-        rig.heap.base(),
-    ];
-    assert!(!own.addr().get().is_multiple_of(512));
-    let own = rig.live[&own.addr().get()];
-    Scene {
-        rig,
-        own,
-        headers,
-        neighbours_are_free,
-    }
-}
-
-/// What an operation did, for the note of what is in use.
-enum Effect {
-    Nothing,
-    Came(NonNull<u8>, Layout),
-    Went,
-    Moved(NonNull<u8>, Layout),
-    Tagged(Tag),
-    Released(fn(Tag) -> bool),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Op {
-    Allocate,
-    AllocateAtTheEnd,
-    AllocateZeroed,
-    Deallocate,
-    DeallocateIn,
-    Grow,
-    GrowByMoving,
-    GrowZeroed,
-    GrowToAlign,
-    Shrink,
-    Release,
-    ReleaseWhere,
-    Retag,
-    TagOf,
-    UsableSize,
-    Walk,
-    Check,
-    Stats,
-    StatsOf,
-    BlocksOf,
-}
-
-const OPS: [Op; 20] = [
-    Op::Allocate,
-    Op::AllocateAtTheEnd,
-    Op::AllocateZeroed,
-    Op::Deallocate,
-    Op::DeallocateIn,
-    Op::Grow,
-    Op::GrowByMoving,
-    Op::GrowZeroed,
-    Op::GrowToAlign,
-    Op::Shrink,
-    Op::Release,
-    Op::ReleaseWhere,
-    Op::Retag,
-    Op::TagOf,
-    Op::UsableSize,
-    Op::Walk,
-    Op::Check,
-    Op::Stats,
-    Op::StatsOf,
-    Op::BlocksOf,
-];
-
-/// Which operations have to find which damaged header, whatever the placement. What a placement meets
-/// beyond that, as the scan does on its way, is found too, or not met.
-fn must_meet(op: Op, target: Target, splits: bool, neighbours_are_free: bool) -> bool {
-    let neighbour = match target {
-        Target::Next => splits,
-        Target::Previous => splits && neighbours_are_free,
-        _ => false,
-    };
-    match op {
-        Op::Walk | Op::Check | Op::Stats | Op::StatsOf | Op::BlocksOf => true,
-        Op::Release | Op::ReleaseWhere => true,
-        Op::Allocate => target == Target::Hole,
-        Op::AllocateAtTheEnd | Op::AllocateZeroed => false,
-        Op::Retag | Op::TagOf | Op::UsableSize => target == Target::Own,
-        Op::Deallocate | Op::DeallocateIn | Op::GrowByMoving | Op::GrowToAlign => {
-            target == Target::Own || neighbour
-        }
-        Op::Grow | Op::GrowZeroed | Op::Shrink => {
-            target == Target::Own || (splits && target == Target::Next)
-        }
-    }
-}
-
-fn run<C: Config>(op: Op, heap: &mut HeapOf<C>, own: Live) -> Result<Effect, Error> {
-    let (ptr, old) = (own.ptr, own.layout);
-    let came = |size, block: NonNull<[u8]>| Effect::Came(block.cast(), bytes(size));
-    let every = |_: Tag| true;
-    Ok(match op {
-        Op::Allocate => came(HOLE, heap.allocate(B, bytes(HOLE))?),
-        Op::AllocateAtTheEnd => came(900, heap.allocate(B, bytes(900))?),
-        Op::AllocateZeroed => came(30, heap.allocate_zeroed(B, bytes(30))?),
-        Op::Deallocate => {
-            heap.free(ptr, old)?;
-            Effect::Went
-        }
-        Op::DeallocateIn => {
-            heap.free_in(A, ptr, old)?;
-            Effect::Went
-        }
-        Op::Grow => Effect::Moved(heap.enlarge(ptr, old, bytes(400))?, bytes(400)),
-        Op::GrowByMoving => Effect::Moved(heap.enlarge(ptr, old, bytes(900))?, bytes(900)),
-        Op::GrowZeroed => Effect::Moved(heap.enlarge_zeroed(ptr, old, bytes(390))?, bytes(390)),
-        Op::GrowToAlign => {
-            let new = layout(OWN, 512);
-            Effect::Moved(heap.enlarge(ptr, old, new)?, new)
-        }
-        Op::Shrink => Effect::Moved(heap.reduce(ptr, old, bytes(50))?, bytes(50)),
-        Op::Release => {
-            heap.release_tag(A)?;
-            Effect::Released(|tag| tag == A)
-        }
-        Op::ReleaseWhere => {
-            heap.release_if(every)?;
-            Effect::Released(every)
-        }
-        Op::Retag => {
-            heap.retag(ptr, B)?;
-            Effect::Tagged(B)
-        }
-        Op::TagOf => {
-            assert_eq!(heap.tag_of(ptr)?, A);
-            Effect::Nothing
-        }
-        Op::UsableSize => {
-            assert_eq!(heap.usable_size(ptr)?, OWN.next_multiple_of(16));
-            Effect::Nothing
-        }
-        Op::Walk => {
-            for block in heap.walk() {
-                block?;
-            }
-            Effect::Nothing
-        }
-        Op::Check => {
-            heap.check()?;
-            Effect::Nothing
-        }
-        Op::Stats => {
-            heap.stats()?;
-            Effect::Nothing
-        }
-        Op::StatsOf => {
-            heap.stats_of(A)?;
-            Effect::Nothing
-        }
-        Op::BlocksOf => {
-            for block in heap.blocks_of(A) {
-                block?;
-            }
-            Effect::Nothing
-        }
-    })
-}
-
-impl<C: Config> Scene<C> {
-    fn header(&self, target: Target) -> usize {
-        let index = TARGETS.iter().position(|other| *other == target).unwrap();
-        self.headers[index]
-    }
-
-    /// Notes what an operation did, and that nothing else happened.
-    fn note(&mut self, effect: Effect) {
-        let own = self.own;
-        match effect {
-            Effect::Nothing => {}
-            Effect::Came(ptr, layout) => self.rig.adopt(ptr, layout, B),
-            Effect::Went => {
-                self.rig.live.remove(&own.ptr.addr().get()).unwrap();
-            }
-            Effect::Moved(ptr, layout) => {
-                let kept = layout.size().min(OWN);
-                self.rig.content(&Live { ptr, ..own }, kept);
-                self.rig.live.remove(&own.ptr.addr().get()).unwrap();
-                self.rig.adopt(ptr, layout, A);
-            }
-            Effect::Tagged(tag) => {
-                self.rig.live.get_mut(&own.ptr.addr().get()).unwrap().tag = tag;
-            }
-            Effect::Released(pick) => {
-                self.rig.forget(pick);
-            }
-        }
-        self.rig.check();
-        self.rig.contents();
-    }
-}
 
 /// Damages a header, runs every operation on it, and mends it again.
 fn strike<C: Config<Ground = Stepped>>(
@@ -437,11 +176,11 @@ fn e03_scribbles_over_headers_are_found<C: Config<Ground = Stepped>>() {
                 let own = scene.own;
                 let op = OPS[random.usize(0..OPS.len())];
                 let answer = scene.rig.leaves(|heap| run::<C>(op, heap, own));
-                if answer.is_ok() {
+                if let Ok(effect) = answer {
                     // Not met, and not overwritten.
                     assert_eq!(scene.rig.read(from, length), scribble, "{op:?}");
                     scene.rig.write(from, &before);
-                    scene.note(answer.unwrap());
+                    scene.note(effect);
                     break;
                 }
             }
@@ -585,8 +324,11 @@ fn e09_a_known_key_gives_a_known_image_and_guards_it_too<C: Config>() {
         heap.check().unwrap();
         let base = heap.base();
         let at: Vec<_> = heap.walk().map(|block| block.unwrap().at - base).collect();
-        // SAFETY: the headers of blocks in use, read while nobody writes.
-        let word = |ptr: NonNull<u8>| unsafe { ptr.cast::<u32>().sub(1).read() };
+        let word = |ptr: NonNull<u8>| {
+            let word = ptr.cast::<u32>().as_ptr().wrapping_sub(1);
+            // SAFETY: in the header of a block in use, read while nobody writes.
+            unsafe { word.read() }
+        };
         let guards = [word(ptrs[0]), word(ptrs[2])];
         (base, at, guards)
     };

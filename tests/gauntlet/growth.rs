@@ -149,7 +149,7 @@ fn grow_the_row<C: Config>(rig: &mut Rig<C>, step: usize) -> Result<(), Error> {
     match (step % 5, last, first) {
         (1, Some(last), _) => {
             let new = layout(last.layout.size() + size, last.layout.align());
-            rig.resize(last.ptr, new, step % 2 == 0)?;
+            rig.resize(last.ptr, new, step.is_multiple_of(2))?;
         }
         (3, _, Some(first)) => {
             rig.resize(first.ptr, layout(first.layout.size() + size, align), false)?;

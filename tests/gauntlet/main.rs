@@ -24,11 +24,16 @@
 #[macro_use]
 mod support;
 
+mod careless;
+mod claims;
 mod damage;
+mod ground;
 mod growth;
 mod limits;
 mod misuse;
 mod requests;
 mod resize;
+mod rig;
+mod scene;
 mod shadow;
 mod tags;

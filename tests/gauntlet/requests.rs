@@ -270,7 +270,7 @@ fn a12_a_request_at_the_edge_of_a_hole_leaves_no_rest_too_small<C: Config>() {
             let block = rig.take(A, size);
             let wanted = block_size(size);
             assert_eq!(block == place, wanted <= hole, "{size} into {hole}");
-            let rest = hole.checked_sub(wanted).unwrap_or_default();
+            let rest = hole.saturating_sub(wanted);
             let split = C::SPLITS && rest >= SMALLEST;
             let found = rig.block(block).size;
             match (block == place, split) {
