@@ -31,7 +31,8 @@ use crate::words::size::{align_down, align_up};
 ///   the header of a block that fences the memory between the two stands there.
 /// - Moving the source's value does not move its memory.
 pub unsafe trait Source {
-    /// Address of the first byte.
+    /// Address of the first byte. A base that may be overtaken before anything was granted follows the
+    /// frontier then: there is no heap whose first bytes are somebody else's.
     fn base(&self) -> NonNull<u8>;
 
     /// Address behind the memory granted so far.

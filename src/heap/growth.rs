@@ -91,12 +91,16 @@ fn grant_first(source: &mut impl Source, bytes: usize) -> Result<bool, Corruptio
         if source.limit().saturating_sub(source.base().addr().get()) >= bytes {
             return Ok(true);
         }
-        let frontier = source.frontier()?;
+        let (limit, frontier) = (source.limit(), source.frontier()?);
         let Some(to) = frontier.checked_add(bytes) else {
             break;
         };
-        if source.extend(frontier, to) == Err(Refusal::NoMemory) {
-            break;
+        match source.extend(frontier, to) {
+            Err(Refusal::NoMemory) => break,
+            Err(Refusal::Overtaken) => {}
+            // Somebody else's bytes lie in between, and a base that did not follow has no place for a row.
+            Ok(()) if frontier != limit && source.base().addr().get() < frontier => break,
+            Ok(()) => {}
         }
     }
     Ok(false)

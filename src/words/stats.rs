@@ -94,6 +94,16 @@ pub struct TagStats {
     pub limit: Option<usize>,
 }
 
+impl TagStats {
+    /// Its blocks and their bytes.
+    pub const fn amount(&self) -> Amount {
+        Amount {
+            blocks: self.blocks,
+            bytes: self.bytes,
+        }
+    }
+}
+
 /// A name of up to 31 bytes.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 #[repr(C)]

@@ -1,0 +1,279 @@
+//! What heaps under test stand on: dirty buffers, reservations, and a source that is told what to do.
+
+use core::alloc::Layout;
+use core::cell::{Cell, RefCell};
+use core::num::NonZero;
+use core::ptr::NonNull;
+use std::rc::Rc;
+
+use tagheap::{Buffer, Corruption, HEADER, Refusal, Reserve, Source, UNIT};
+
+/// Memory for a source, which outlives the heap.
+pub(crate) trait Ground {
+    type Source: Source;
+
+    /// Memory of at least so many bytes, dirty where the source allows that.
+    fn new(bytes: usize) -> Self;
+
+    fn source(&self) -> Self::Source;
+
+    /// Address behind what can be read of a row that ends at `end`.
+    fn readable(&self, end: usize) -> usize;
+}
+
+/// Bytes of our own, all 0xff, from an address that is a multiple of 8 only.
+#[derive(Debug)]
+struct Dirty {
+    start: NonNull<u8>,
+    layout: Layout,
+}
+
+impl Dirty {
+    const SKIP: usize = 8;
+
+    fn new(bytes: usize) -> Self {
+        let layout = Layout::from_size_align(bytes + 2 * UNIT, 4096).unwrap();
+        // SAFETY: the size is not 0.
+        let start = NonNull::new(unsafe { std::alloc::alloc(layout) }).unwrap();
+        // SAFETY: all bytes were just allocated.
+        unsafe { start.write_bytes(0xff, layout.size()) };
+        Self { start, layout }
+    }
+
+    fn slice(&self) -> NonNull<[u8]> {
+        // SAFETY: the allocation is larger than that.
+        let start = unsafe { self.start.add(Self::SKIP) };
+        NonNull::slice_from_raw_parts(start, self.layout.size() - Self::SKIP)
+    }
+
+    fn end(&self) -> usize {
+        (self.start.addr().get() + self.layout.size()) & !(UNIT - 1)
+    }
+}
+
+impl Drop for Dirty {
+    fn drop(&mut self) {
+        // SAFETY: allocated with this layout; the heap over it is gone.
+        unsafe { std::alloc::dealloc(self.start.as_ptr(), self.layout) };
+    }
+}
+
+/// A [`Buffer`] over dirty bytes.
+#[derive(Debug)]
+pub(crate) struct Buffered(Dirty);
+
+impl Ground for Buffered {
+    type Source = Buffer<'static>;
+
+    fn new(bytes: usize) -> Self {
+        Self(Dirty::new(bytes))
+    }
+
+    fn source(&self) -> Self::Source {
+        // SAFETY: the memory outlives the heap, which alone uses it; tests look at it only through the pointer
+        // that the source derives from this borrow.
+        Buffer::new(unsafe { self.0.slice().as_mut() })
+    }
+
+    fn readable(&self, _end: usize) -> usize {
+        self.0.end()
+    }
+}
+
+/// A [`Reserve`].
+#[derive(Debug)]
+pub(crate) struct Reserved(usize);
+
+impl Ground for Reserved {
+    type Source = Reserve;
+
+    fn new(bytes: usize) -> Self {
+        Self(bytes)
+    }
+
+    fn source(&self) -> Self::Source {
+        Reserve::with_capacity(self.0).unwrap()
+    }
+
+    fn readable(&self, end: usize) -> usize {
+        end
+    }
+}
+
+/// Dirty bytes granted step by step, as a program break is: somebody else may move it too.
+#[derive(Debug)]
+pub(crate) struct Stepped {
+    memory: Rc<Dirty>,
+    pub(crate) knobs: Rc<Knobs>,
+}
+
+/// What a [`Stepped`] source shall do, and what it did.
+#[derive(Debug, Default)]
+pub(crate) struct Knobs {
+    /// Growths it was asked for.
+    pub(crate) asked: Cell<usize>,
+    /// The growth to refuse, counted from 0 by `asked`, and how many after it.
+    pub(crate) refuse: Cell<(usize, usize)>,
+    /// How often somebody else comes first, with so many bytes each time.
+    pub(crate) overtake: Cell<(usize, usize)>,
+    /// Where the break stands, whoever moved it.
+    pub(crate) top: Cell<usize>,
+    /// Bytes that belong to somebody else.
+    foreign: RefCell<Vec<(usize, usize)>>,
+}
+
+impl Knobs {
+    const FOREIGN: u8 = 0x5a;
+
+    /// Never refuses again.
+    pub(crate) fn allow(&self) {
+        self.refuse.set((0, 0));
+    }
+
+    /// Refuses from now on.
+    pub(crate) fn forbid(&self) {
+        self.refuse.set((self.asked.get(), usize::MAX));
+    }
+}
+
+impl Stepped {
+    pub(crate) const STEP: usize = 256;
+
+    /// Somebody else moves the break up and writes to what he got.
+    pub(crate) fn intrude(&self, bytes: usize) {
+        intrude(&self.memory, &self.knobs, bytes);
+    }
+
+    /// All bytes of somebody else's are as he wrote them.
+    pub(crate) fn foreign_is_untouched(&self) -> bool {
+        self.knobs.foreign.borrow().iter().all(|&(from, to)| {
+            (from..to).all(|at| {
+                // SAFETY: within the allocation.
+                let byte = unsafe { self.memory.start.with_addr(at_address(at)).read() };
+                byte == Knobs::FOREIGN
+            })
+        })
+    }
+
+    pub(crate) fn foreign(&self) -> Vec<(usize, usize)> {
+        self.knobs.foreign.borrow().clone()
+    }
+}
+
+fn intrude(memory: &Dirty, knobs: &Knobs, bytes: usize) {
+    let from = knobs.top.get();
+    let to = (from + bytes).min(memory.end());
+    for at in from..to {
+        // SAFETY: within the allocation.
+        unsafe { memory.start.with_addr(at_address(at)).write(Knobs::FOREIGN) };
+    }
+    knobs.top.set(to);
+    knobs.foreign.borrow_mut().push((from, to));
+}
+
+/// The source over a [`Stepped`] ground.
+#[derive(Debug)]
+pub(crate) struct Steps {
+    memory: Rc<Dirty>,
+    knobs: Rc<Knobs>,
+    base: NonNull<u8>,
+    /// The break as the source knows it; a fence's header fits between its limit and here.
+    top: usize,
+}
+
+impl Ground for Stepped {
+    type Source = Steps;
+
+    fn new(bytes: usize) -> Self {
+        let memory = Rc::new(Dirty::new(bytes));
+        Self {
+            memory,
+            knobs: Rc::default(),
+        }
+    }
+
+    fn source(&self) -> Self::Source {
+        let base = self.memory.slice().cast::<u8>();
+        // SAFETY: the allocation is longer than that, and its start is a multiple of 4096.
+        let base = unsafe { base.add(UNIT - Dirty::SKIP) };
+        let top = base.addr().get();
+        self.knobs.top.set(top);
+        Steps {
+            memory: Rc::clone(&self.memory),
+            knobs: Rc::clone(&self.knobs),
+            base,
+            top,
+        }
+    }
+
+    fn readable(&self, _end: usize) -> usize {
+        self.memory.end()
+    }
+}
+
+// SAFETY: the memory is kept alive by the source, a header's room is kept below the top, and foreign bytes
+// lie between an old top and the frontier only.
+unsafe impl Source for Steps {
+    fn base(&self) -> NonNull<u8> {
+        self.base
+    }
+
+    fn limit(&self) -> usize {
+        (self.top - self.base.addr().get()).saturating_sub(HEADER) + self.base.addr().get()
+    }
+
+    fn frontier(&self) -> Result<usize, Corruption> {
+        let (expected, found) = (self.top, self.knobs.top.get());
+        if found < expected {
+            return Err(Corruption::BreakMoved { expected, found });
+        }
+        Ok(if found == expected {
+            self.limit()
+        } else {
+            found.next_multiple_of(UNIT)
+        })
+    }
+
+    fn extend(&mut self, frontier: usize, to: usize) -> Result<(), Refusal> {
+        assert_eq!(
+            self.frontier(),
+            Ok(frontier),
+            "grown from where it was told"
+        );
+        assert!(to > self.limit(), "asked for more than is there");
+        let asked = self.knobs.asked.replace(self.knobs.asked.get() + 1);
+        let (first, count) = self.knobs.refuse.get();
+        if asked >= first && asked - first < count {
+            return Err(Refusal::NoMemory);
+        }
+        if let (times @ 1.., bytes) = self.knobs.overtake.get() {
+            self.knobs.overtake.set((times - 1, bytes));
+            intrude(&self.memory, &self.knobs, bytes);
+            return Err(Refusal::Overtaken);
+        }
+        let exact = to.checked_add(HEADER).ok_or(Refusal::NoMemory)?;
+        if exact > self.memory.end() {
+            return Err(Refusal::NoMemory);
+        }
+        self.top = exact.next_multiple_of(Stepped::STEP).min(self.memory.end());
+        self.knobs.top.set(self.top);
+        Ok(())
+    }
+
+    unsafe fn trim(&mut self, to: usize) -> usize {
+        let top = to + HEADER;
+        if self.knobs.top.get() == self.top && top < self.top {
+            self.top = top;
+            self.knobs.top.set(top);
+        }
+        usize::MAX
+    }
+
+    fn zero_from(&self) -> usize {
+        usize::MAX
+    }
+}
+
+pub(crate) fn at_address(at: usize) -> NonZero<usize> {
+    NonZero::new(at).unwrap()
+}
