@@ -40,9 +40,8 @@ pub(crate) fn draw(cases: &[Case], directory: &Path) -> Result<Option<PathBuf>, 
         .margin(16)
         .x_label_area_size(48)
         .y_label_area_size(72)
-        // Room on the right for the legend.
         .build_cartesian_2d(
-            (first.n as f64 * 0.8..last.n as f64 * 12.0).log_scale(),
+            (first.n as f64 * 0.8..last.n as f64 * 1.25).log_scale(),
             (low * 0.7..high * 1.5).log_scale(),
         )?;
     chart
@@ -78,7 +77,7 @@ pub(crate) fn draw(cases: &[Case], directory: &Path) -> Result<Option<PathBuf>, 
     }
     chart
         .configure_series_labels()
-        .position(SeriesLabelPosition::UpperRight)
+        .position(SeriesLabelPosition::UpperLeft)
         .legend_area_size(30)
         .margin(10)
         .background_style(WHITE.mix(0.9))
