@@ -1,0 +1,201 @@
+//! What takes part: one trait, implemented once per allocator.
+
+use std::alloc::Layout;
+use std::ptr::NonNull;
+
+use serde::{Deserialize, Serialize};
+
+use crate::deadline::Deadline;
+use crate::job::{Job, Workload};
+use crate::workloads;
+
+/// An allocator in the comparison. A new one is made for each measurement, in a process of its own.
+///
+/// To add one: implement this in a file under `contenders`, and name it in the list of `contenders.rs`.
+pub(crate) trait Contender: Sized {
+    /// Its name in tables and plots.
+    const NAME: &'static str;
+
+    /// The workloads it takes part in.
+    const JOINS: &'static [Workload];
+
+    /// What it is in a comparison.
+    const ROLE: Role = Role::Peer;
+
+    /// With nothing allocated, and room for the largest workload.
+    fn new() -> Self;
+
+    /// Memory for `layout`; pools and heaps with tags put it under `tag`, which is not 0.
+    fn allocate(&mut self, tag: u32, layout: Layout) -> Option<NonNull<u8>>;
+
+    /// Takes memory back.
+    ///
+    /// # Safety
+    ///
+    /// Allocated here with this layout, and used no more.
+    unsafe fn deallocate(&mut self, at: NonNull<u8>, layout: Layout);
+
+    /// Makes an allocation larger, the allocator's own way.
+    ///
+    /// # Safety
+    ///
+    /// As for `deallocate`, unless the answer is `None`; the alignment stays.
+    unsafe fn grow(&mut self, at: NonNull<u8>, old: Layout, new: Layout) -> Option<NonNull<u8>>;
+
+    /// Frees everything under a tag in one call, and answers true; false where there is no such call.
+    ///
+    /// # Safety
+    ///
+    /// Memory under the tag is used no more.
+    unsafe fn release(&mut self, _tag: u32) -> bool {
+        false
+    }
+
+    /// Bytes from the first to behind the last of what it manages, where it can say.
+    fn footprint(&self) -> Option<usize> {
+        None
+    }
+
+    /// Brings a fresh allocator to the state at which a workload starts, and answers the blocks that are
+    /// not freed, in order; `None` where that takes too long.
+    ///
+    /// Overridden only where the operations take too long and the same state can be written directly.
+    fn arrange(&mut self, row: &[Piece], deadline: Deadline) -> Option<Vec<Block>> {
+        let mut blocks = Vec::with_capacity(row.len());
+        for pieces in row.chunks(64) {
+            for piece in pieces {
+                blocks.push(place(self, piece)?);
+            }
+            if deadline.is_over() {
+                return None;
+            }
+        }
+        // From the last to the first, which suits those that keep their free blocks sorted.
+        for (count, (piece, block)) in row.iter().zip(&blocks).rev().enumerate() {
+            if piece.freed {
+                // SAFETY: allocated above; the block is dropped below.
+                unsafe { self.deallocate(block.at, block.layout()) };
+            }
+            if count.is_multiple_of(64) && deadline.is_over() {
+                return None;
+            }
+        }
+        Some(kept(row, blocks))
+    }
+}
+
+/// The blocks whose pieces are not freed.
+pub(crate) fn kept(row: &[Piece], mut blocks: Vec<Block>) -> Vec<Block> {
+    let mut pieces = row.iter();
+    blocks.retain(|_| pieces.next().is_some_and(|piece| !piece.freed));
+    blocks
+}
+
+/// Allocates for a piece, and writes to its first bytes.
+fn place(contender: &mut impl Contender, piece: &Piece) -> Option<Block> {
+    let at = contender.allocate(piece.tag, layout(piece.size))?;
+    touch(at);
+    Some(Block {
+        at,
+        size: piece.size,
+        tag: piece.tag,
+    })
+}
+
+/// Writes to the first bytes of a block, as its owner would.
+#[inline]
+pub(crate) fn touch(at: NonNull<u8>) {
+    // SAFETY: every block of a workload has 16 bytes at least, aligned to 8.
+    unsafe { at.cast::<u64>().write_volatile(1) };
+}
+
+/// The layout of every block of `size` bytes.
+#[inline]
+pub(crate) const fn layout(size: u32) -> Layout {
+    match Layout::from_size_align(size as usize, 8) {
+        Ok(layout) => layout,
+        Err(_) => panic!("sizes of 32 bits have layouts"),
+    }
+}
+
+/// One of the blocks from which a workload starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Piece {
+    pub(crate) tag: u32,
+    pub(crate) size: u32,
+    /// Whether it is freed again once all are allocated.
+    pub(crate) freed: bool,
+}
+
+/// An allocated block.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Block {
+    pub(crate) at: NonNull<u8>,
+    pub(crate) size: u32,
+    pub(crate) tag: u32,
+}
+
+impl Block {
+    /// What it was allocated with.
+    #[inline]
+    pub(crate) const fn layout(&self) -> Layout {
+        layout(self.size)
+    }
+}
+
+/// What a contender is in a comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// This project's own.
+    Own,
+    /// Somebody else's, or what this project replaced.
+    Peer,
+    /// No allocator: what the machine allows.
+    Limit,
+}
+
+/// A contender in the list: its name, and how to run it.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) name: &'static str,
+    pub(crate) joins: &'static [Workload],
+    pub(crate) role: Role,
+    pub(crate) run: fn(&Job) -> Option<Outcome>,
+}
+
+/// The entry of a contender.
+pub(crate) const fn entry<C: Contender>() -> Entry {
+    Entry {
+        name: C::NAME,
+        joins: C::JOINS,
+        role: C::ROLE,
+        run: workloads::run::<C>,
+    }
+}
+
+/// What one measurement found.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Outcome {
+    /// Nanoseconds per operation.
+    pub(crate) nanoseconds: f64,
+    /// Operations that the time allowed, of those that were planned.
+    pub(crate) done: usize,
+    pub(crate) planned: usize,
+    /// Footprint over the bytes asked for and alive.
+    pub(crate) footprint: Option<f64>,
+    /// Memory that the process gained over the bytes asked for and alive.
+    pub(crate) resident: Option<f64>,
+}
+
+impl Outcome {
+    /// The outcome of `planned` operations, `done` of which took `nanoseconds` each.
+    pub(crate) const fn new(nanoseconds: f64, done: usize, planned: usize) -> Self {
+        Self {
+            nanoseconds,
+            done,
+            planned,
+            footprint: None,
+            resident: None,
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! A limit: a pointer that moves up.
+
+use std::alloc::Layout;
+use std::ptr::NonNull;
+
+use super::arena;
+use crate::contender::{Contender, Role};
+use crate::job::Workload;
+
+/// Moves a pointer up through memory that fits the second-level cache, and starts over at its end; never
+/// frees.
+pub(crate) struct Pointer {
+    memory: NonNull<u8>,
+    used: usize,
+}
+
+/// Bytes after which the pointer starts over.
+const ROUND: usize = 1 << 20;
+
+impl Contender for Pointer {
+    const NAME: &'static str = "limit: bump pointer";
+    const JOINS: &'static [Workload] = &[Workload::FirstFit, Workload::Churn];
+    const ROLE: Role = Role::Limit;
+
+    fn new() -> Self {
+        let memory = arena::map().cast();
+        Self { memory, used: 0 }
+    }
+
+    #[inline]
+    fn allocate(&mut self, _tag: u32, layout: Layout) -> Option<NonNull<u8>> {
+        let start = self.used.next_multiple_of(layout.align());
+        let start = if start > ROUND { 0 } else { start };
+        self.used = start + layout.size();
+        // SAFETY: the arena is longer than a round and any block.
+        Some(unsafe { self.memory.add(start) })
+    }
+
+    #[inline]
+    unsafe fn deallocate(&mut self, _at: NonNull<u8>, _layout: Layout) {}
+
+    unsafe fn grow(&mut self, _at: NonNull<u8>, _old: Layout, _new: Layout) -> Option<NonNull<u8>> {
+        None
+    }
+}

@@ -1,0 +1,51 @@
+//! talc: boundary tags and bins.
+
+use std::alloc::{GlobalAlloc, Layout};
+use std::ptr::NonNull;
+
+use talc::TalcCell;
+use talc::source::Claim;
+
+use super::arena;
+use crate::contender::Contender;
+use crate::job::Workload;
+
+/// The cell, which has no lock, over one large arena that it claims at once.
+pub(crate) struct Arena(TalcCell<Claim>);
+
+impl Contender for Arena {
+    const NAME: &'static str = "talc";
+    const JOINS: &'static [Workload] = &[
+        Workload::FirstFit,
+        Workload::Churn,
+        Workload::Release,
+        Workload::GrowDouble,
+        Workload::GrowDoubleAgain,
+        Workload::GrowStep,
+        Workload::GrowStepAgain,
+    ];
+
+    fn new() -> Self {
+        let arena = arena::map();
+        // SAFETY: the arena is nobody else's and stays.
+        let source = unsafe { Claim::new(arena.cast().as_ptr(), arena.len()) };
+        Self(TalcCell::new(source))
+    }
+
+    #[inline]
+    fn allocate(&mut self, _tag: u32, layout: Layout) -> Option<NonNull<u8>> {
+        // SAFETY: no layout of a workload has size 0.
+        NonNull::new(unsafe { self.0.alloc(layout) })
+    }
+
+    #[inline]
+    unsafe fn deallocate(&mut self, at: NonNull<u8>, layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.dealloc(at.as_ptr(), layout) };
+    }
+
+    unsafe fn grow(&mut self, at: NonNull<u8>, old: Layout, new: Layout) -> Option<NonNull<u8>> {
+        // SAFETY: the caller's promise.
+        NonNull::new(unsafe { self.0.realloc(at.as_ptr(), old, new.size()) })
+    }
+}

@@ -1,0 +1,153 @@
+//! What tagheap shall reach, and whether it did.
+
+use serde::Serialize;
+
+use crate::contender::Role;
+use crate::job::Workload;
+use crate::measure::{Case, Series, title};
+
+/// A bound on a figure.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Goal {
+    pub(crate) workload: String,
+    /// What the figure says.
+    pub(crate) what: String,
+    pub(crate) bound: Bound,
+    /// `None` where it could not be measured.
+    pub(crate) figure: Option<f64>,
+}
+
+/// Which figures are good enough.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub(crate) enum Bound {
+    AtMost(f64),
+    AtLeast(f64),
+}
+
+impl Goal {
+    pub(crate) fn is_met(&self) -> Option<bool> {
+        let figure = self.figure?;
+        Some(match self.bound {
+            Bound::AtMost(bound) => figure <= bound,
+            Bound::AtLeast(bound) => figure >= bound,
+        })
+    }
+}
+
+const OWN: &str = "tagheap";
+const TWIN: &str = "assembly twin";
+
+/// The peer to which a workload's times are compared; `None`: the fastest peer.
+pub(crate) const fn reference(workload: Workload) -> Option<&'static str> {
+    match workload {
+        Workload::FirstFit | Workload::Churn => Some("dlmalloc"),
+        Workload::Release => Some("talc"),
+        Workload::ReleaseEmpty => Some(TWIN),
+        _ => None,
+    }
+}
+
+/// The series to which a case's times are compared.
+pub(crate) fn reference_of(case: &Case) -> Option<&Series> {
+    match reference(case.workload) {
+        Some(name) => case.series(name),
+        None => best_peer(case),
+    }
+}
+
+fn best_peer(case: &Case) -> Option<&Series> {
+    let peers = case
+        .series
+        .iter()
+        .filter(|series| series.role == Role::Peer);
+    let timed = peers.filter_map(|series| Some((series.spread()?.median, series)));
+    Some(timed.min_by(|a, b| a.0.total_cmp(&b.0))?.1)
+}
+
+/// The goals of a case.
+pub(crate) fn goals(case: &Case) -> Vec<Goal> {
+    let own = case.median(OWN);
+    let over = |median: Option<f64>| Some(own? / median?);
+    let over_reference = over(
+        reference_of(case)
+            .and_then(Series::spread)
+            .map(|s| s.median),
+    );
+    let goal = |what: String, bound, figure| Goal {
+        workload: title(case.workload),
+        what,
+        bound,
+        figure,
+    };
+    let n = case.n;
+    match case.workload {
+        Workload::FirstFit => first_fit(case, over_reference, over(case.median(TWIN))),
+        Workload::Churn => {
+            let footprint = case.series(OWN).and_then(|own| own.median(|o| o.footprint));
+            vec![
+                goal(
+                    "time over dlmalloc's".into(),
+                    Bound::AtMost(1.5),
+                    over_reference,
+                ),
+                goal(
+                    "footprint over live bytes".into(),
+                    Bound::AtMost(1.25),
+                    footprint,
+                ),
+            ]
+        }
+        Workload::Release => vec![
+            goal(
+                "time over talc's, one by one".into(),
+                Bound::AtMost(1.2),
+                over_reference,
+            ),
+            goal(
+                "times faster than the twin".into(),
+                Bound::AtLeast(400.0),
+                over(case.median(TWIN)).map(f64::recip),
+            ),
+        ],
+        Workload::ReleaseEmpty => {
+            vec![goal(
+                format!("ns, {n} other tags"),
+                Bound::AtMost(20.0),
+                own,
+            )]
+        }
+        Workload::Limits => Vec::new(),
+        _ => vec![goal(
+            "time over the best peer's".into(),
+            Bound::AtMost(1.1),
+            over_reference,
+        )],
+    }
+}
+
+/// Two steps: near dlmalloc's time up to 100,000 blocks and far from the twin's; then dlmalloc's own time.
+fn first_fit(case: &Case, over_dlmalloc: Option<f64>, over_twin: Option<f64>) -> Vec<Goal> {
+    let n = case.n;
+    let goal = |what: String, bound, figure| Goal {
+        workload: title(case.workload),
+        what,
+        bound,
+        figure,
+    };
+    let time = format!("time over dlmalloc's, n = {n}");
+    let mut goals = Vec::new();
+    if n <= 100_000 {
+        goals.push(goal(time.clone(), Bound::AtMost(1.3), over_dlmalloc));
+    }
+    if n == 100_000 {
+        let figure = over_twin.map(f64::recip);
+        let what = format!("times faster than the twin, n = {n}");
+        goals.push(goal(what, Bound::AtLeast(1000.0), figure));
+    }
+    goals.push(goal(
+        format!("then: {time}"),
+        Bound::AtMost(1.0),
+        over_dlmalloc,
+    ));
+    goals
+}

@@ -1,0 +1,224 @@
+//! tagheap beside other allocators: the same operations, in the same run, round by round.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a benchmark that cannot go on stops"
+)]
+
+mod contender;
+mod contenders;
+mod deadline;
+mod goal;
+mod job;
+mod limits;
+mod measure;
+mod plot;
+mod report;
+mod resident;
+mod start;
+mod stats;
+mod workloads;
+
+use std::error::Error;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, value_parser};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::goal::goals;
+use crate::job::{Job, Workload};
+use crate::measure::Settings;
+use crate::report::Style;
+
+/// Measures tagheap beside other allocators.
+#[derive(Debug, Parser)]
+struct Cli {
+    #[command(subcommand)]
+    name: Name,
+    #[command(flatten)]
+    options: Options,
+}
+
+#[derive(Debug, Args)]
+struct Options {
+    /// How often everything is measured.
+    #[arg(long, global = true, default_value_t = 7, value_parser = value_parser!(u16).range(5..))]
+    rounds: u16,
+    /// Small sizes and few operations, to see whether everything runs.
+    #[arg(long, global = true)]
+    quick: bool,
+    /// Where the random sizes and victims come from.
+    #[arg(long, global = true, default_value_t = 1)]
+    seed: u64,
+    /// Tables as Markdown.
+    #[arg(long, global = true)]
+    markdown: bool,
+    /// All outcomes as one line of JSON at the end.
+    #[arg(long, global = true)]
+    json: bool,
+    /// Draws time against n as SVG into this directory, for workloads of several sizes.
+    #[arg(long, global = true, value_name = "DIR")]
+    plot: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+enum Name {
+    /// Every second of n blocks is freed; then pairs of a free and an allocation.
+    FirstFit,
+    /// Random frees and allocations with 100,000 blocks alive.
+    Churn,
+    /// One of 1000 pools is freed at once.
+    Release,
+    /// A vector grows.
+    Grow,
+    /// A program starts, allocates ten times, and ends.
+    Start,
+    /// What the machine allows.
+    Limits,
+    /// All of these.
+    All,
+    /// One measurement, in the process that is started for it.
+    #[command(hide = true)]
+    Worker(Worker),
+}
+
+#[derive(Clone, Debug, Args)]
+struct Worker {
+    #[arg(long)]
+    contender: String,
+    #[command(flatten)]
+    job: Job,
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let Cli { name, options } = Cli::parse();
+    match name {
+        Name::Worker(worker) => Ok(measure::work(&worker.contender, &worker.job)?),
+        name => Run::new(&options).run(&name),
+    }
+}
+
+/// One run of this program.
+struct Run<'a> {
+    options: &'a Options,
+    settings: Settings,
+    style: Style,
+    bar: ProgressBar,
+}
+
+impl<'a> Run<'a> {
+    fn new(options: &'a Options) -> Self {
+        let settings = Settings {
+            rounds: options.rounds.into(),
+            seed: options.seed,
+            quick: options.quick,
+        };
+        let style = match options.markdown {
+            true => Style::Markdown,
+            false => Style::Terminal,
+        };
+        let look = ProgressStyle::with_template("{wide_bar} {pos}/{len} {msg:40}");
+        let bar = ProgressBar::new(0).with_style(look.expect("a template"));
+        Self {
+            options,
+            settings,
+            style,
+            bar,
+        }
+    }
+
+    fn run(&self, name: &Name) -> Result<(), Box<dyn Error>> {
+        let tools = start::Tools::find();
+        println!("{tools}");
+        let workloads = workloads(name);
+        let starts = matches!(name, Name::Start | Name::All);
+        self.bar.set_length(self.measurements(&workloads) as u64);
+
+        let mut all = Vec::new();
+        let mut reached = Vec::new();
+        for workload in workloads {
+            let cases = self.cases(workload)?;
+            reached.extend(cases.iter().flat_map(goals));
+            all.extend(cases);
+        }
+        if starts {
+            let programs = start::measure(&tools, &self.settings, &self.bar)?;
+            self.bar.suspend(|| start::print(&programs, self.style));
+            reached.extend(start::goals(&programs));
+        }
+        self.bar.finish_and_clear();
+        report::print_goals(&reached, self.style);
+        if self.options.json {
+            println!("{}", serde_json::json!({ "cases": all, "goals": reached }));
+        }
+        Ok(())
+    }
+
+    fn measurements(&self, workloads: &[Workload]) -> usize {
+        let sizes = |workload: &Workload| sizes(*workload, self.settings.quick).len();
+        let cases = |workload: &Workload| measure::count(*workload, &self.settings);
+        workloads
+            .iter()
+            .map(|workload| sizes(workload) * cases(workload))
+            .sum()
+    }
+
+    /// Measures and prints a workload in all its sizes.
+    fn cases(&self, workload: Workload) -> Result<Vec<measure::Case>, Box<dyn Error>> {
+        let sizes = sizes(workload, self.settings.quick).iter();
+        let cases = sizes.map(|n| measure::case(workload, *n, &self.settings, &self.bar));
+        let cases: Vec<_> = cases.collect::<Result<_, _>>()?;
+        self.bar.suspend(|| {
+            report::print_cases(&cases, self.style);
+            report::print_matrix(&cases, self.style);
+        });
+        if let Some(directory) = &self.options.plot
+            && let Some(path) = plot::draw(&cases, directory)?
+        {
+            self.bar.suspend(|| println!("\nplot: {}", path.display()));
+        }
+        Ok(cases)
+    }
+}
+
+fn workloads(name: &Name) -> Vec<Workload> {
+    let grow = [
+        Workload::GrowDouble,
+        Workload::GrowDoubleAgain,
+        Workload::GrowStep,
+        Workload::GrowStepAgain,
+    ];
+    match name {
+        Name::FirstFit => vec![Workload::FirstFit],
+        Name::Churn => vec![Workload::Churn],
+        Name::Release => vec![Workload::Release, Workload::ReleaseEmpty],
+        Name::Grow => grow.to_vec(),
+        Name::Limits => vec![Workload::Limits],
+        Name::Start | Name::Worker(_) => Vec::new(),
+        Name::All => [
+            Name::Limits,
+            Name::FirstFit,
+            Name::Churn,
+            Name::Release,
+            Name::Grow,
+        ]
+        .iter()
+        .flat_map(workloads)
+        .collect(),
+    }
+}
+
+/// The sizes of a workload.
+const fn sizes(workload: Workload, quick: bool) -> &'static [usize] {
+    match (workload, quick) {
+        (Workload::FirstFit, false) => &[100, 1000, 10_000, 100_000, 1_000_000],
+        (Workload::FirstFit, true) => &[100, 1000],
+        (Workload::Churn, false) => &[100_000],
+        (Workload::Churn, true) => &[1000],
+        (Workload::Release | Workload::ReleaseEmpty, false) => &[1000],
+        (Workload::Release | Workload::ReleaseEmpty, true) => &[20],
+        _ => &[1],
+    }
+}

@@ -1,0 +1,22 @@
+//! The workloads: the same operations for every contender.
+
+mod grow;
+mod pairs;
+mod release;
+
+pub(crate) use release::evict;
+
+use crate::contender::{Contender, Outcome};
+use crate::job::{Job, Workload};
+
+/// Runs a workload on a fresh contender; `None` where it would take too long.
+pub(crate) fn run<C: Contender>(job: &Job) -> Option<Outcome> {
+    match job.workload {
+        Workload::FirstFit | Workload::Churn => pairs::run::<C>(job),
+        Workload::Release => release::run::<C>(job),
+        Workload::ReleaseEmpty => release::run_empty::<C>(job),
+        Workload::GrowDouble | Workload::GrowStep => grow::run::<C>(job, false),
+        Workload::GrowDoubleAgain | Workload::GrowStepAgain => grow::run::<C>(job, true),
+        Workload::Limits => None,
+    }
+}

@@ -1,0 +1,113 @@
+//! Freeing one pool of many at once: `release`.
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use crate::contender::{Block, Contender, Outcome, Piece};
+use crate::deadline::Deadline;
+use crate::job::Job;
+use crate::stats;
+
+/// Bytes that are written between two releases, so that each meets cold caches.
+const EVICTING: usize = 8 << 20;
+
+/// The blocks of all pools in the order of their allocation, and the tags in the order of their release.
+struct Plan {
+    row: Vec<Piece>,
+    released: Vec<u32>,
+}
+
+impl Plan {
+    fn new(job: &Job) -> Self {
+        let mut random = job.random();
+        let pools = job.n as u32;
+        let blocks_per_pool = if job.quick { 100 } else { 1000 };
+        let mut row: Vec<_> = (0..pools * blocks_per_pool)
+            .map(|index| Piece {
+                tag: 1 + index % pools,
+                size: random.u32(16..=128),
+                freed: false,
+            })
+            .collect();
+        random.shuffle(&mut row);
+        let mut released: Vec<_> = (1..=pools).collect();
+        random.shuffle(&mut released);
+        released.truncate(32.min(job.n / 2));
+        Self { row, released }
+    }
+}
+
+/// Nanoseconds per pool; the median of some pools.
+pub(super) fn run<C: Contender>(job: &Job) -> Option<Outcome> {
+    let plan = Plan::new(job);
+    let mut contender = C::new();
+    let blocks = contender.arrange(&plan.row, Deadline::to_arrange())?;
+    let pools = by_tag(&blocks, job.n);
+    let mut evicting = vec![0_u8; EVICTING];
+
+    let mut times = Vec::new();
+    for tag in &plan.released {
+        evict(&mut evicting);
+        let start = Instant::now();
+        release(&mut contender, *tag, &pools[*tag as usize]);
+        times.push(start.elapsed().as_nanos() as f64);
+    }
+    let done = times.len();
+    Some(Outcome::new(stats::median(&mut times), done, done))
+}
+
+/// Nanoseconds per release of a tag that has no blocks, each time another one.
+pub(super) fn run_empty<C: Contender>(job: &Job) -> Option<Outcome> {
+    let plan = Plan::new(job);
+    let mut contender = C::new();
+    contender.arrange(&plan.row, Deadline::to_arrange())?;
+
+    let planned = job.operations(1_000_000);
+    let deadline = Deadline::to_repeat(job);
+    let mut batch = 1;
+    let mut done = 0;
+    let start = Instant::now();
+    while done < planned && !(done > 0 && deadline.is_over()) {
+        for index in done..done + batch {
+            let tag = 1_000_000 + index as u32;
+            // SAFETY: nothing was allocated under this tag.
+            if !unsafe { contender.release(black_box(tag)) } {
+                return None;
+            }
+        }
+        done += batch;
+        batch = (batch * 2).min(4096);
+    }
+    let time = start.elapsed();
+    let nanoseconds = time.as_nanos() as f64 / done as f64;
+    Some(Outcome::new(nanoseconds, done, planned))
+}
+
+/// Releases the pool, or frees its blocks one by one where there is no such call.
+fn release<C: Contender>(contender: &mut C, tag: u32, blocks: &[Block]) {
+    // SAFETY: the pool's blocks are used no more.
+    if unsafe { contender.release(tag) } {
+        return;
+    }
+    for block in blocks {
+        // SAFETY: allocated here; each pool is released once.
+        unsafe { contender.deallocate(block.at, block.layout()) };
+    }
+}
+
+/// The blocks of each tag in the order of their allocation.
+fn by_tag(blocks: &[Block], pools: usize) -> Vec<Vec<Block>> {
+    let mut lists = vec![Vec::new(); pools + 1];
+    for block in blocks {
+        lists[block.tag as usize].push(*block);
+    }
+    lists
+}
+
+/// Writes to every cache line.
+pub(crate) fn evict(bytes: &mut [u8]) {
+    for line in bytes.iter_mut().step_by(64) {
+        *line = line.wrapping_add(1);
+    }
+    black_box(bytes);
+}

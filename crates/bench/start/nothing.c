@@ -1,0 +1,6 @@
+/* Ends at once. */
+
+int main(void)
+{
+    return 0;
+}

@@ -1,0 +1,61 @@
+//! Every workload runs, quickly.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+#[test]
+fn all_workloads_run_and_are_reported() {
+    let plots = Path::new(env!("CARGO_TARGET_TMPDIR")).join("plots");
+    let output = Command::new(env!("CARGO_BIN_EXE_bench"))
+        .args([
+            "all",
+            "--quick",
+            "--rounds",
+            "5",
+            "--markdown",
+            "--json",
+            "--plot",
+        ])
+        .arg(&plots)
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}\n{errors}");
+
+    for workload in [
+        "limits",
+        "first-fit",
+        "churn",
+        "release",
+        "release-empty",
+        "grow-double",
+        "grow-double-again",
+        "grow-step",
+        "grow-step-again",
+        "start",
+    ] {
+        assert!(
+            text.contains(&format!("**{workload}**")),
+            "{workload} in\n{text}"
+        );
+    }
+    assert!(text.contains("| tagheap's goals "), "{text}");
+    assert!(
+        text.lines().any(|line| line.starts_with("{\"cases\"")),
+        "{text}"
+    );
+    let plot = fs::read_to_string(plots.join("first-fit.svg")).unwrap();
+    assert!(plot.contains("tagheap"));
+}
+
+#[test]
+fn fewer_than_five_rounds_are_refused() {
+    let output = Command::new(env!("CARGO_BIN_EXE_bench"))
+        .args(["limits", "--rounds", "4"])
+        .output()
+        .unwrap();
+    assert!(!output.status.success());
+}
