@@ -43,7 +43,7 @@ const FENCE_SLOT: Slot = Slot {
 const ATTEMPTS: usize = 8;
 
 /// Bytes beyond the end that are given back unasked, once they are more than the row itself.
-const MUCH: usize = 32 << 20;
+const MUCH: usize = 128 << 20;
 
 /// Begins a row behind the room for indexes at the source's base: the root block and nothing else.
 pub(super) fn found<S: Source, R: Rule, P: Placement>(
@@ -200,7 +200,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     /// Gives memory beyond the end of the row back to the source, in whole pages, and answers how many
     /// bytes that was.
     ///
-    /// One or two system calls. Happens by itself when more than 32 MiB and more than the row's own length
+    /// One or two system calls. Happens by itself when more than 128 MiB and more than the row's own length
     /// are unused.
     pub fn trim(&mut self) -> usize {
         self.trim_beyond(self.end())

@@ -18,7 +18,7 @@ use crate::words::tag::Tag;
 const SWEEP_FROM: usize = 8;
 
 /// How many blocks ahead their headers are fetched: far enough to hide a miss, near enough to stay.
-const AHEAD: usize = 12;
+const AHEAD: usize = 20;
 
 impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     /// Frees every block under `tag`, and answers how many blocks and bytes (headers included) they were.
@@ -179,7 +179,9 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     fn verify_listed(&self, account: &Account) -> Result<(), Corruption> {
         for place in 0..account.list.length() {
             if let Some(entry) = self.ledger.entry(account, place + AHEAD) {
-                self.row.prefetch(self.base() + entry.offset());
+                let at = self.base() + entry.offset();
+                self.row.prefetch(at);
+                self.placement.expect(at);
             }
             if let Some(entry) = self.ledger.entry(account, place) {
                 let block = self
