@@ -7,8 +7,9 @@
 //! always into the first lane that is large enough.
 //!
 //! A leaf's number has 15 bits. A block too large for it has the largest number, and its header tells
-//! the rest. A bit for each unit says whether a free block ends there; so a block knows whether the one in
-//! front of it is free, and the tree knows where that starts.
+//! the rest. A flag beside each leaf says whether a free block ends in its segment; so a block knows whether
+//! the one in front of it may be free, and the last leaf in front of it tells. All that a deallocation asks
+//! stands in one or two cache lines.
 
 use crate::ground::lanes::{LANES, Lanes};
 use crate::ground::prefetch::prefetch;
@@ -46,8 +47,6 @@ pub struct Directory {
     levels: [Table<Lanes>; LEVELS],
     /// The level that has one node.
     top: usize,
-    /// A bit for each unit: a free block ends with it.
-    ends: Table<u64>,
     /// Address up to which all tables reach.
     reach: usize,
     count: usize,
@@ -88,7 +87,6 @@ impl Directory {
             most_units: 0,
             levels: [const { Table::empty() }; LEVELS],
             top: 0,
-            ends: Table::empty(),
             reach: 0,
             count: 0,
             scans: false,
@@ -253,19 +251,17 @@ impl Directory {
     /// Says whether a free block ends at address `end`.
     #[inline]
     fn mark_end(&mut self, end: usize, is_end: bool) {
-        let unit = (end - self.base) / UNIT - 1;
-        if let Some(word) = self.ends.get_mut(unit / 64) {
-            let bit = 1 << (unit % 64);
-            *word = if is_end { *word | bit } else { *word & !bit };
+        let Lane { node, lane } = Lane::of(self.index(end - UNIT));
+        if let Some(lanes) = self.leaves_mut(node) {
+            lanes.put_flag(lane, is_end);
         }
     }
 
+    /// Whether a free block ends in the segment in front of address `end`.
     #[inline]
-    fn is_end(&self, end: usize) -> bool {
-        let unit = ((end - self.base) / UNIT).wrapping_sub(1);
-        self.ends
-            .get(unit / 64)
-            .is_some_and(|word| word >> (unit % 64) & 1 == 1)
+    fn may_end(&self, end: usize) -> bool {
+        let Lane { node, lane } = Lane::of(self.index(end - UNIT));
+        self.node(0, node).is_some_and(|lanes| lanes.flag(lane))
     }
 
     /// The index of the leaf of the block at an address.
@@ -302,8 +298,6 @@ impl Directory {
     fn grow(&mut self, end: usize, memory: &mut IndexMemory) -> Result<(), Shortage> {
         let segments = ((end - self.base) >> self.shift) + 1;
         let mut nodes = segments.div_ceil(LANES).max(FIRST_NODES);
-        self.ends
-            .grow(((nodes * LANES) << self.shift) / UNIT / 64, memory)?;
         let mut top = 0;
         let mut maximum = 0;
         for (level, table) in self.levels.iter_mut().enumerate() {
@@ -326,8 +320,7 @@ impl Directory {
         }
         self.top = top;
         let leaves = self.levels.first().map_or(0, |level| level.len() * LANES);
-        let units = self.ends.len() * 64;
-        self.reach = self.base + (leaves << self.shift).min(units * UNIT);
+        self.reach = self.base + (leaves << self.shift);
         Ok(())
     }
 }
@@ -378,17 +371,13 @@ impl Placement for Directory {
         if self.scans {
             return Scan.before(row, at);
         }
-        if !self.is_end(at) {
+        if !self.may_end(at) {
             return Ok(None);
         }
         // A block that ends at `at` starts below it, so its leaf is the last up to the unit in front.
         let index = self.last(self.index(at - UNIT));
         let block = self.extent(row, index.ok_or(Corruption::Index { at })?)?;
-        if block.end() == at {
-            Ok(Some(block))
-        } else {
-            Err(Corruption::Index { at: block.at })
-        }
+        Ok((block.end() == at).then_some(block))
     }
 
     #[inline]
@@ -406,12 +395,12 @@ impl Placement for Directory {
 
     #[inline]
     fn expect(&self, at: usize) {
-        let offset = at.wrapping_sub(self.base);
-        if let Some(node) = self.node(0, Lane::of(offset >> self.shift).node) {
-            prefetch(node);
-        }
-        if let Some(word) = self.ends.get(offset / UNIT / 64) {
-            prefetch(word);
+        let index = at.wrapping_sub(self.base) >> self.shift;
+        let above = Lane::of(index).node;
+        for (level, node) in [(0, above), (1, Lane::of(above).node)] {
+            if let Some(node) = self.node(level, node) {
+                prefetch(node);
+            }
         }
     }
 
@@ -457,14 +446,18 @@ impl Placement for Directory {
             return true;
         }
         let (at, size) = self.block(self.index(block.at));
-        let is_same = at == block.at && size.is_none_or(|size| size == block.size);
         let is_there = size != Some(0) && at == block.at;
-        let ends = self.is_end(block.end());
+        let ends = self.may_end(block.end());
         if block.is_free() {
-            is_same && ends
-        } else {
-            !is_there && !ends
+            return is_there && ends && size.is_none_or(|size| size == block.size);
         }
+        // A flag at a used block's end tells of a free block in front of it that ends in the same segment.
+        let segment = self.index(block.end() - UNIT);
+        let owner = self.last(segment).map(|index| self.block(index));
+        let owned = owner.is_some_and(|(at, size)| {
+            size.is_none_or(|size| self.index(at + size - UNIT) == segment)
+        });
+        !is_there && (!ends || owned)
     }
 
     fn count(&self) -> Option<usize> {
