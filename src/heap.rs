@@ -363,7 +363,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
 
     /// Changes the row. Whoever reads the root block from outside sees that a change is under way.
     fn commit<T>(&mut self, change: impl FnOnce(&mut Self) -> T) -> T {
-        self.root.begin(&self.row);
+        self.root.begin();
         let answer = change(self);
         self.touched = self.touched.max(self.row.end());
         self.root.finish(&self.row);

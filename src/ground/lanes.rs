@@ -31,7 +31,9 @@ impl Lanes {
     #[inline]
     #[target_feature(enable = "sse2")]
     fn load(&self, quarter: usize) -> __m128i {
-        let lanes = (&raw const self.0).cast::<__m128i>().wrapping_add(quarter % 4);
+        let lanes = (&raw const self.0)
+            .cast::<__m128i>()
+            .wrapping_add(quarter % 4);
         // SAFETY: one of the four aligned quarters of the line.
         let lanes = unsafe { _mm_load_si128(lanes) };
         _mm_and_si128(lanes, _mm_set1_epi16(NUMBER as i16))
@@ -117,7 +119,9 @@ mod tests {
             let mut numbers = [0; LANES];
             let mut flags = [false; LANES];
             let bits = random.u32(1..15);
-            numbers.iter_mut().for_each(|number| *number = random.u16(..1 << bits));
+            numbers
+                .iter_mut()
+                .for_each(|number| *number = random.u16(..1 << bits));
             flags.iter_mut().for_each(|flag| *flag = random.bool());
             let mut lanes = Lanes([0; LANES]);
             for lane in 0..LANES {

@@ -11,7 +11,6 @@ use crate::policy::rule::Rule;
 use crate::words::error::{Corruption, Error, Misuse};
 use crate::words::extent::Extent;
 use crate::words::header::Freed;
-use crate::words::size::{Fit, HEADER};
 
 /// The free blocks on both sides of a block, as far as the rule joins them.
 #[derive(Default)]
@@ -24,13 +23,6 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     /// The block whose payload is at `ptr`, if `layout` can be the one it was allocated for.
     pub(super) fn held(&self, ptr: NonNull<u8>, layout: Layout) -> Result<UsedBlock, Error> {
         let address = ptr.addr().get();
-        if let Some(fit) = Fit::of(layout) {
-            // Where the block most likely ends is known before its header has arrived.
-            let at = address.wrapping_sub(HEADER);
-            self.placement.expect(at);
-            self.placement.expect(at.wrapping_add(fit.size()));
-            self.row.prefetch(at.wrapping_add(fit.size()));
-        }
         let block = self.row.holder(address)?;
         if !block.slot().allows(block.usable(), layout.size()) {
             let (claimed, usable) = (layout.size(), block.usable());

@@ -29,14 +29,22 @@ const ROOT_SLOT: Slot = Slot {
 /// Writes the root block's words.
 #[derive(Debug)]
 pub(crate) struct RootWriter {
+    place: NonNull<Root>,
     coalesces: bool,
     epoch: u64,
 }
 
+// SAFETY: the root block belongs to the heap alone, as its row does.
+unsafe impl Send for RootWriter {}
+// SAFETY: a shared writer only reads; writing takes it exclusively.
+unsafe impl Sync for RootWriter {}
+
 impl RootWriter {
     /// Makes the root block, the first of an empty row that holds at least [`Root::BLOCK`] bytes.
     pub(crate) fn plant(row: &mut Row, coalesces: bool) -> Self {
+        let place = row.pointer(row.base() + HEADER).cast();
         let this = Self {
+            place,
             coalesces,
             epoch: 0,
         };
@@ -48,9 +56,9 @@ impl RootWriter {
 
     /// A change to the row begins.
     #[inline]
-    pub(crate) fn begin(&mut self, row: &Row) {
+    pub(crate) fn begin(&mut self) {
         self.epoch += 1;
-        self.write_word(row, offset_of!(Root, epoch), self.epoch);
+        self.write_word(offset_of!(Root, epoch), self.epoch);
         compiler_fence(Ordering::SeqCst);
     }
 
@@ -58,10 +66,10 @@ impl RootWriter {
     #[inline]
     pub(crate) fn finish(&mut self, row: &Row) {
         compiler_fence(Ordering::SeqCst);
-        self.write_word(row, offset_of!(Root, end), row.end() as u64);
-        self.write_word(row, offset_of!(Root, limit), row.limit() as u64);
+        self.write_word(offset_of!(Root, end), row.end() as u64);
+        self.write_word(offset_of!(Root, limit), row.limit() as u64);
         self.epoch += 1;
-        self.write_word(row, offset_of!(Root, epoch), self.epoch);
+        self.write_word(offset_of!(Root, epoch), self.epoch);
     }
 
     /// Compares the root block with what the heap knows.
@@ -70,7 +78,7 @@ impl RootWriter {
         let header = row.header(at);
         let wanted = Header::used(at, Root::BLOCK, Tag::HEAP, ROOT_SLOT.word(), row.secret());
         // SAFETY: the root block's payload, initialised by `write`.
-        let root = unsafe { self.place(row).read_volatile() };
+        let root = unsafe { self.place.read_volatile() };
         if header == Some(wanted) && root == self.words(row) {
             Ok(())
         } else {
@@ -93,17 +101,13 @@ impl RootWriter {
 
     fn write(&self, row: &Row) {
         // SAFETY: the root block's payload holds a `Root` and is aligned to 16.
-        unsafe { self.place(row).write_volatile(self.words(row)) };
+        unsafe { self.place.write_volatile(self.words(row)) };
     }
 
     #[inline]
-    fn write_word(&self, row: &Row, offset: usize, value: u64) {
-        let word = row.pointer(row.base() + HEADER + offset).cast::<u64>();
+    fn write_word(&self, offset: usize, value: u64) {
+        let word = self.place.as_ptr().cast::<u64>().wrapping_byte_add(offset);
         // SAFETY: a word of the root block's payload; volatile, as somebody outside reads it.
         unsafe { word.write_volatile(value) };
-    }
-
-    fn place(&self, row: &Row) -> NonNull<Root> {
-        row.pointer(row.base() + HEADER).cast()
     }
 }
