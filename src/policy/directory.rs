@@ -32,7 +32,7 @@ const LEAF_BITS: u32 = 15;
 
 /// Finds free blocks in a tree of maxima: O(log32 of the row's length) for each answer and each change.
 ///
-/// Takes 4 % of the row's length (7 % under [`Whole`](crate::Whole)), in memory lent by the source at first,
+/// Takes 3 % of the row's length (6 % under [`Whole`](crate::Whole)), in memory lent by the source at first,
 /// then in mappings of its own; only what belongs to memory in use is ever touched. In a [`Buffer`](crate::Buffer)
 /// too small for it, it scans like [`Scan`].
 #[derive(Debug)]

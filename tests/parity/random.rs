@@ -10,6 +10,7 @@ under_both_rules!(
     t01_refused_growth_now_and_then,
     t01_few_small_blocks,
     t01_many_tags_and_large_blocks,
+    t01_great_blocks_in_a_long_row,
 );
 
 fn run<R: Rule + 'static>(rule: R, seed: u64, operations: usize, mix: Mix) {
@@ -65,4 +66,24 @@ fn t01_many_tags_and_large_blocks<R: Rule + 'static>(rule: R) {
         refused: 0,
     };
     run(rule, 3, 10_000, mix);
+}
+
+/// A row of hundreds of megabytes: indexes grow several times and get new levels, and many blocks are
+/// larger than a leaf of the directory can tell. Images are compared now and then, payloads are not
+/// touched.
+fn t01_great_blocks_in_a_long_row<R: Rule + 'static>(rule: R) {
+    let mix = Mix {
+        places: 2_000,
+        tags: 50,
+        largest: 1 << 20,
+        refused: 2,
+    };
+    let mut comparison = Comparison::new(subjects(4 << 30, rule), false);
+    for step in Generator::new(6, mix).take(12_000) {
+        comparison.step(step).unwrap();
+        if comparison.number().is_multiple_of(500) {
+            comparison.images(Some(step)).unwrap();
+        }
+    }
+    comparison.images(None).unwrap();
 }
