@@ -11,25 +11,25 @@ extern crate std;
 
 // The floors, lowest first: a file uses only floors below its own.
 
-/* 0 */
+/* 0: pure values */
 mod words;
 
-/* 1 */
+/* 1: the kernel, sources of memory, tables */
 mod ground;
 
-/* 2 */
+/* 2: the row of blocks */
 mod memory;
 
-/* 3 */
+/* 3: which block, and what becomes of its rest */
 mod policy;
 
-/* 4 */
+/* 4: what is known of each tag */
 mod tags;
 
-/* 4 */
+/* 4: all of it together */
 mod heap;
 
-/* 7 */
+/* 7: the heap as others see it */
 mod faces;
 
 pub use heap::Heap;

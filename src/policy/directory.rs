@@ -2,18 +2,16 @@
 //!
 //! The row is cut into segments so small that at most one free block starts in each: 64 bytes where
 //! free neighbours coalesce, 32 where they do not. A segment's *leaf* is that block: its size in units,
-//! and the unit of the segment in which it starts. Above the leaves stands a tree of maxima, 32 lanes
-//! to a node, each node one cache line. The lowest block that fits is found by going down from the top,
-//! always into the first lane that is large enough.
+//! and the unit of the segment in which it starts. Above the leaves stands a tree of maxima, by which the
+//! first that is large enough is found.
 //!
 //! A leaf's number has 15 bits. A block too large for it has the largest number, and its header tells
 //! the rest. A flag beside each leaf says whether a free block ends in its segment; so a block knows whether
 //! the one in front of it may be free, and the last leaf in front of it tells. All that a deallocation asks
 //! stands in one or two cache lines.
 
-use crate::ground::lanes::{LANES, Lanes};
-use crate::ground::prefetch::prefetch;
-use crate::ground::table::{IndexMemory, Table};
+use crate::ground::table::IndexMemory;
+use crate::policy::maxima::Maxima;
 use crate::policy::placement::{Placement, takes};
 use crate::policy::scan::Scan;
 use crate::words::error::{Corruption, Shortage};
@@ -21,11 +19,8 @@ use crate::words::extent::Extent;
 use crate::words::size::{Fit, UNIT};
 use crate::words::walk::{Block, Image};
 
-/// Levels of the tree, leaves included: enough for 32^8 segments, more than the address space has.
-const LEVELS: usize = 8;
-
-/// Nodes of leaves at the start: room for a row of 32 KiB.
-const FIRST_NODES: usize = 16;
+/// Leaves at the start: room for a row of 32 KiB, or 16 KiB where segments are smaller.
+const FIRST_LEAVES: usize = 512;
 
 /// Bits of a leaf.
 const LEAF_BITS: u32 = 15;
@@ -44,31 +39,12 @@ pub struct Directory {
     offset_bits: u32,
     /// The largest size in units that a leaf can tell.
     most_units: usize,
-    levels: [Table<Lanes>; LEVELS],
-    /// The level that has one node.
-    top: usize,
-    /// Address up to which all tables reach.
+    leaves: Maxima,
+    /// Address up to which the leaves reach.
     reach: usize,
     count: usize,
     /// Whether there is no memory for tables at all.
     scans: bool,
-}
-
-/// Where a leaf is in its level: the node, and the lane in it.
-#[derive(Clone, Copy)]
-struct Lane {
-    node: usize,
-    lane: usize,
-}
-
-impl Lane {
-    #[inline]
-    const fn of(index: usize) -> Self {
-        Self {
-            node: index / LANES,
-            lane: index % LANES,
-        }
-    }
 }
 
 impl Default for Directory {
@@ -85,8 +61,7 @@ impl Directory {
             shift: 0,
             offset_bits: 0,
             most_units: 0,
-            levels: [const { Table::empty() }; LEVELS],
-            top: 0,
+            leaves: Maxima::empty(),
             reach: 0,
             count: 0,
             scans: false,
@@ -104,164 +79,23 @@ impl Directory {
     /// The block in a leaf: its address, and its bytes unless only its header knows them.
     #[inline]
     fn block(&self, index: usize) -> (usize, Option<usize>) {
-        let Lane { node, lane } = Lane::of(index);
-        let leaf = self.node(0, node).map_or(0, |node| node.get(lane)) as usize;
+        let leaf = usize::from(self.leaves.get(index));
         let in_segment = leaf & ((1 << self.offset_bits) - 1);
         let units = leaf >> self.offset_bits;
         let at = self.base + (index << self.shift) + in_segment * UNIT;
         (at, (units < self.most_units).then_some(units * UNIT))
     }
 
-    #[inline]
-    fn node(&self, level: usize, node: usize) -> Option<&Lanes> {
-        self.levels.get(level)?.get(node)
-    }
-
-    /// A bit for each lane of a node that is at least `key`.
-    #[inline]
-    fn at_least(&self, level: usize, node: usize, key: u16) -> u32 {
-        self.node(level, node).map_or(0, |node| node.at_least(key))
-    }
-
-    /// The first leaf from index `from` on that is at least `key`.
-    #[inline]
-    fn first(&self, from: usize, key: u16) -> Option<usize> {
-        let (mut level, mut index) = if from == 0 { (self.top, 0) } else { (0, from) };
-        loop {
-            let Lane { node, lane } = Lane::of(index);
-            let lanes = self.at_least(level, node, key) & (u32::MAX << lane);
-            if lanes != 0 {
-                index = node * LANES + lanes.trailing_zeros() as usize;
-                break;
-            }
-            if level == self.top {
-                return None;
-            }
-            index = node + 1;
-            level += 1;
-        }
-        while level > 0 {
-            level -= 1;
-            let lanes = self.at_least(level, index, key);
-            index = index * LANES + (lanes.trailing_zeros() as usize).min(LANES - 1);
-        }
-        Some(index)
-    }
-
-    /// The last leaf up to index `upto` that holds a block.
-    #[inline]
-    fn last(&self, upto: usize) -> Option<usize> {
-        let (mut level, mut index) = (0, upto);
-        loop {
-            let Lane { node, lane } = Lane::of(index);
-            let lanes = self.at_least(level, node, 1) & (u32::MAX >> (LANES - 1 - lane));
-            if lanes != 0 {
-                index = node * LANES + lanes.ilog2() as usize;
-                break;
-            }
-            if level == self.top {
-                return None;
-            }
-            index = node.checked_sub(1)?;
-            level += 1;
-        }
-        while level > 0 {
-            level -= 1;
-            let lanes = self.at_least(level, index, 1);
-            index = index * LANES + lanes.checked_ilog2().unwrap_or(0) as usize;
-        }
-        Some(index)
-    }
-
-    /// Puts a number into a leaf, and the maxima above it right.
-    #[inline]
-    fn set(&mut self, index: usize, leaf: u16) {
-        let Lane { node, lane } = Lane::of(index);
-        let Some(lanes) = self.leaves_mut(node) else {
-            return;
-        };
-        let old = lanes.get(lane);
-        lanes.put(lane, leaf);
-        self.raise_or_lower(node, old, leaf);
-    }
-
-    /// Empties a leaf and puts a number into another.
-    #[inline]
-    fn exchange(&mut self, from: usize, to: usize, leaf: u16) {
-        let (
-            Lane {
-                node,
-                lane: emptied,
-            },
-            Lane { node: other, lane },
-        ) = (Lane::of(from), Lane::of(to));
-        if node != other {
-            self.set(from, 0);
-            self.set(to, leaf);
-            return;
-        }
-        let Some(lanes) = self.leaves_mut(node) else {
-            return;
-        };
-        let old = lanes.get(emptied);
-        lanes.put(emptied, 0);
-        lanes.put(lane, leaf);
-        self.raise_or_lower(node, old, leaf);
-    }
-
-    #[inline]
-    fn leaves_mut(&mut self, node: usize) -> Option<&mut Lanes> {
-        let [leaves, ..] = &mut self.levels;
-        leaves.get_mut(node)
-    }
-
-    /// Puts the maxima above a node of leaves right, in which a number went from `old` to `new`.
-    ///
-    /// The maximum of a node stands in the lane above it. It changes only if the new number exceeds it, or
-    /// the old one was it; only then are the other lanes looked at.
-    #[inline]
-    fn raise_or_lower(&mut self, node: usize, old: u16, new: u16) {
-        let (mut index, mut old, mut new) = (node, old, new);
-        let (mut below, levels) = match self.levels.split_first_mut() {
-            Some((leaves, levels)) => (leaves, levels.iter_mut().take(self.top)),
-            None => return,
-        };
-        for level in levels {
-            let Lane { node, lane } = Lane::of(index);
-            let Some(lanes) = level.get_mut(node) else {
-                return;
-            };
-            let maximum = lanes.get(lane);
-            if new < maximum {
-                if old < maximum {
-                    return;
-                }
-                new = below.get(index).map_or(0, Lanes::maximum);
-            }
-            if new == maximum {
-                return;
-            }
-            lanes.put(lane, new);
-            old = maximum;
-            index = node;
-            below = level;
-        }
-    }
-
     /// Says whether a free block ends at address `end`.
     #[inline]
     fn mark_end(&mut self, end: usize, is_end: bool) {
-        let Lane { node, lane } = Lane::of(self.index(end - UNIT));
-        if let Some(lanes) = self.leaves_mut(node) {
-            lanes.put_flag(lane, is_end);
-        }
+        self.leaves.put_flag(self.index(end - UNIT), is_end);
     }
 
     /// Whether a free block ends in the segment in front of address `end`.
     #[inline]
     fn may_end(&self, end: usize) -> bool {
-        let Lane { node, lane } = Lane::of(self.index(end - UNIT));
-        self.node(0, node).is_some_and(|lanes| lanes.flag(lane))
+        self.leaves.flag(self.index(end - UNIT))
     }
 
     /// The index of the leaf of the block at an address.
@@ -274,7 +108,7 @@ impl Directory {
     #[inline]
     fn put(&mut self, block: Extent) {
         let leaf = self.leaf(block.at - self.base, block.size);
-        self.set(self.index(block.at), leaf);
+        self.leaves.set(self.index(block.at), leaf);
     }
 
     /// The block in a leaf, whose header tells the size that the leaf cannot.
@@ -292,37 +126,6 @@ impl Directory {
             }
         }
     }
-
-    /// Grows all tables for a row up to `end`. Where one cannot grow, the others may have; no harm.
-    #[cold]
-    fn grow(&mut self, end: usize, memory: &mut IndexMemory) -> Result<(), Shortage> {
-        let segments = ((end - self.base) >> self.shift) + 1;
-        let mut nodes = segments.div_ceil(LANES).max(FIRST_NODES);
-        let mut top = 0;
-        let mut maximum = 0;
-        for (level, table) in self.levels.iter_mut().enumerate() {
-            let is_new = level > self.top || table.is_empty();
-            table.grow(nodes, memory)?;
-            if let (true, Some(first)) = (is_new, table.first_mut()) {
-                first.put(0, maximum);
-            }
-            top = level;
-            if nodes == 1 {
-                break;
-            }
-            maximum = table.first().map_or(0, Lanes::maximum);
-            // A table may have grown by more than was asked for; the ones above reach as far.
-            nodes = if level == 0 {
-                table.len().div_ceil(LANES)
-            } else {
-                nodes.div_ceil(LANES)
-            };
-        }
-        self.top = top;
-        let leaves = self.levels.first().map_or(0, |level| level.len() * LANES);
-        self.reach = self.base + (leaves << self.shift);
-        Ok(())
-    }
 }
 
 impl Placement for Directory {
@@ -339,13 +142,18 @@ impl Placement for Directory {
         if end < self.reach {
             return Ok(());
         }
-        match self.grow(end, memory) {
+        let segments = ((end - self.base) >> self.shift) + 1;
+        match self.leaves.grow(segments.max(FIRST_LEAVES), memory) {
+            Ok(()) => {
+                self.reach = self.base + (self.leaves.length() << self.shift);
+                Ok(())
+            }
             Err(_) if memory.is_bounded() && self.reach == self.base => {
                 self.scans = true;
                 self.reach = usize::MAX;
                 Ok(())
             }
-            answer => answer,
+            refused => refused,
         }
     }
 
@@ -356,7 +164,7 @@ impl Placement for Directory {
         }
         let key = self.leaf(0, fit.size());
         let mut from = 0;
-        while let Some(index) = self.first(from, key) {
+        while let Some(index) = self.leaves.first(from, key) {
             let block = self.extent(row, index)?;
             if takes(block, fit, splits) {
                 return Ok(Some(block));
@@ -375,7 +183,7 @@ impl Placement for Directory {
             return Ok(None);
         }
         // A block that ends at `at` starts below it, so its leaf is the last up to the unit in front.
-        let index = self.last(self.index(at - UNIT));
+        let index = self.leaves.last(self.index(at - UNIT));
         let block = self.extent(row, index.ok_or(Corruption::Index { at })?)?;
         Ok((block.end() == at).then_some(block))
     }
@@ -395,13 +203,7 @@ impl Placement for Directory {
 
     #[inline]
     fn expect(&self, at: usize) {
-        let index = at.wrapping_sub(self.base) >> self.shift;
-        let above = Lane::of(index).node;
-        for (level, node) in [(0, above), (1, Lane::of(above).node)] {
-            if let Some(node) = self.node(level, node) {
-                prefetch(node);
-            }
-        }
+        self.leaves.expect(at.wrapping_sub(self.base) >> self.shift);
     }
 
     #[inline]
@@ -419,7 +221,7 @@ impl Placement for Directory {
         if self.scans {
             return;
         }
-        self.set(self.index(block.at), 0);
+        self.leaves.set(self.index(block.at), 0);
         self.mark_end(block.end(), false);
         self.count -= 1;
     }
@@ -433,7 +235,8 @@ impl Placement for Directory {
         if from == to {
             self.put(new);
         } else {
-            self.exchange(from, to, self.leaf(new.at - self.base, new.size));
+            let leaf = self.leaf(new.at - self.base, new.size);
+            self.leaves.exchange(from, to, leaf);
         }
         if old.end() != new.end() {
             self.mark_end(old.end(), false);
@@ -453,7 +256,7 @@ impl Placement for Directory {
         }
         // A flag at a used block's end tells of a free block in front of it that ends in the same segment.
         let segment = self.index(block.end() - UNIT);
-        let owner = self.last(segment).map(|index| self.block(index));
+        let owner = self.leaves.last(segment).map(|index| self.block(index));
         let owned = owner.is_some_and(|(at, size)| {
             size.is_none_or(|size| self.index(at + size - UNIT) == segment)
         });
