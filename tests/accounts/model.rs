@@ -90,10 +90,8 @@ impl<S: Source, R: Rule, P: Placement> Books<S, R, P> {
                 let odd = |tag: Tag| tag.number() % 4 == 1;
                 let gone = self.gone(|live| odd(live.tag));
                 // SAFETY: as above.
-                assert_eq!(
-                    unsafe { self.heap.release_where(odd) }.unwrap().blocks,
-                    gone
-                );
+                let released = unsafe { self.heap.release_where(odd) };
+                assert_eq!(released.unwrap().blocks, gone);
             }
             (2 | 3, _) => self.marks.push(self.heap.mark()),
             (4, _) if !self.marks.is_empty() && self.has_ledger => {
