@@ -263,11 +263,10 @@ fn e05_writing_in_front_of_a_block_is_found<C: Config<Ground: Shaken>>() {
             let header = scene.rig.read(at, HEADER);
             let before = scene.rig.read(from, length);
             scene.rig.write(from, &vec![fill; length]);
-            assert_ne!(
-                scene.rig.read(at, HEADER),
-                header,
-                "the check word changes at least"
-            );
+            if scene.rig.read(at, HEADER) == header {
+                assert!(length < 4, "as much of a check word is not met by chance");
+                continue;
+            }
             let damage = Corruption::Header { at };
             assert_eq!(scene.rig.heap.check(), Err(damage));
             let freed = scene.rig.leaves(|heap| heap.free(own.ptr, own.layout));
