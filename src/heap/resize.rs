@@ -54,6 +54,11 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
                 }));
             }
         } else if let Some(behind) = self.room_behind(&block, fit)? {
+            let splits = behind.size() - lacking >= SMALLEST;
+            let more = if splits { lacking } else { behind.size() };
+            if let Err(cause) = self.ledger.allows(account, more) {
+                return Err(self.failed(account, tag, new, cause));
+            }
             return Ok(self.commit(|heap| {
                 let old = behind.extent();
                 let (taken, rest) = behind.split_back(lacking);

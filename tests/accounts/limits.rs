@@ -66,6 +66,30 @@ fn growing_retagging_and_merging_stay_within_the_limit() {
 }
 
 #[test]
+fn growing_into_a_neighbour_too_small_to_split_counts_all_of_it() {
+    let mut heap = heap();
+    let block = take(&mut heap, A, 16);
+    // 80 bytes free, of which the growth needs 48: what would be left is too small for a block.
+    let hole = take(&mut heap, B, 48);
+    take(&mut heap, B, 1);
+    // SAFETY: the block is the test's.
+    unsafe { heap.deallocate(hole, bytes(48)) }.unwrap();
+    for limit in [96, 127] {
+        heap.set_limit(A, Some(limit)).unwrap();
+        // SAFETY: the block is the test's.
+        let error = unsafe { heap.grow(block, bytes(16), bytes(64)) }.unwrap_err();
+        assert!(is_limit(error, A, limit), "{error}");
+        assert_eq!(heap.stats_of(A).unwrap().bytes, 48);
+    }
+    heap.set_limit(A, Some(128)).unwrap();
+    // SAFETY: the block is the test's.
+    let grown = unsafe { heap.grow(block, bytes(16), bytes(64)) }.unwrap();
+    assert_eq!(grown.cast(), block);
+    assert_eq!(heap.stats_of(A).unwrap().bytes, 128);
+    heap.check().unwrap();
+}
+
+#[test]
 fn a_limit_below_what_is_held_takes_nothing_away() {
     let mut heap = heap();
     let block = take(&mut heap, A, 1000);

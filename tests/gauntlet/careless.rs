@@ -3,7 +3,7 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use tagheap::{Amount, Error, Heap, Placement, Rule, Source, Tag};
+use tagheap::{Amount, Error, Heap, Mark, Placement, Rule, Source, Tag};
 
 /// What a careless caller does: every call without its promise. The memory is a test's own, and
 /// nothing refers to it but pointers.
@@ -20,6 +20,7 @@ pub(crate) trait Careless {
     ) -> Result<NonNull<u8>, Error>;
     fn reduce(&mut self, ptr: NonNull<u8>, old: Layout, new: Layout) -> Result<NonNull<u8>, Error>;
     fn release_tag(&mut self, tag: Tag) -> Result<Amount, Error>;
+    fn release_after(&mut self, tag: Tag, mark: Mark) -> Result<Amount, Error>;
     fn release_if(&mut self, pick: impl FnMut(Tag) -> bool) -> Result<Amount, Error>;
 }
 
@@ -68,6 +69,11 @@ impl<S: Source, R: Rule, P: Placement> Careless for Heap<S, R, P> {
     fn release_tag(&mut self, tag: Tag) -> Result<Amount, Error> {
         // SAFETY: broken on purpose, see the trait.
         unsafe { self.release(tag) }
+    }
+
+    fn release_after(&mut self, tag: Tag, mark: Mark) -> Result<Amount, Error> {
+        // SAFETY: broken on purpose, see the trait.
+        unsafe { self.release_since(tag, mark) }
     }
 
     fn release_if(&mut self, pick: impl FnMut(Tag) -> bool) -> Result<Amount, Error> {

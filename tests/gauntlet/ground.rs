@@ -12,13 +12,21 @@ use tagheap::{Buffer, Corruption, HEADER, Refusal, Reserve, Source, UNIT};
 pub(crate) trait Ground {
     type Source: Source;
 
-    /// Memory of at least so many bytes, dirty where the source allows that.
+    /// Memory for a row of at least so many bytes, dirty where the source allows that.
     fn new(bytes: usize) -> Self;
 
     fn source(&self) -> Self::Source;
 
     /// Address behind what can be read of a row that ends at `end`.
     fn readable(&self, end: usize) -> usize;
+
+    /// Whether there is memory for indexes: a ledger, and what the placement has.
+    fn has_indexes(&self) -> bool;
+}
+
+/// A ground whose break somebody else may move.
+pub(crate) trait Shaken: Ground {
+    fn stepped(&self) -> &Stepped;
 }
 
 /// Bytes of our own, all 0xff, from an address that is a multiple of 8 only.
@@ -66,7 +74,13 @@ impl Ground for Buffered {
     type Source = Buffer<'static>;
 
     fn new(bytes: usize) -> Self {
-        Self(Dirty::new(bytes))
+        let small = Self(Dirty::new(bytes));
+        if small.has_indexes() {
+            // A twelfth of all and a page hold the indexes.
+            Self(Dirty::new(bytes + bytes / 11 + 4096 + 2 * UNIT))
+        } else {
+            small
+        }
     }
 
     fn source(&self) -> Self::Source {
@@ -77,6 +91,10 @@ impl Ground for Buffered {
 
     fn readable(&self, _end: usize) -> usize {
         self.0.end()
+    }
+
+    fn has_indexes(&self) -> bool {
+        self.source().index_room() > 0
     }
 }
 
@@ -92,11 +110,16 @@ impl Ground for Reserved {
     }
 
     fn source(&self) -> Self::Source {
-        Reserve::with_capacity(self.0).unwrap()
+        let index_room = Reserve::with_capacity(1).unwrap().index_room();
+        Reserve::with_capacity(self.0 + index_room).unwrap()
     }
 
     fn readable(&self, end: usize) -> usize {
         end
+    }
+
+    fn has_indexes(&self) -> bool {
+        true
     }
 }
 
@@ -139,6 +162,28 @@ impl Knobs {
 impl Stepped {
     pub(crate) const STEP: usize = 256;
 
+    fn with(bytes: usize) -> Self {
+        Self {
+            memory: Rc::new(Dirty::new(bytes)),
+            knobs: Rc::default(),
+        }
+    }
+
+    fn steps(&self, maps: bool) -> Steps {
+        let base = self.memory.slice().cast::<u8>();
+        // SAFETY: the allocation is longer than that, and its start is a multiple of 4096.
+        let base = unsafe { base.add(UNIT - Dirty::SKIP) };
+        let top = base.addr().get();
+        self.knobs.top.set(top);
+        Steps {
+            memory: Rc::clone(&self.memory),
+            knobs: Rc::clone(&self.knobs),
+            base,
+            top,
+            maps,
+        }
+    }
+
     /// Somebody else moves the break up and writes to what he got.
     pub(crate) fn intrude(&self, bytes: usize) {
         intrude(&self.memory, &self.knobs, bytes);
@@ -179,36 +224,68 @@ pub(crate) struct Steps {
     base: NonNull<u8>,
     /// The break as the source knows it; a fence's header fits between its limit and here.
     top: usize,
+    /// Whether indexes may lie in mappings.
+    maps: bool,
 }
 
 impl Ground for Stepped {
     type Source = Steps;
 
     fn new(bytes: usize) -> Self {
-        let memory = Rc::new(Dirty::new(bytes));
-        Self {
-            memory,
-            knobs: Rc::default(),
-        }
+        Self::with(bytes + Steps::INDEX_ROOM)
     }
 
     fn source(&self) -> Self::Source {
-        let base = self.memory.slice().cast::<u8>();
-        // SAFETY: the allocation is longer than that, and its start is a multiple of 4096.
-        let base = unsafe { base.add(UNIT - Dirty::SKIP) };
-        let top = base.addr().get();
-        self.knobs.top.set(top);
-        Steps {
-            memory: Rc::clone(&self.memory),
-            knobs: Rc::clone(&self.knobs),
-            base,
-            top,
-        }
+        self.steps(true)
     }
 
     fn readable(&self, _end: usize) -> usize {
         self.memory.end()
     }
+
+    fn has_indexes(&self) -> bool {
+        true
+    }
+}
+
+impl Shaken for Stepped {
+    fn stepped(&self) -> &Stepped {
+        self
+    }
+}
+
+/// As [`Stepped`], without memory for indexes.
+#[derive(Debug)]
+pub(crate) struct Bare(Stepped);
+
+impl Ground for Bare {
+    type Source = Steps;
+
+    fn new(bytes: usize) -> Self {
+        Self(Stepped::with(bytes))
+    }
+
+    fn source(&self) -> Self::Source {
+        self.0.steps(false)
+    }
+
+    fn readable(&self, end: usize) -> usize {
+        self.0.readable(end)
+    }
+
+    fn has_indexes(&self) -> bool {
+        false
+    }
+}
+
+impl Shaken for Bare {
+    fn stepped(&self) -> &Stepped {
+        &self.0
+    }
+}
+
+impl Steps {
+    pub(crate) const INDEX_ROOM: usize = 4096;
 }
 
 // SAFETY: the memory is kept alive by the source, a header's room is kept below the top, and foreign bytes
@@ -271,6 +348,14 @@ unsafe impl Source for Steps {
 
     fn zero_from(&self) -> usize {
         usize::MAX
+    }
+
+    fn index_room(&self) -> usize {
+        if self.maps { Self::INDEX_ROOM } else { 0 }
+    }
+
+    fn may_map(&self) -> bool {
+        self.maps
     }
 }
 

@@ -1,6 +1,8 @@
 //! B: the end of the row, and a source that refuses, is overtaken, or shrinks.
 
-use tagheap::{Corruption, Error, HEADER, OutOfMemory, SMALLEST, Shortage, State, Tag, UNIT};
+use tagheap::{
+    Corruption, Error, HEADER, OutOfMemory, SMALLEST, Shortage, Source, State, Tag, UNIT,
+};
 
 use crate::support::{Careless, Config, Ground, Rig, Stepped, bytes, heap_over, layout};
 
@@ -312,11 +314,12 @@ fn b05_being_overtaken_is_survived_until_it_does_not_stop<C: Config<Ground = Ste
 fn b10_a_source_that_grants_nothing_makes_no_heap<C: Config<Ground = Stepped>>() {
     let ground = Stepped::new(1 << 12);
     let source = ground.source();
+    let source_room = source.index_room();
     ground.knobs.forbid();
     let error = heap_over::<C>(source).map(|_| ()).unwrap_err();
     let refused = OutOfMemory {
         tag: Tag::HEAP,
-        size: 128,
+        size: 128 + source_room,
         align: 16,
         cause: Shortage::Refused,
     };

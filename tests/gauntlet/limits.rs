@@ -149,6 +149,8 @@ fn g06_zeroed_memory_shows_nothing_of_other_tags<C: Config>() {
                 .unwrap();
         }
         rig.release_one(B);
+        // Where the memory for indexes is bounded, it is for the accounts of a few tags only.
+        rig.heap.forget(tag);
     }
     rig.contents();
 }

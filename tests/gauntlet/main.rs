@@ -9,7 +9,7 @@
 //! - A09, C04: null pointers and out parameters exist in C only; here a pointer is `NonNull`.
 //! - C02: a stale free after the address was given to somebody else takes the block from its new
 //!   holder. That is the documented gap; `misuse.rs` shows it with the tag claim that closes it.
-//! - D05, D08 to D11: handles, pools and destructors; a heap has tags only.
+//! - D08 to D11: handles, pools and destructors; a heap has tags only.
 //! - F01 to F09: a heap is not shared; whoever locks it answers those.
 #![allow(
     clippy::unwrap_used,
@@ -31,9 +31,11 @@ mod ground;
 mod growth;
 mod limits;
 mod misuse;
+mod release;
 mod requests;
 mod resize;
 mod rig;
 mod scene;
 mod shadow;
+mod stale;
 mod tags;

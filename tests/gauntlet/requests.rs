@@ -223,7 +223,7 @@ fn a10_growth_to_a_greater_alignment_keeps_the_contents<C: Config>() {
 }
 
 fn a11_many_small_blocks_go_in_any_order<C: Config>() {
-    let many = C::MANY / 4;
+    let many = C::MANY;
     let mut random = fastrand::Rng::with_seed(11);
     for order in 0..4 {
         let mut rig = Rig::<C>::new(many * 64 + 4096);
@@ -246,7 +246,7 @@ fn a11_many_small_blocks_go_in_any_order<C: Config>() {
         }
         for (index, block) in blocks.into_iter().enumerate() {
             rig.heap.free(block, bytes(1)).unwrap();
-            if index % 64 == 0 {
+            if index % (many / 64) == 0 {
                 rig.heap.check().unwrap();
             }
         }

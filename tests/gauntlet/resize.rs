@@ -112,7 +112,7 @@ fn g05_a_resize_that_fails_leaves_the_block<C: Config>() {
             let error = rig.heap.reduce(block, old, new).unwrap_err();
             assert!(matches!(error, Error::OutOfMemory(_)), "{error}");
             assert!(rig.image() == before);
-            rig.contents();
+            rig.payloads();
             rig.heap.check().unwrap();
             rig.heap.release_tag(B).unwrap();
             rig.forget(|tag| tag == B);

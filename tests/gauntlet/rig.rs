@@ -9,6 +9,9 @@ use tagheap::{Amount, Block, Error, HEADER, SMALLEST, Source, Tag, UNIT};
 use crate::ground::{Ground, at_address};
 use crate::support::{Careless, Config, HeapOf, bytes, heap_over};
 
+/// Bytes nobody asked for, as far as a header tells them.
+pub(crate) const MOST_SLACK: usize = 63;
+
 /// A block in use, as the test knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Live {
@@ -112,8 +115,28 @@ impl<C: Config> Rig<C> {
 
     /// What is written in every block in use is what its holder wrote.
     pub(crate) fn contents(&self) {
+        self.payloads();
+        self.accounts();
+    }
+
+    /// The first half of [`Rig::contents`], for a heap that has blocks besides.
+    pub(crate) fn payloads(&self) {
         for live in self.live.values() {
             self.content(live, live.layout.size());
+        }
+    }
+
+    /// Every tag's account has the tag's blocks and what was asked for in them.
+    fn accounts(&self) {
+        let mut known = BTreeMap::<Tag, (usize, usize)>::new();
+        for live in self.live.values() {
+            let (blocks, requested) = known.entry(live.tag).or_default();
+            *blocks += 1;
+            *requested += self.heap.requested_size(live.ptr).unwrap();
+        }
+        for (tag, account) in known {
+            let stats = self.heap.stats_of(tag).unwrap();
+            assert_eq!((stats.blocks, stats.requested), account, "{tag:?}");
         }
     }
 
@@ -123,7 +146,8 @@ impl<C: Config> Rig<C> {
         assert_eq!(wrong, None, "first wrong byte of {live:?}");
     }
 
-    pub(crate) fn adopt(&mut self, ptr: NonNull<u8>, layout: Layout, tag: Tag) {
+    /// As [`Rig::adopt`], in a row that may be damaged.
+    pub(crate) fn write_down(&mut self, ptr: NonNull<u8>, layout: Layout, tag: Tag) {
         let at = ptr.addr().get();
         assert!(at.is_multiple_of(layout.align().max(UNIT)), "aligned");
         assert!(at >= self.heap.base() && at + layout.size() <= self.heap.end());
@@ -140,6 +164,28 @@ impl<C: Config> Rig<C> {
             seed,
         };
         assert_eq!(self.live.insert(at, live), None, "given out twice");
+        self.is_apart(at);
+        let usable = self.heap.usable_size(ptr).unwrap();
+        let told = usable - (usable - layout.size()).min(MOST_SLACK);
+        assert_eq!(self.heap.requested_size(ptr), Ok(told));
+    }
+
+    /// A block in use has no byte in common with another.
+    fn is_apart(&self, at: usize) {
+        let end = |live: &Live| {
+            let at = live.ptr.addr().get();
+            at + self.heap.usable_size(live.ptr).unwrap()
+        };
+        let before = self.live.range(..at).next_back();
+        assert!(before.is_none_or(|(_, before)| end(before) <= at - HEADER));
+        let behind = self.live.range(at + 1..).next();
+        let own_end = end(&self.live[&at]);
+        assert!(behind.is_none_or(|(behind, _)| own_end <= behind - HEADER));
+    }
+
+    /// Notes a block that was given out.
+    pub(crate) fn adopt(&mut self, ptr: NonNull<u8>, layout: Layout, tag: Tag) {
+        self.write_down(ptr, layout, tag);
         self.check();
     }
 
@@ -297,6 +343,15 @@ impl<C: Config> Rig<C> {
             }
         }
         answer
+    }
+
+    /// Whether the placement answers from an index.
+    pub(crate) fn is_indexed(&self) -> bool {
+        C::INDEXED && self.has_ledger()
+    }
+
+    pub(crate) fn has_ledger(&self) -> bool {
+        self.ground.has_indexes()
     }
 
     /// Free bytes behind the row that the source has granted.

@@ -3,36 +3,37 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use tagheap::{Error, HEADER, State, Tag};
+use tagheap::{Error, HEADER, Mark, State, Tag};
 
-use crate::support::{Careless, Config, HeapOf, Live, Rig, Stepped, bytes, layout};
+use crate::support::{Careless, Config, HeapOf, Live, Rig, Shaken, bytes, layout};
 
 pub(crate) const A: Tag = Tag::named("a");
 pub(crate) const B: Tag = Tag::named("b");
 pub(crate) const C_TAG: Tag = Tag::named("c");
 
-/// Whose header is damaged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Whose header is damaged, in the order of the row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Target {
-    Own,
+    Root,
     Previous,
+    Own,
     Next,
     /// The hole that the operation `allocate` takes.
     Hole,
     Fence,
-    Root,
 }
 
 pub(crate) const TARGETS: [Target; 6] = [
-    Target::Own,
+    Target::Root,
     Target::Previous,
+    Target::Own,
     Target::Next,
     Target::Hole,
     Target::Fence,
-    Target::Root,
 ];
 
-/// A heap with something of everything.
+/// A heap with something of everything. Only the own block is of tag `a`, and of so many blocks that
+/// tag `a` goes by its list, where there is one.
 pub(crate) struct Scene<C: Config> {
     pub(crate) rig: Rig<C>,
     pub(crate) own: Live,
@@ -40,23 +41,28 @@ pub(crate) struct Scene<C: Config> {
     pub(crate) headers: [usize; 6],
     /// Whether both neighbours of the own block are free.
     pub(crate) neighbours_are_free: bool,
+    /// Made before the own block was allocated.
+    pub(crate) mark: Mark,
 }
 
 const OWN: usize = 200;
 const HOLE: usize = 500;
 
-pub(crate) fn scene<C: Config<Ground = Stepped>>(neighbours_are_free: bool) -> Scene<C> {
+pub(crate) fn scene<C: Config<Ground: Shaken>>(neighbours_are_free: bool) -> Scene<C> {
     let mut rig = Rig::<C>::new(1 << 13);
     rig.take(B, 100);
     let previous = rig.take(B, 80);
+    let mark = rig.heap.mark();
     let own = rig.take(A, OWN);
     let next = rig.take(C_TAG, 300);
     rig.take(B, 50);
     let hole = rig.take(B, HOLE);
-    rig.take(A, 60);
+    for size in [60, 1, 20, 17, 0] {
+        rig.take(C_TAG, size);
+    }
     let room = rig.room();
-    rig.ground.intrude(100);
-    rig.take(A, room + 10);
+    rig.ground.stepped().intrude(100);
+    rig.take(B, room + 10);
     rig.free(hole);
     if neighbours_are_free {
         rig.free(previous);
@@ -67,13 +73,14 @@ pub(crate) fn scene<C: Config<Ground = Stepped>>(neighbours_are_free: bool) -> S
     let [own_at, previous, next, hole] =
         [own, previous, next, hole].map(|ptr| ptr.addr().get() - HEADER);
     let headers = [
-        own_at,
+        rig.heap.base(),
         previous,
+        own_at,
         next,
         hole,
         fence.unwrap().at,
-        rig.heap.base(),
     ];
+    assert!(headers.is_sorted());
     assert!(!own.addr().get().is_multiple_of(512));
     let own = rig.live[&own.addr().get()];
     Scene {
@@ -81,6 +88,7 @@ pub(crate) fn scene<C: Config<Ground = Stepped>>(neighbours_are_free: bool) -> S
         own,
         headers,
         neighbours_are_free,
+        mark,
     }
 }
 
@@ -107,18 +115,24 @@ pub(crate) enum Op {
     GrowToAlign,
     Shrink,
     Release,
+    ReleaseMany,
+    ReleaseSince,
     ReleaseWhere,
+    Merge,
     Retag,
     TagOf,
     UsableSize,
+    RequestedSize,
     Walk,
     Check,
     Stats,
     StatsOf,
     BlocksOf,
+    WouldRelease,
+    PinnedBy,
 }
 
-pub(crate) const OPS: [Op; 20] = [
+pub(crate) const OPS: [Op; 26] = [
     Op::Allocate,
     Op::AllocateAtTheEnd,
     Op::AllocateZeroed,
@@ -130,41 +144,81 @@ pub(crate) const OPS: [Op; 20] = [
     Op::GrowToAlign,
     Op::Shrink,
     Op::Release,
+    Op::ReleaseMany,
+    Op::ReleaseSince,
     Op::ReleaseWhere,
+    Op::Merge,
     Op::Retag,
     Op::TagOf,
     Op::UsableSize,
+    Op::RequestedSize,
     Op::Walk,
     Op::Check,
     Op::Stats,
     Op::StatsOf,
     Op::BlocksOf,
+    Op::WouldRelease,
+    Op::PinnedBy,
 ];
 
-/// Which operations have to find which damaged header, whatever the placement. What a placement meets
-/// beyond that, as the scan does on its way, is found too, or not met.
-pub(crate) fn must_meet(op: Op, target: Target, splits: bool, neighbours_are_free: bool) -> bool {
-    let neighbour = match target {
-        Target::Next => splits,
-        Target::Previous => splits && neighbours_are_free,
-        _ => false,
-    };
+/// What a heap has beside its row.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Means {
+    pub(crate) splits: bool,
+    /// The placement answers from an index, not by a scan.
+    pub(crate) is_indexed: bool,
+    pub(crate) has_ledger: bool,
+}
+
+/// Which operations meet which damaged header; all others do as if it were whole.
+///
+/// - A scan meets every header up to the block that it looks for, an index only that of the block it finds.
+/// - Where free blocks are joined, whoever frees a block asks for its free neighbours: the one in front by
+///   a scan or from the index; the one behind where it must begin, which without an index tells by
+///   its header whether it is free.
+/// - A release by a tag's list meets the tag's blocks, and asks for the neighbours of each.
+/// - What goes by a walk meets all, and so does what would go by a list if there were one.
+pub(crate) fn meets(op: Op, target: Target, means: Means, neighbours_are_free: bool) -> bool {
+    let Means {
+        splits,
+        is_indexed,
+        has_ledger,
+    } = means;
+    let own = target == Target::Own;
+    let behind = splits && target == Target::Next && (neighbours_are_free || !is_indexed);
+    let before = splits
+        && if is_indexed {
+            target == Target::Previous && neighbours_are_free
+        } else {
+            target <= Target::Previous
+        };
+    let around = before || behind;
+    let takes = |found: Target| target == found || (!is_indexed && target < found);
+    let takes_the_end = !is_indexed;
     match op {
-        Op::Walk | Op::Check | Op::Stats | Op::StatsOf | Op::BlocksOf => true,
-        Op::Release | Op::ReleaseWhere => true,
-        Op::Allocate => target == Target::Hole,
-        Op::AllocateAtTheEnd | Op::AllocateZeroed => false,
-        Op::Retag | Op::TagOf | Op::UsableSize => target == Target::Own,
-        Op::Deallocate | Op::DeallocateIn | Op::GrowByMoving | Op::GrowToAlign => {
-            target == Target::Own || neighbour
-        }
-        Op::Grow | Op::GrowZeroed | Op::Shrink => {
-            target == Target::Own || (splits && target == Target::Next)
-        }
+        Op::Walk | Op::Check | Op::Stats | Op::BlocksOf | Op::WouldRelease | Op::PinnedBy => true,
+        Op::ReleaseMany | Op::ReleaseWhere => true,
+        Op::StatsOf => !has_ledger,
+        Op::Release | Op::ReleaseSince | Op::Merge => own || around || !has_ledger,
+        Op::Allocate => takes(Target::Hole),
+        Op::AllocateAtTheEnd => takes_the_end,
+        Op::AllocateZeroed if neighbours_are_free => takes(Target::Previous),
+        Op::AllocateZeroed => takes(Target::Hole),
+        Op::Retag | Op::TagOf | Op::UsableSize | Op::RequestedSize => own,
+        Op::Deallocate | Op::DeallocateIn => own || around,
+        Op::Grow | Op::GrowZeroed if splits && neighbours_are_free => own || behind,
+        Op::Grow | Op::GrowZeroed => own || around || takes(Target::Hole),
+        Op::GrowByMoving | Op::GrowToAlign => own || around || takes_the_end,
+        Op::Shrink => own || behind,
     }
 }
 
-pub(crate) fn run<C: Config>(op: Op, heap: &mut HeapOf<C>, own: Live) -> Result<Effect, Error> {
+pub(crate) fn run<C: Config>(
+    op: Op,
+    heap: &mut HeapOf<C>,
+    own: Live,
+    mark: Mark,
+) -> Result<Effect, Error> {
     let (ptr, old) = (own.ptr, own.layout);
     let came = |size, block: NonNull<[u8]>| Effect::Came(block.cast(), bytes(size));
     let every = |_: Tag| true;
@@ -192,6 +246,18 @@ pub(crate) fn run<C: Config>(op: Op, heap: &mut HeapOf<C>, own: Live) -> Result<
             heap.release_tag(A)?;
             Effect::Released(|tag| tag == A)
         }
+        Op::ReleaseMany => {
+            heap.release_tag(B)?;
+            Effect::Released(|tag| tag == B)
+        }
+        Op::ReleaseSince => {
+            heap.release_after(A, mark)?;
+            Effect::Released(|tag| tag == A)
+        }
+        Op::Merge => {
+            heap.merge(A, B)?;
+            Effect::Tagged(B)
+        }
         Op::ReleaseWhere => {
             heap.release_if(every)?;
             Effect::Released(every)
@@ -206,6 +272,18 @@ pub(crate) fn run<C: Config>(op: Op, heap: &mut HeapOf<C>, own: Live) -> Result<
         }
         Op::UsableSize => {
             assert_eq!(heap.usable_size(ptr)?, OWN.next_multiple_of(16));
+            Effect::Nothing
+        }
+        Op::RequestedSize => {
+            assert_eq!(heap.requested_size(ptr)?, OWN);
+            Effect::Nothing
+        }
+        Op::WouldRelease => {
+            heap.would_release(A)?;
+            Effect::Nothing
+        }
+        Op::PinnedBy => {
+            assert_eq!(heap.pinned_by()?, Some(B));
             Effect::Nothing
         }
         Op::Walk => {
@@ -236,6 +314,24 @@ pub(crate) fn run<C: Config>(op: Op, heap: &mut HeapOf<C>, own: Live) -> Result<
 }
 
 impl<C: Config> Scene<C> {
+    /// Every operation that this heap has.
+    pub(crate) fn ops(&self) -> Vec<Op> {
+        // Without a list nobody knows what is younger than a mark.
+        let has_marks = self.rig.has_ledger();
+        let ops = OPS.into_iter();
+        ops.filter(|op| has_marks || *op != Op::ReleaseSince)
+            .collect()
+    }
+
+    pub(crate) fn meets(&self, op: Op, target: Target) -> bool {
+        let means = Means {
+            splits: C::SPLITS,
+            is_indexed: self.rig.is_indexed(),
+            has_ledger: self.rig.has_ledger(),
+        };
+        meets(op, target, means, self.neighbours_are_free)
+    }
+
     pub(crate) fn header(&self, target: Target) -> usize {
         let index = TARGETS.iter().position(|other| *other == target).unwrap();
         self.headers[index]

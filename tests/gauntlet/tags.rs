@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use tagheap::{Amount, Error, Misuse, Tag};
+use tagheap::{Amount, Error, Misuse, Shortage, Tag};
 
 use crate::support::{Careless, Config, Live, Rig, bytes, layout};
 
@@ -14,6 +14,7 @@ stamp!(buffer_and_reserve:
     d01_a_released_block_is_told_from_a_freed_one,
     d01_a_released_block_is_told_after_merges_and_regrowth,
     d02_a_tag_without_blocks_releases_nothing,
+    d05_tags_and_blocks_beyond_the_indexes_harm_nobody,
     d03_a_second_release_releases_nothing,
     d06_a_release_frees_the_tag_and_nothing_else,
     d06_all_blocks_released_leave_the_root_alone,
@@ -60,8 +61,18 @@ fn d01_a_released_block_is_told_from_a_freed_one<C: Config>() {
     assert_eq!(error, Misuse::DoubleFree { address }.into());
 }
 
+/// By a sweep; and by a list, which tag `a` has too few blocks for if there are two hundred others.
 fn d01_a_released_block_is_told_after_merges_and_regrowth<C: Config>() {
+    for others in [0, 200] {
+        a_released_block_is_told_after_merges_and_regrowth::<C>(others);
+    }
+}
+
+fn a_released_block_is_told_after_merges_and_regrowth<C: Config>(others: usize) {
     let mut rig = Rig::<C>::new(1 << 16);
+    for _ in 0..others {
+        rig.take(Tag::named("other"), 1);
+    }
     let first = rig.take(B, 10);
     let gone: Vec<_> = (0..6)
         .flat_map(|round| {
@@ -117,6 +128,56 @@ fn d02_a_tag_without_blocks_releases_nothing<C: Config>() {
     }
 }
 
+/// Where the memory for indexes is bounded, a tag too many is refused, and a block too many is in no list.
+fn d05_tags_and_blocks_beyond_the_indexes_harm_nobody<C: Config>() {
+    let mut rig = Rig::<C>::new(1 << 16);
+    let mark = rig.heap.mark();
+    let refused = loop {
+        let tag = Tag::new(1 + rig.live.len() as u64);
+        if let Err(error) = rig.attempt(|rig| rig.allocate(tag, bytes(1))) {
+            break error;
+        }
+    };
+    rig.contents();
+    let tags = rig.live.len();
+    // A reservation's indexes grow; its row is full then.
+    let is_bounded = rig.heap.end() + 4096 < rig.heap.base() + (1 << 16);
+    let Error::OutOfMemory(refused) = refused else {
+        panic!("{refused}")
+    };
+    assert_eq!(refused.cause == Shortage::Index, is_bounded);
+    if is_bounded {
+        let some = *rig.live.values().next().unwrap();
+        rig.refuses(|heap| heap.retag(some.ptr, refused.tag));
+        rig.refuses(|heap| heap.merge(some.tag, refused.tag));
+        rig.refuses(|heap| heap.set_limit(refused.tag, Some(1)));
+    }
+    // One forgotten makes room for one new.
+    let first = Tag::new(1);
+    rig.release_one(first);
+    rig.heap.forget(first);
+    rig.take(refused.tag, 1);
+    // Far more blocks of one tag than a list of them would have room for.
+    rig.release(|tag| tag != Tag::new(2));
+    while rig.heap.allocate(Tag::new(2), bytes(1)).is_ok() {}
+    rig.heap.check().unwrap();
+    let blocks = rig.heap.stats_of(Tag::new(2)).unwrap().blocks;
+    assert!(blocks > tags || !is_bounded);
+    let image = rig.image();
+    match rig.heap.release_after(Tag::new(2), mark) {
+        Ok(amount) => assert_eq!(amount.blocks, blocks),
+        Err(error) => {
+            assert!(is_bounded && rig.image() == image);
+            assert!(
+                matches!(error, Error::OutOfMemory(error) if error.cause == Shortage::Index),
+                "{error}"
+            );
+            assert_eq!(rig.heap.release_tag(Tag::new(2)).unwrap().blocks, blocks);
+        }
+    }
+    rig.forget(|_| true);
+}
+
 fn d03_a_second_release_releases_nothing<C: Config>() {
     let mut rig = Rig::<C>::new(1 << 13);
     for round in 0..10 {
@@ -132,7 +193,8 @@ fn d06_a_release_frees_the_tag_and_nothing_else<C: Config>() {
     let mut random = fastrand::Rng::with_seed(6);
     for round in 0..30 {
         let mut rig = Rig::<C>::new(1 << 18);
-        let tags = 1 + random.u64(0..8);
+        // With many tags the first go by their lists, with few by a sweep.
+        let tags = 1 + random.u64(0..24);
         for _ in 0..random.usize(1..150) {
             let tag = Tag::new(1 + random.u64(0..tags));
             let wanted = layout(random.usize(0..400), 1 << random.u32(0..7));

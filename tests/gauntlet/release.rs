@@ -1,0 +1,125 @@
+//! E and D06: a release that meets damage frees nothing; one that does not, all of the tag's and nothing else.
+
+use tagheap::{Amount, Block, Corruption, Error, HEADER, Mark, Tag};
+
+use crate::support::{Careless, Config, Ground, HeapOf, Rig, Shaken};
+
+const A: Tag = Tag::named("a");
+const B: Tag = Tag::named("b");
+const OTHER: Tag = Tag::named("c");
+
+stamp!(shaken: e01_a_release_frees_all_or_nothing);
+
+/// Few blocks of tag `a` among many of tag `b`, with free blocks in front, behind, around, and between two.
+fn row<C: Config<Ground: Shaken>>() -> (Rig<C>, Mark) {
+    let mut rig = Rig::<C>::new(1 << 14);
+    let mark = rig.heap.mark();
+    let blocks: Vec<_> = (0..72)
+        .map(|n| {
+            let is_a = [5, 17, 29, 41, 53, 54, 65, 67].contains(&n);
+            rig.take(if is_a { A } else { B }, 20 + n % 5 * 16)
+        })
+        .collect();
+    for n in [9, 16, 30, 40, 42, 52, 66] {
+        rig.free(blocks[n]);
+    }
+    (rig, mark)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Release,
+    ReleaseSince,
+    ReleaseWhere,
+    Merge,
+}
+
+fn go<C: Config>(heap: &mut HeapOf<C>, way: Way, mark: Mark) -> Result<Amount, Error> {
+    match way {
+        Way::Release => heap.release_tag(A),
+        Way::ReleaseSince => heap.release_after(A, mark),
+        Way::ReleaseWhere => heap.release_if(|tag| tag == A),
+        Way::Merge => heap.merge(A, OTHER),
+    }
+}
+
+/// Whether a release of tag `a` meets the header of a block, given by its index.
+fn meets<C: Config>(rig: &Rig<C>, way: Way, blocks: &[Block], index: usize) -> bool {
+    if way == Way::ReleaseWhere || !rig.has_ledger() {
+        return true;
+    }
+    let is_a = |block: &Block| block.tag() == Some(A);
+    let last = blocks.iter().rposition(is_a).unwrap();
+    let adjoins =
+        (index > 0 && is_a(&blocks[index - 1])) || blocks.get(index + 1).is_some_and(is_a);
+    match (C::SPLITS, rig.is_indexed()) {
+        (false, _) => is_a(&blocks[index]),
+        (true, true) => is_a(&blocks[index]) || (blocks[index].is_free() && adjoins),
+        // The block in front of each is looked for from the base, the one behind is asked itself.
+        (true, false) => index <= last + 1,
+    }
+}
+
+fn e01_a_release_frees_all_or_nothing<C: Config<Ground: Shaken>>() {
+    let mut random = fastrand::Rng::with_seed(61);
+    let (mut rig, mut mark) = row::<C>();
+    let count = rig.blocks().len();
+    let mut outcomes = [0, 0];
+    for way in [
+        Way::Release,
+        Way::ReleaseSince,
+        Way::ReleaseWhere,
+        Way::Merge,
+    ] {
+        if way == Way::ReleaseSince && !rig.ground.has_indexes() {
+            continue;
+        }
+        for index in 0..count {
+            let blocks = rig.blocks();
+            let at = blocks[index].at;
+            let whole = rig.read(at, HEADER);
+            let mut damaged = whole.clone();
+            damaged[random.usize(0..HEADER)] ^= 1 << random.u8(0..8);
+            let before = rig.heap.stats_of(A).unwrap();
+            rig.write(at, &damaged);
+            let answer = rig.leaves(|heap| go::<C>(heap, way, mark));
+            assert_eq!(rig.read(at, HEADER), damaged, "{way:?} wrote to {at:#x}");
+            assert_eq!(
+                rig.heap.check().is_err(),
+                answer.is_err() || !is_gone(&rig, at)
+            );
+            rig.write(at, &whole);
+            let meets = meets(&rig, way, &blocks, index);
+            outcomes[usize::from(meets)] += 1;
+            if meets {
+                let damage = Error::from(Corruption::Header { at });
+                assert_eq!(answer, Err(damage), "{way:?}, {:?}", blocks[index]);
+                assert_eq!(rig.heap.stats_of(A), Ok(before));
+                rig.check();
+                rig.contents();
+                continue;
+            }
+            let amount = answer.unwrap_or_else(|error| panic!("{way:?}: {error}, {index}"));
+            assert_eq!(amount, before.amount());
+            if way == Way::Merge {
+                rig.live
+                    .values_mut()
+                    .filter(|live| live.tag == A)
+                    .for_each(|live| live.tag = OTHER);
+                rig.check();
+                rig.contents();
+            } else {
+                assert_eq!(rig.forget(|tag| tag == A).len(), amount.blocks);
+            }
+            rig.take(B, 10);
+            (rig, mark) = row::<C>();
+        }
+    }
+    assert!(outcomes[1] > count);
+    assert_eq!(outcomes[0] > 0, rig.has_ledger());
+}
+
+/// Whether address `at` is behind the row's end now.
+fn is_gone<C: Config>(rig: &Rig<C>, at: usize) -> bool {
+    at >= rig.heap.end()
+}
