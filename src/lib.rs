@@ -9,53 +9,70 @@ compile_error!("tagheap runs on x86-64 Linux only");
 #[cfg(test)]
 extern crate std;
 
-// The floors, lowest first: a file uses only floors below its own.
+// The floors, lowest first: a file uses only floors below its own. They are there on one platform only, so
+// that any other gets the one error above.
 
 /* 0: pure values */
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod words;
 
 /* 1: the kernel, sources of memory, tables */
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod ground;
 
 /* 2: the row of blocks */
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod memory;
 
 /* 3: which block, and what becomes of its rest */
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod policy;
 
 /* 4: what is known of each tag */
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod tags;
 
 /* 4: all of it together */
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod heap;
 
 /* 7: the heap as others see it */
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod faces;
 
-pub use heap::Heap;
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+pub use crate::{
+    ground::source::{
+        Refusal, Source,
+        buffer::Buffer,
+        program_break::{Break, BreakCall},
+        reserve::Reserve,
+    },
+    ground::table::IndexMemory,
+    heap::Heap,
+    policy::{
+        directory::Directory,
+        placement::Placement,
+        rule::{Rule, Split, Whole},
+        scan::Scan,
+    },
+    words::{
+        draw::{Drawing, Table},
+        error::{Corruption, Error, Misuse, OutOfMemory, Shortage},
+        extent::Extent,
+        header::{Freed, Header, Key},
+        root::Root,
+        size::{Fit, HEADER, SMALLEST, UNIT},
+        stats::{Amount, Forecast, Mark, Name, Stats, TagStats},
+        tag::Tag,
+        walk::{Block, Bytes, Image, State, Walk},
+    },
+};
 
-pub use ground::table::IndexMemory;
-pub use policy::directory::Directory;
-pub use policy::placement::Placement;
-pub use policy::rule::{Rule, Split, Whole};
-pub use policy::scan::Scan;
-
-pub use ground::source::buffer::Buffer;
-pub use ground::source::program_break::{Break, BreakCall};
-pub use ground::source::reserve::Reserve;
 #[cfg(feature = "take-over")]
-pub use ground::source::take_over::TakeOverError;
-pub use ground::source::{Refusal, Source};
-
-pub use words::draw::{Drawing, Table};
-pub use words::error::{Corruption, Error, Misuse, OutOfMemory, Shortage};
-pub use words::extent::Extent;
-pub use words::header::{Freed, Header, Key};
-pub use words::root::Root;
-pub use words::size::{Fit, HEADER, SMALLEST, UNIT};
-pub use words::stats::{Amount, Forecast, Mark, Name, Stats, TagStats};
-pub use words::tag::Tag;
-pub use words::walk::{Block, Bytes, Image, State, Walk};
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+pub use crate::ground::source::take_over::TakeOverError;
 
 #[cfg(feature = "twin")]
-pub use faces::twin;
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+pub use crate::faces::twin;
