@@ -179,7 +179,7 @@ fn print_shortened(options: &Options, trace: Trace) -> Result<(), Box<dyn Error>
     let rule = options.rule.to_possible_value();
     let rule = rule.as_ref().map_or("split", |rule| rule.get_name());
     println!(
-        "{count} operations still show it; saved to a file, run them with --trace FILE --rule {rule}:\n"
+        "{count} operations still show it; put into a file, they run with --trace FILE --rule {rule}:\n"
     );
     print!("{short}");
     if let Ok(Err(difference)) = run(options, short.0.into_iter(), count) {

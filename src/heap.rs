@@ -196,7 +196,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     /// the block's: not the size that was asked for, or an alignment it does not have. (Of a block reused
     /// for 63 bytes less than its payload or more, as happens under [`Whole`](crate::Whole), any such size
     /// passes.)
-    /// [`Corruption`](crate::Corruption) if its header or a neighbour's is damaged.
+    /// [`Corruption`](crate::Corruption) if its header or a free neighbour's is damaged.
     ///
     /// # Safety
     ///

@@ -29,7 +29,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     /// # Errors
     ///
     /// [`Misuse::ReservedTag`] for a tag of the heap's own, [`Corruption`] if a header of the tag's blocks or
-    /// of a neighbour's is damaged. Nothing is freed then.
+    /// of a free neighbour's is damaged. Nothing is freed then.
     ///
     /// # Safety
     ///
@@ -81,7 +81,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     /// - [`Misuse::ReservedTag`] for a tag of the heap's own, [`Misuse::StaleMark`] for a mark made two
     ///   billion marks ago.
     /// - [`OutOfMemory`] by [`Shortage::Index`] where there was no memory to list the tag's blocks.
-    /// - [`Corruption`] if a header of the tag's blocks or of a neighbour's is damaged.
+    /// - [`Corruption`] if a header of the tag's blocks or of a free neighbour's is damaged.
     ///
     /// Nothing is freed then.
     ///

@@ -56,7 +56,8 @@ impl Break {
     /// So this is sound in a program without libc, and unsound in a Rust program with `std` on glibc or
     /// musl, whose allocator moves the break before `main` begins. If somebody moves the break all the
     /// same, the heap notices at its next growth or [`check`](crate::Heap::check): a break moved up is
-    /// fenced off, a break moved down is reported as [`Corruption::BreakMoved`].
+    /// fenced off, a break moved down is reported as [`Corruption::BreakMoved`]. (Blocks beyond a break
+    /// moved down are gone; whoever touches one before that faults.)
     pub unsafe fn new() -> Self {
         // SAFETY: the caller's promise, and `kernel` is the kernel's own call.
         unsafe { Self::with_call(kernel) }
