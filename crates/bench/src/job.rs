@@ -27,6 +27,19 @@ pub(crate) enum Workload {
     Limits,
 }
 
+impl Workload {
+    /// What an allocator that frees and grows single blocks can be made to do.
+    pub(crate) const OF_BLOCKS: &[Self] = &[
+        Self::FirstFit,
+        Self::Churn,
+        Self::Release,
+        Self::GrowDouble,
+        Self::GrowDoubleAgain,
+        Self::GrowStep,
+        Self::GrowStepAgain,
+    ];
+}
+
 /// One measurement.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Job {

@@ -53,15 +53,7 @@ unsafe impl Allocator for Once {
 
 impl Contender for Arena {
     const NAME: &'static str = "dlmalloc";
-    const JOINS: &'static [Workload] = &[
-        Workload::FirstFit,
-        Workload::Churn,
-        Workload::Release,
-        Workload::GrowDouble,
-        Workload::GrowDoubleAgain,
-        Workload::GrowStep,
-        Workload::GrowStepAgain,
-    ];
+    const JOINS: &'static [Workload] = Workload::OF_BLOCKS;
 
     fn new() -> Self {
         Self(Dlmalloc::new_with_allocator(Once::default()))

@@ -14,15 +14,7 @@ pub(crate) struct Pool(Tlsf<'static, u32, u32, 28, 32>);
 
 impl Contender for Pool {
     const NAME: &'static str = "rlsf";
-    const JOINS: &'static [Workload] = &[
-        Workload::FirstFit,
-        Workload::Churn,
-        Workload::Release,
-        Workload::GrowDouble,
-        Workload::GrowDoubleAgain,
-        Workload::GrowStep,
-        Workload::GrowStepAgain,
-    ];
+    const JOINS: &'static [Workload] = Workload::OF_BLOCKS;
 
     fn new() -> Self {
         let mut pool = Tlsf::new();

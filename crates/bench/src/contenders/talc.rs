@@ -15,15 +15,7 @@ pub(crate) struct Arena(TalcCell<Claim>);
 
 impl Contender for Arena {
     const NAME: &'static str = "talc";
-    const JOINS: &'static [Workload] = &[
-        Workload::FirstFit,
-        Workload::Churn,
-        Workload::Release,
-        Workload::GrowDouble,
-        Workload::GrowDoubleAgain,
-        Workload::GrowStep,
-        Workload::GrowStepAgain,
-    ];
+    const JOINS: &'static [Workload] = Workload::OF_BLOCKS;
 
     fn new() -> Self {
         let arena = arena::map();
