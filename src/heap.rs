@@ -131,7 +131,8 @@ impl<S: Source> Heap<S> {
     ///
     /// # Errors
     ///
-    /// [`OutOfMemory`] if the source does not grant even the root block's 128 bytes.
+    /// [`OutOfMemory`] if the source does not grant even the root block's 128 bytes and the room for its first
+    /// indexes.
     pub fn new(source: S) -> Result<Self, Error> {
         Self::with(
             source,
@@ -147,7 +148,8 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     ///
     /// # Errors
     ///
-    /// [`OutOfMemory`] if the source does not grant even the root block's 128 bytes.
+    /// [`OutOfMemory`] if the source does not grant even the root block's 128 bytes and the room for its first
+    /// indexes.
     pub fn with(source: S, _rule: R, placement: P, key: Key) -> Result<Self, Error> {
         growth::found(source, placement, key)
     }

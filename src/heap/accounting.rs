@@ -159,9 +159,9 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     /// Moves a block to another tag's account and list; it keeps the epoch it was allocated in.
     fn transfer(&mut self, block: UsedBlock, tag: Tag, account: AccountId) {
         let (size, requested) = (block.size(), block.requested());
-        let epoch = self
-            .ledger
-            .leave(block.tag(), block.slot().place, size, requested);
+        let (from, place) = (block.tag(), block.slot().place);
+        let epoch = self.ledger.epoch_in(from, place);
+        self.ledger.leave(from, place, size, requested);
         let entered = Entered {
             offset: block.at() - self.base(),
             size,

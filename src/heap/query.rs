@@ -169,21 +169,17 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         for account in self.ledger.accounts() {
             let mut listed = Amount::default();
             for place in 0..account.list.length() {
-                if let Some(entry) = self.ledger.entry(account, place) {
-                    let block =
-                        self.row
-                            .listed(self.base() + entry.offset(), account.tag, place)?;
+                if let Some(block) = self.listed(account, place)? {
                     listed.blocks += 1;
                     listed.bytes += block.size();
                 }
             }
-            let all_listed = account.list.unlisted == 0;
             let counted = Amount {
                 blocks: account.blocks,
                 bytes: account.bytes,
             };
             let blocks = listed.blocks + account.list.unlisted as usize;
-            if blocks != counted.blocks || (all_listed && listed != counted) {
+            if blocks != counted.blocks || (account.is_listed() && listed != counted) {
                 return Err(Corruption::Account { tag: account.tag });
             }
             sum.blocks += counted.blocks;

@@ -40,7 +40,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         let account = match self.ledger.account(tag) {
             None if self.ledger.is_on() => return Ok(Amount::default()),
             Some(account) if account.blocks == 0 => return Ok(Amount::default()),
-            Some(account) if self.is_listed(account) => *account,
+            Some(account) if account.is_listed() => *account,
             _ => return self.sweep(|other| other == tag),
         };
         if account.blocks > self.ledger.blocks() / SWEEP_FROM {
@@ -100,7 +100,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         };
         let account = match self.ledger.account(tag) {
             None if self.ledger.is_on() => return Ok(Amount::default()),
-            Some(account) if self.is_listed(account) => *account,
+            Some(account) if account.is_listed() => *account,
             _ => return Err(unlisted.into()),
         };
         self.verify_listed(&account)?;
@@ -171,8 +171,18 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         Ok(released)
     }
 
-    fn is_listed(&self, account: &Account) -> bool {
-        account.list.unlisted == 0
+    /// The block at a place of a tag's list, verified; `None` for a hole.
+    #[inline]
+    pub(super) fn listed(
+        &self,
+        account: &Account,
+        place: usize,
+    ) -> Result<Option<UsedBlock>, Corruption> {
+        let Some(entry) = self.ledger.entry(account, place) else {
+            return Ok(None);
+        };
+        let at = self.base() + entry.offset();
+        self.row.listed(at, account.tag, place).map(Some)
     }
 
     /// Refuses a tag whose blocks, or their neighbours, are damaged; fetches all of them on the way.
@@ -183,10 +193,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
                 self.row.prefetch(at);
                 self.placement.expect(at);
             }
-            if let Some(entry) = self.ledger.entry(account, place) {
-                let block = self
-                    .row
-                    .listed(self.base() + entry.offset(), account.tag, place)?;
+            if let Some(block) = self.listed(account, place)? {
                 self.around(&block)?;
             }
         }
@@ -201,13 +208,9 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         amount: &mut Amount,
         signs_off: bool,
     ) {
-        let Some(entry) = self.ledger.entry(account, place) else {
+        let Ok(Some(block)) = self.listed(account, place) else {
             return;
         };
-        let listed = self
-            .row
-            .listed(self.base() + entry.offset(), account.tag, place);
-        let Ok(block) = listed else { return };
         // Verified before: there is no damage. If somebody does damage meanwhile, neighbours stay apart.
         let around = self.around(&block).unwrap_or_default();
         amount.blocks += 1;
@@ -221,7 +224,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     /// Refuses a tag with a damaged block.
     pub(super) fn verify_tag(&self, tag: Tag) -> Result<(), Corruption> {
         match self.ledger.account(tag) {
-            Some(account) if self.is_listed(account) => self.verify_listed(account),
+            Some(account) if account.is_listed() => self.verify_listed(account),
             _ => self.verify_headers(),
         }
     }
@@ -233,11 +236,9 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         mut action: impl FnMut(&mut Self, UsedBlock),
     ) -> Result<(), Corruption> {
         let account = self.ledger.account(tag).copied();
-        if let Some(account) = account.filter(|account| self.is_listed(account)) {
+        if let Some(account) = account.filter(Account::is_listed) {
             for place in 0..account.list.length() {
-                if let Some(entry) = self.ledger.entry(&account, place) {
-                    let at = self.base() + entry.offset();
-                    let block = self.row.listed(at, tag, place)?;
+                if let Some(block) = self.listed(&account, place)? {
                     action(self, block);
                 }
             }

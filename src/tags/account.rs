@@ -69,6 +69,11 @@ impl Account {
         self.requested -= requested;
     }
 
+    /// Whether its list holds all of its blocks.
+    pub(crate) fn is_listed(&self) -> bool {
+        self.list.unlisted == 0
+    }
+
     /// One of its blocks changes its size and what was asked for.
     pub(crate) fn resize(&mut self, before: (usize, usize), after: (usize, usize)) {
         self.bytes = self.bytes - before.0 + after.0;

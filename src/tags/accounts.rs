@@ -58,6 +58,13 @@ impl Accounts {
         self.accounts.get_mut(index)
     }
 
+    /// A tag's account.
+    #[inline]
+    pub(crate) fn by_tag_mut(&mut self, tag: Tag) -> Option<&mut Account> {
+        let index = self.find(tag)?;
+        self.get_mut(index)
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Account> {
         self.accounts.iter().take(self.count)
     }

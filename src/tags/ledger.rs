@@ -92,7 +92,7 @@ impl Ledger {
 
     #[inline]
     pub(crate) fn account_mut(&mut self, tag: Tag) -> Option<&mut Account> {
-        self.accounts.get_mut(self.accounts.find(tag)?)
+        self.accounts.by_tag_mut(tag)
     }
 
     #[inline]
@@ -151,35 +151,28 @@ impl Ledger {
             .enter(&mut account.list, block.offset, block.epoch, memory)
     }
 
-    /// A block is the tag's no more; the answer is in which epoch it was allocated.
+    /// A block is the tag's no more; the answer is the tag's account.
     #[inline]
-    pub(crate) fn leave(&mut self, tag: Tag, place: u32, size: usize, requested: usize) -> u32 {
-        let Some(index) = self.accounts.find(tag) else {
-            return self.epoch;
-        };
-        let Some(account) = self.accounts.get_mut(index) else {
-            return self.epoch;
-        };
+    pub(crate) fn leave(
+        &mut self,
+        tag: Tag,
+        place: u32,
+        size: usize,
+        requested: usize,
+    ) -> Option<&mut Account> {
+        let account = self.accounts.by_tag_mut(tag)?;
         account.lose(size, requested);
         self.blocks -= 1;
-        let entry = self.lists.get(&account.list, place as usize);
         self.lists.leave(&mut account.list, place);
-        entry.map_or(self.epoch, Entry::epoch)
+        Some(account)
     }
 
     /// A block of the tag's is deallocated.
     #[inline]
     pub(crate) fn deallocate(&mut self, tag: Tag, place: u32, size: usize, requested: usize) {
-        let Some(index) = self.accounts.find(tag) else {
-            return;
-        };
-        let Some(account) = self.accounts.get_mut(index) else {
-            return;
-        };
-        account.lose(size, requested);
-        account.deallocations += 1;
-        self.blocks -= 1;
-        self.lists.leave(&mut account.list, place);
+        if let Some(account) = self.leave(tag, place, size, requested) {
+            account.deallocations += 1;
+        }
     }
 
     /// The epoch in which the block at a place of a tag's list was allocated; now, for an unlisted one.
@@ -191,10 +184,7 @@ impl Ledger {
 
     /// All of a tag's blocks are deallocated.
     pub(crate) fn clear(&mut self, tag: Tag) {
-        let Some(index) = self.accounts.find(tag) else {
-            return;
-        };
-        let Some(account) = self.accounts.get_mut(index) else {
+        let Some(account) = self.accounts.by_tag_mut(tag) else {
             return;
         };
         account.deallocations += account.blocks as u64;
