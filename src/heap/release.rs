@@ -172,7 +172,9 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     }
 
     /// The block at a place of a tag's list, verified; `None` for a hole.
-    #[inline]
+    ///
+    /// Always inlined: as a call, it hands its answer over in memory, and a release takes 5 % longer.
+    #[inline(always)]
     pub(super) fn listed(
         &self,
         account: &Account,
