@@ -36,6 +36,14 @@ mod tags;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod heap;
 
+/* 5: one heap in several hands */
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod sharing;
+
+/* 6: kinds of pools over the heap */
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod pools;
+
 /* 7: the heap as others see it */
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod faces;
@@ -56,6 +64,13 @@ pub use crate::{
         rule::{Rule, Split, Whole},
         scan::Scan,
     },
+    pools::{
+        bump::{Bump, BumpMark},
+        kind::Kind,
+        pool::Pool,
+        typed::{Own, Typed},
+    },
+    sharing::share::{Futex, LocalHeap, Share, SharedHeap},
     words::{
         draw::{Drawing, Table},
         error::{Corruption, Error, Misuse, OutOfMemory, Shortage},
@@ -65,6 +80,7 @@ pub use crate::{
         size::{Fit, HEADER, SMALLEST, UNIT},
         stats::{Amount, Forecast, Mark, Name, Stats, TagStats},
         tag::Tag,
+        usage::{Alarm, Measure, Usage},
         walk::{Block, Bytes, Image, State, Walk},
     },
 };

@@ -9,4 +9,5 @@ pub(crate) mod size;
 pub(crate) mod slot;
 pub(crate) mod stats;
 pub(crate) mod tag;
+pub(crate) mod usage;
 pub(crate) mod walk;

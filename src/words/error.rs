@@ -42,6 +42,23 @@ pub enum Shortage {
         /// Bytes that the tag may hold, headers included.
         limit: usize,
     },
+    /// A bounded pool has not so much left, or not in one piece.
+    Full {
+        /// Bytes, or slots, that the pool has in all.
+        total: usize,
+        /// How many of them are in use.
+        used: usize,
+    },
+    /// The pool serves no request so large.
+    Oversized {
+        /// Bytes that a request may have.
+        most: usize,
+    },
+    /// The pool serves no request so strictly aligned.
+    Overaligned {
+        /// Bytes that a request may be aligned to.
+        most: usize,
+    },
 }
 
 /// A request that makes no sense, or a pointer that is not what the caller thinks.
@@ -106,6 +123,20 @@ pub enum Misuse {
         /// Bytes asked for.
         new: usize,
     },
+    /// The thread uses this heap or pool already: a signal handler, or a callback, came back to it.
+    Reentered,
+    /// A pool is to own a tag under which somebody else holds blocks.
+    TagInUse {
+        /// The tag.
+        tag: Tag,
+    },
+    /// A piece is given back to a stack before those that were put on it later.
+    OutOfOrder {
+        /// The piece's address.
+        address: usize,
+        /// The address of the piece on top, which goes first; 0 if there is none.
+        top: usize,
+    },
 }
 
 /// Damage to the heap: somebody wrote where only the heap writes, or moved the break below it.
@@ -143,6 +174,13 @@ pub enum Corruption {
         /// Where it ends now.
         found: usize,
     },
+    /// What a pool notes about its memory is not what it wrote there.
+    Pool {
+        /// The tag that the pool owns.
+        tag: Tag,
+        /// The address at which it noticed.
+        at: usize,
+    },
 }
 
 impl fmt::Display for Error {
@@ -172,6 +210,11 @@ impl fmt::Display for OutOfMemory {
             Shortage::Refused => f.write_str("no free block fits and the memory may not grow"),
             Shortage::Index => f.write_str("the heap's indexes may not grow"),
             Shortage::Limit { limit } => write!(f, "the tag's limit is {limit} bytes"),
+            Shortage::Full { total, used } => {
+                write!(f, "the pool is full, {used} of {total} in use")
+            }
+            Shortage::Oversized { most } => write!(f, "the pool serves up to {most} bytes"),
+            Shortage::Overaligned { most } => write!(f, "the pool aligns to {most} at most"),
         }
     }
 }
@@ -218,6 +261,16 @@ impl fmt::Display for Misuse {
                 f,
                 "tag mismatch: the block at {address:#x} belongs to {tag}, not to {claimed}"
             ),
+            Self::Reentered => {
+                f.write_str("re-entered: this thread is using the heap or pool already")
+            }
+            Self::TagInUse { tag } => {
+                write!(f, "tag in use: somebody else holds blocks under {tag}")
+            }
+            Self::OutOfOrder { address, top } => write!(
+                f,
+                "out of order: {address:#x} is not the top of the stack, {top:#x} is"
+            ),
             Self::StaleMark => f.write_str("stale mark: too many marks were made since"),
             Self::WrongWay { old, new } => {
                 write!(
@@ -237,6 +290,7 @@ impl fmt::Display for Corruption {
             Self::Uncoalesced { at } => write!(f, "free block at {at:#x} was not coalesced"),
             Self::Index { at } => write!(f, "index and row disagree on the block at {at:#x}"),
             Self::Account { tag } => write!(f, "account and row disagree on the blocks of {tag}"),
+            Self::Pool { tag, at } => write!(f, "damaged notes of the pool {tag} at {at:#x}"),
             Self::BreakMoved { expected, found } => write!(
                 f,
                 "break moved below the heap: granted up to {expected:#x}, found at {found:#x}"

@@ -1,0 +1,482 @@
+//! A pool that only moves a cursor: an arena.
+//!
+//! # Safety
+//!
+//! Pieces lie between the start and the cursor of a chunk; the cursor falls only behind the last piece when
+//! that is given back, or when the pool is borrowed exclusively.
+#![allow(unsafe_code)]
+
+use core::alloc::Layout;
+use core::cell::Cell;
+use core::ptr::NonNull;
+
+use crate::pools::chunk::{Chunk, Chunks, NOTE};
+use crate::pools::kind::{self, Kind};
+use crate::pools::pool::Pool;
+use crate::sharing::share::Share;
+use crate::words::error::{Error, Misuse, Shortage};
+use crate::words::size::{HEADER, UNIT, align_up};
+use crate::words::usage::{Measure, Usage};
+
+/// An arena: pieces one behind the other in chunks that double, all given back at once.
+///
+/// A request costs a few instructions; its alignment is the layout's, with no header and no rounding. The
+/// last piece can be given back and resized in place; what others give back stays in use until a reset.
+///
+/// ```
+/// use tagheap::{Bump, Heap, Kind, LocalHeap, Pool, Reserve, Tag, Typed};
+///
+/// let heap = LocalHeap::new(Heap::new(Reserve::new()?)?);
+/// let mut request = Bump::new(Pool::new(&heap, Tag::named("request")));
+/// for _ in 0..3 {
+///     let path = request.alloc_str("/harbour")?;
+///     let parts = request.alloc_slice_fill_with(2, |n| n * 10)?;
+///     assert_eq!((path.len(), parts[1]), (8, 10));
+///     request.reset()?; // keeps its newest chunk for the next request
+/// }
+/// assert_eq!(request.usage()?.allocations, 6);
+/// # Ok::<(), tagheap::Error>(())
+/// ```
+///
+/// Only the last piece's address and size are known: that another was given back twice, or comes from
+/// nowhere within the chunks, is not noticed.
+#[derive(Debug)]
+pub struct Bump<H: Share> {
+    /// Address behind the last piece; 0 without a chunk.
+    cursor: Cell<usize>,
+    /// Address up to which the cursor may move without a look at anything else.
+    limit: Cell<usize>,
+    allocations: Cell<u64>,
+    deallocations: Cell<u64>,
+    failures: Cell<u64>,
+    /// Bytes behind cursors in chunks older than the newest.
+    older: Cell<usize>,
+    /// The most bytes that were in use before the cursor last fell.
+    peak: Cell<usize>,
+    chunks: Chunks,
+    pool: Pool<H>,
+}
+
+/// A moment in the life of a [`Bump`], see [`Bump::mark`].
+#[derive(Clone, Copy, Debug)]
+pub struct BumpMark {
+    /// The newest chunk's address, or 0.
+    chunk: usize,
+    cursor: usize,
+    older: usize,
+    allocations: u64,
+    deallocations: u64,
+}
+
+/// Bytes of the first chunk's block, header and all.
+const FIRST: usize = 1024;
+
+/// Bytes up to which chunks double.
+const LARGEST: usize = 64 << 20;
+
+/// How a chunk lies in memory, whatever pieces it holds.
+fn layout_of(bytes: usize) -> Option<Layout> {
+    Layout::from_size_align(bytes, UNIT).ok()
+}
+
+impl<H: Share> Bump<H> {
+    /// An arena in a pool. Takes no memory yet.
+    pub fn new(pool: Pool<H>) -> Self {
+        Self {
+            cursor: Cell::new(0),
+            limit: Cell::new(0),
+            allocations: Cell::new(0),
+            deallocations: Cell::new(0),
+            failures: Cell::new(0),
+            older: Cell::new(0),
+            peak: Cell::new(0),
+            chunks: Chunks::new(),
+            pool,
+        }
+    }
+
+    /// The pool from which it takes its chunks.
+    pub fn pool(&self) -> &Pool<H> {
+        &self.pool
+    }
+
+    /// This moment, to [`rewind`](Bump::rewind) to.
+    pub fn mark(&self) -> BumpMark {
+        BumpMark {
+            chunk: self.chunks.newest().map_or(0, Chunk::base),
+            cursor: self.cursor.get(),
+            older: self.older.get(),
+            allocations: self.allocations.get(),
+            deallocations: self.deallocations.get(),
+        }
+    }
+
+    /// Takes everything back that was handed out since a mark. Chunks taken since go back to the heap.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse::StaleMark`] if what was there then has been taken back already, or the mark is another
+    /// arena's; [`Corruption`](crate::Corruption) if a chunk's note is damaged.
+    pub fn rewind(&mut self, mark: BumpMark) -> Result<(), Error> {
+        // SAFETY: borrowed exclusively, so nobody borrows what was handed out.
+        unsafe { self.rewind_shared(mark) }
+    }
+
+    /// As [`rewind`](Bump::rewind), while what was handed out before the mark is still in use.
+    ///
+    /// # Errors
+    ///
+    /// As for [`rewind`](Bump::rewind).
+    ///
+    /// # Safety
+    ///
+    /// Nobody uses what was handed out since the mark.
+    pub unsafe fn rewind_shared(&self, mark: BumpMark) -> Result<(), Error> {
+        let stale = mark.allocations > self.allocations.get() || !self.reaches(&mark)?;
+        if self.pool.passes() || stale {
+            return Err(Misuse::StaleMark.into());
+        }
+        self.note_peak();
+        while let Some(chunk) = self.chunks.newest()
+            && chunk.base() != mark.chunk
+        {
+            self.drop_newest()?;
+        }
+        self.older.set(mark.older);
+        self.cursor.set(mark.cursor);
+        self.set_limit();
+        let since = self.allocations.get() - mark.allocations;
+        self.deallocations.set(mark.deallocations + since);
+        Ok(())
+    }
+
+    /// Whether a mark's chunk is there, and the mark at or before the cursor.
+    fn reaches(&self, mark: &BumpMark) -> Result<bool, Error> {
+        let newest = self.chunks.newest().map_or(0, Chunk::base);
+        if mark.chunk == newest {
+            return Ok(mark.cursor <= self.cursor.get());
+        }
+        let found = self.chunks.holding(mark.chunk);
+        let found = found.map_err(|at| self.pool.damage(at))?;
+        Ok(mark.chunk == 0 || found.is_some_and(|chunk| chunk.base() == mark.chunk))
+    }
+
+    /// Bytes from the start of the newest chunk's pieces to the cursor.
+    fn in_newest(&self) -> usize {
+        let newest = self.chunks.newest();
+        newest.map_or(0, |chunk| self.cursor.get() - chunk.base() - NOTE)
+    }
+
+    fn used(&self) -> usize {
+        self.older.get() + self.in_newest()
+    }
+
+    /// Notes how much is in use, before that falls.
+    fn note_peak(&self) {
+        self.peak.set(self.peak.get().max(self.used()));
+    }
+
+    /// Where the cursor must next stop: at the watermark or the end of the chunk.
+    fn set_limit(&self) {
+        let Some(newest) = self.chunks.newest() else {
+            self.limit.set(0);
+            return;
+        };
+        let start = newest.base() + NOTE - self.older.get();
+        let mark = start.saturating_add(self.pool.watermark().of(self.total()));
+        let limit = if mark > self.cursor.get() {
+            newest.end().min(mark - 1)
+        } else {
+            newest.end()
+        };
+        self.limit.set(limit);
+    }
+
+    /// Bytes that pieces may take in all.
+    fn total(&self) -> usize {
+        let bound = self.pool.bound();
+        bound.unwrap_or_else(|| self.pool.held())
+    }
+
+    /// The way for a request that goes beyond the limit: into this chunk, past the watermark, or a new one.
+    #[cold]
+    fn allocate_slowly(&self, layout: Layout) -> Result<NonNull<[u8]>, Error> {
+        if self.pool.passes() {
+            return self.pool.allocate(layout);
+        }
+        let before = self.used();
+        let placed = match self.chunks.newest() {
+            Some(newest) => self.fits(newest, self.cursor.get(), layout),
+            None => None,
+        };
+        let (chunk, at) = match placed {
+            Some(placed) => placed,
+            None => self.lengthen(layout)?,
+        };
+        self.cursor.set(at + layout.size());
+        self.allocations.set(self.allocations.get() + 1);
+        self.set_limit();
+        let mark = self.pool.watermark().of(self.total());
+        if before < mark && self.used() >= mark {
+            let usage = self.numbers();
+            self.pool.watermark().call(self.pool.tag(), &usage);
+        }
+        Ok(chunk.piece(at, layout.size()))
+    }
+
+    /// Where a piece fits into a chunk behind an address.
+    fn fits(&self, chunk: Chunk, from: usize, layout: Layout) -> Option<(Chunk, usize)> {
+        let at = align_up(from, layout.align())?;
+        let end = at.checked_add(layout.size())?;
+        (end <= chunk.end()).then_some((chunk, at))
+    }
+
+    /// Takes another chunk, twice as large as the last if the pool and the heap have that, and answers where
+    /// the request fits into it.
+    fn lengthen(&self, layout: Layout) -> Result<(Chunk, usize), Error> {
+        let lacking = |cause| self.failed(layout, cause);
+        let pad = layout.align().saturating_sub(UNIT);
+        let needed = layout.size().checked_add(pad);
+        let needed = needed.and_then(|bytes| align_up(bytes.checked_add(NOTE)?, UNIT));
+        let needed = needed.and_then(layout_of).ok_or(Shortage::TooLarge);
+        let needed = needed.map_err(lacking)?;
+
+        let last = self
+            .chunks
+            .newest()
+            .map_or(FIRST / 2, |last| last.bytes() + HEADER);
+        let room = self.pool.bound().unwrap_or(usize::MAX) - self.pool.held();
+        let ample = (last * 2).min(LARGEST) - HEADER;
+        let ample = ample.min(room) & !(UNIT - 1);
+        let ample = layout_of(ample.max(needed.size())).unwrap_or(needed);
+
+        let taken = match self.pool.take_chunk(ample) {
+            Err(Error::OutOfMemory(_)) if ample != needed => self.pool.take_chunk(needed),
+            other => other,
+        };
+        let chunk = taken.inspect_err(|_| self.count_failure())?;
+        self.older.set(self.used());
+        self.chunks.push(chunk);
+        self.cursor.set(chunk.base() + NOTE);
+        let placed = self.fits(chunk, self.cursor.get(), layout);
+        placed.ok_or(Shortage::TooLarge).map_err(lacking)
+    }
+
+    fn count_failure(&self) {
+        self.failures.set(self.failures.get() + 1);
+    }
+
+    fn failed(&self, layout: Layout, cause: Shortage) -> Error {
+        self.count_failure();
+        self.pool.refusal(layout, cause)
+    }
+
+    /// Gives the newest chunk back to the heap.
+    fn drop_newest(&self) -> Result<(), Error> {
+        let popped = self.chunks.pop().map_err(|at| self.pool.damage(at))?;
+        if let Some(chunk) = popped
+            && let Some(layout) = layout_of(chunk.bytes())
+        {
+            // SAFETY: whoever calls vouches that nobody uses a piece of the newest chunk.
+            unsafe { self.pool.put_chunk(chunk, layout) }?;
+        }
+        Ok(())
+    }
+
+    fn numbers(&self) -> Usage {
+        let used = self.used();
+        Usage {
+            measure: Measure::Bytes,
+            total: self.total(),
+            used,
+            peak: self.peak.get().max(used),
+            allocations: self.allocations.get(),
+            deallocations: self.deallocations.get(),
+            failures: self.failures.get(),
+        }
+    }
+
+    /// Whether a piece is the last one.
+    #[inline]
+    fn is_last(&self, ptr: NonNull<u8>, layout: Layout) -> bool {
+        ptr.addr().get() + layout.size() == self.cursor.get()
+    }
+
+    fn refuse_foreign(&self, ptr: NonNull<u8>) -> Result<(), Error> {
+        let address = ptr.addr().get();
+        let near = self
+            .chunks
+            .newest()
+            .is_some_and(|chunk| chunk.holds(address));
+        if near || self.contains(ptr)? {
+            return Ok(());
+        }
+        Err(Misuse::NotFromHere { address }.into())
+    }
+}
+
+// SAFETY: a piece lies behind the cursor's old place and before its new one, which is within the chunk; the
+// cursor falls only over a last piece that was given back, or under an exclusive borrow.
+unsafe impl<H: Share> Kind for Bump<H> {
+    #[inline]
+    fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, Error> {
+        let layout = kind::at_least_one(layout);
+        let cursor = self.cursor.get();
+        let pad = cursor.wrapping_neg() & (layout.align() - 1);
+        // Cannot wrap: less than 2^63 each.
+        let bytes = pad + layout.size();
+        match self.chunks.newest() {
+            Some(chunk) if bytes <= self.limit.get() - cursor => {
+                self.cursor.set(cursor + bytes);
+                self.allocations.set(self.allocations.get() + 1);
+                Ok(chunk.piece(cursor + pad, layout.size()))
+            }
+            _ => self.allocate_slowly(layout),
+        }
+    }
+
+    /// The last piece makes room again; another stays in use.
+    #[inline]
+    unsafe fn deallocate(&self, ptr: NonNull<u8>, layout: Layout) -> Result<(), Error> {
+        if self.pool.passes() {
+            // SAFETY: the caller's promise.
+            return unsafe { self.pool.deallocate(ptr, kind::at_least_one(layout)) };
+        }
+        self.refuse_foreign(ptr)?;
+        let layout = kind::at_least_one(layout);
+        if self.is_last(ptr, layout) {
+            self.note_peak();
+            self.cursor.set(ptr.addr().get());
+            self.set_limit();
+        }
+        self.deallocations.set(self.deallocations.get() + 1);
+        Ok(())
+    }
+
+    unsafe fn grow(
+        &self,
+        ptr: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<[u8]>, Error> {
+        if new.size() < old.size() {
+            return Err(kind::wrong_way(old, new));
+        }
+        if self.pool.passes() {
+            // SAFETY: the caller's promise.
+            return unsafe {
+                self.pool
+                    .grow(ptr, kind::at_least_one(old), kind::at_least_one(new))
+            };
+        }
+        self.refuse_foreign(ptr)?;
+        let at = ptr.addr().get();
+        let more = new.size() - kind::at_least_one(old).size().min(new.size());
+        let last = self.is_last(ptr, kind::at_least_one(old)) && at.is_multiple_of(new.align());
+        if let Some(chunk) = self.chunks.newest()
+            && last
+            && more <= self.limit.get() - self.cursor.get()
+        {
+            self.cursor.set(self.cursor.get() + more);
+            return Ok(chunk.piece(at, new.size()));
+        }
+        // SAFETY: the caller's promise.
+        unsafe { kind::relocate(self, ptr, old, new) }
+    }
+
+    /// In place; only the last piece makes room.
+    unsafe fn shrink(
+        &self,
+        ptr: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<[u8]>, Error> {
+        if new.size() > old.size() {
+            return Err(kind::wrong_way(old, new));
+        }
+        if self.pool.passes() {
+            // SAFETY: the caller's promise.
+            return unsafe {
+                self.pool
+                    .shrink(ptr, kind::at_least_one(old), kind::at_least_one(new))
+            };
+        }
+        self.refuse_foreign(ptr)?;
+        let at = ptr.addr().get();
+        if !at.is_multiple_of(new.align()) {
+            // SAFETY: the caller's promise.
+            return unsafe { kind::relocate(self, ptr, old, new) };
+        }
+        if self.is_last(ptr, kind::at_least_one(old)) {
+            self.note_peak();
+            self.cursor.set(at + kind::at_least_one(new).size());
+            self.set_limit();
+        }
+        Ok(NonNull::slice_from_raw_parts(ptr, new.size()))
+    }
+
+    /// Keeps the newest chunk, which is the largest; the others go back to the heap.
+    fn reset(&mut self) -> Result<(), Error> {
+        if self.pool.passes() {
+            return self.pool.reset();
+        }
+        self.note_peak();
+        if let Some(newest) = self.chunks.newest() {
+            self.keep_only(newest)?;
+            self.cursor.set(newest.base() + NOTE);
+        }
+        self.older.set(0);
+        self.deallocations.set(self.allocations.get());
+        self.set_limit();
+        Ok(())
+    }
+
+    /// Whether the address lies in one of its chunks, behind the note. O(chunks), which double.
+    fn contains(&self, ptr: NonNull<u8>) -> Result<bool, Error> {
+        if self.pool.passes() {
+            return self.pool.contains(ptr);
+        }
+        let address = ptr.addr().get();
+        let found = self.chunks.holding(address);
+        let found = found.map_err(|at| self.pool.damage(at))?;
+        Ok(found.is_some_and(|chunk| address >= chunk.base() + NOTE))
+    }
+
+    /// Checks the chunks' notes and the cursor, and then as [`Pool`] does.
+    fn check(&self) -> Result<(), Error> {
+        let mut held = 0;
+        for chunk in self.chunks.iter() {
+            held += chunk.map_err(|at| self.pool.damage(at))?.bytes();
+        }
+        let newest = self.chunks.newest();
+        let cursor = self.cursor.get();
+        let placed = newest.is_none_or(|chunk| {
+            (chunk.base() + NOTE..=chunk.end()).contains(&cursor) && self.limit.get() <= chunk.end()
+        });
+        if !placed || (held != self.pool.held() && !self.pool.passes()) {
+            return Err(self.pool.damage(cursor));
+        }
+        self.pool.check()
+    }
+
+    fn usage(&self) -> Result<Usage, Error> {
+        if self.pool.passes() {
+            return self.pool.usage();
+        }
+        Ok(self.numbers())
+    }
+}
+
+impl<H: Share> Bump<H> {
+    /// Gives all chunks but this one, the newest, back to the heap.
+    fn keep_only(&mut self, newest: Chunk) -> Result<(), Error> {
+        let popped = self.chunks.pop().map_err(|at| self.pool.damage(at))?;
+        debug_assert_eq!(popped, Some(newest), "the newest chunk goes first");
+        let mut given = Ok(());
+        while self.chunks.newest().is_some() && given.is_ok() {
+            given = self.drop_newest();
+        }
+        self.chunks.push(newest);
+        given
+    }
+}

@@ -1,0 +1,192 @@
+//! Memory that a kind took from the heap and divides.
+//!
+//! # Safety
+//!
+//! A chunk says that its bytes are a pool's own. Two things are read and written in it here: the note at its
+//! start that leads to an older chunk, and, for kinds that keep books inside a chunk, words of its own. No
+//! piece that is handed out overlaps either.
+#![allow(unsafe_code)]
+
+use core::cell::Cell;
+use core::num::NonZero;
+use core::ptr::NonNull;
+
+use crate::ground::sys;
+use crate::words::header::{Header, Key};
+use crate::words::size::UNIT;
+use crate::words::tag::Tag;
+
+/// A block of the heap's that a pool divides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Chunk {
+    start: NonNull<u8>,
+    bytes: usize,
+}
+
+// SAFETY: the memory belongs to a pool, and goes where the pool goes.
+unsafe impl Send for Chunk {}
+// SAFETY: a shared chunk only tells where it is; what reads and writes it are cells, which are not shared.
+unsafe impl Sync for Chunk {}
+
+impl Chunk {
+    /// # Safety
+    ///
+    /// The bytes are readable and writable, aligned to 16, and nobody else's until the pool gives them back.
+    pub(crate) unsafe fn new(block: NonNull<[u8]>) -> Self {
+        Self {
+            start: block.cast(),
+            bytes: block.len(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn start(self) -> NonNull<u8> {
+        self.start
+    }
+
+    /// Address of its first byte.
+    #[inline]
+    pub(crate) fn base(self) -> usize {
+        self.start.addr().get()
+    }
+
+    /// Address behind its last byte.
+    #[inline]
+    pub(crate) fn end(self) -> usize {
+        self.base() + self.bytes
+    }
+
+    /// How many bytes it has.
+    #[inline]
+    pub(crate) fn bytes(self) -> usize {
+        self.bytes
+    }
+
+    #[inline]
+    pub(crate) fn holds(self, address: usize) -> bool {
+        address.wrapping_sub(self.base()) < self.bytes
+    }
+
+    /// The pointer to an address in it.
+    #[inline]
+    pub(crate) fn pointer(self, at: usize) -> NonNull<u8> {
+        debug_assert!(
+            self.base() <= at && at <= self.end(),
+            "a piece lies in its chunk"
+        );
+        self.start
+            .map_addr(|start| NonZero::new(at).unwrap_or(start))
+    }
+
+    /// The piece of so many bytes at an address in it.
+    #[inline]
+    pub(crate) fn piece(self, at: usize, bytes: usize) -> NonNull<[u8]> {
+        NonNull::slice_from_raw_parts(self.pointer(at), bytes)
+    }
+}
+
+/// Chunks of a pool that grows: each has a note at its start that leads to the one before it.
+///
+/// The note has a header's form, with a key of the pool's own: where the older chunk is in place of the tag,
+/// and its check word finds damage before it is followed.
+#[derive(Debug)]
+pub(crate) struct Chunks {
+    newest: Cell<Option<Chunk>>,
+    key: Key,
+}
+
+/// Bytes at the start of a chunk that are its note.
+pub(crate) const NOTE: usize = size_of::<Header>();
+
+impl Chunks {
+    pub(crate) fn new() -> Self {
+        Self {
+            newest: Cell::new(None),
+            key: Key::from_seed(sys::noise()),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn newest(&self) -> Option<Chunk> {
+        self.newest.get()
+    }
+
+    /// Puts a chunk in front of the others. It has a multiple of 16 bytes, more than its note has.
+    pub(crate) fn push(&self, chunk: Chunk) {
+        debug_assert!(
+            chunk.bytes > NOTE && chunk.bytes.is_multiple_of(UNIT),
+            "a chunk has room for its note"
+        );
+        let older = self.newest.get().map_or(0, Chunk::base);
+        let tag = Tag::new(older as u64);
+        let note = Header::used(chunk.base(), chunk.bytes, tag, 0, self.key);
+        // SAFETY: the chunk is the pool's own, aligned to 16, and has room for the note; nobody holds a piece
+        // of a chunk that is new.
+        unsafe { chunk.start.cast::<Header>().write(note) };
+        self.newest.set(Some(chunk));
+    }
+
+    /// Takes the newest chunk from the others.
+    ///
+    /// # Errors
+    ///
+    /// The address of a note that is damaged.
+    pub(crate) fn pop(&self) -> Result<Option<Chunk>, usize> {
+        let Some(newest) = self.newest.get() else {
+            return Ok(None);
+        };
+        self.newest.set(self.older(newest)?);
+        Ok(Some(newest))
+    }
+
+    /// All chunks, newest first; ends with the address of a note that is damaged.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Result<Chunk, usize>> + '_ {
+        let mut next = Ok(self.newest.get());
+        core::iter::from_fn(move || match next {
+            Ok(None) => None,
+            Ok(Some(chunk)) => {
+                next = self.older(chunk);
+                Some(Ok(chunk))
+            }
+            Err(at) => {
+                next = Ok(None);
+                Some(Err(at))
+            }
+        })
+    }
+
+    /// The chunk that holds an address.
+    pub(crate) fn holding(&self, address: usize) -> Result<Option<Chunk>, usize> {
+        for chunk in self.iter() {
+            let chunk = chunk?;
+            if chunk.holds(address) {
+                return Ok(Some(chunk));
+            }
+        }
+        Ok(None)
+    }
+
+    fn older(&self, chunk: Chunk) -> Result<Option<Chunk>, usize> {
+        let note = self.note(chunk)?;
+        let Some(at) = NonZero::new(note.tag.number() as usize) else {
+            return Ok(None);
+        };
+        // All chunks are parts of one row, so a pointer into one reaches the others.
+        let start = chunk.start.map_addr(|_| at);
+        let bytes = NOTE;
+        let bytes = self.note(Chunk { start, bytes })?.size as usize;
+        Ok(Some(Chunk { start, bytes }))
+    }
+
+    /// The note of a chunk, verified.
+    fn note(&self, chunk: Chunk) -> Result<Header, usize> {
+        let at = chunk.base();
+        // SAFETY: a chunk was given in by `push`, or stands in a note that was found undamaged, so it is the
+        // pool's and starts with a note, which no piece overlaps.
+        let note = unsafe { chunk.start.cast::<Header>().read() };
+        match note.verify(at, usize::MAX, Some(self.key)) {
+            Ok(()) => Ok(note),
+            Err(_) => Err(at),
+        }
+    }
+}

@@ -1,0 +1,375 @@
+//! A tag owned on a shared heap, and single blocks under it.
+//!
+//! # Safety
+//!
+//! A pool owns its tag: when it takes its first block no other block is under it, so whatever a release of
+//! the tag frees came from this pool, or was allocated under its tag by hand, without a promise. The release
+//! is in the pool's drop and in its reset, when nobody borrows from it any more.
+#![allow(unsafe_code)]
+
+use core::alloc::Layout;
+use core::ptr::NonNull;
+
+use crate::heap::Heap;
+use crate::pools::chunk::Chunk;
+use crate::pools::kind::Kind;
+use crate::pools::meter::{Meter, PERCENT, Watermark};
+use crate::sharing::share::Share;
+use crate::words::error::{Corruption, Error, Misuse, OutOfMemory, Shortage};
+use crate::words::stats::Amount;
+use crate::words::tag::Tag;
+use crate::words::usage::{Alarm, Measure, Usage};
+
+/// A tag owned on a shared heap.
+///
+/// By itself it is the plainest kind: every request is a block of the heap's own, of any layout, given back
+/// singly. Every other kind is made from one, takes its chunks under its tag, and has its settings.
+/// Dropping it releases the tag.
+///
+/// ```
+/// use tagheap::{Heap, Kind, LocalHeap, Pool, Reserve, Tag, Typed};
+///
+/// let heap = LocalHeap::new(Heap::new(Reserve::new()?)?);
+/// let level = Pool::new(&heap, Tag::named("level"));
+/// let numbers = level.alloc_slice_copy(&[1, 2, 3])?;
+/// let name = level.own_str("harbour")?;
+/// numbers[1] = 4;
+/// assert_eq!((numbers[1], &*name), (4, "harbour"));
+///
+/// drop(name); // gives its block back
+/// assert_eq!(level.usage()?.live(), 1);
+/// drop(level); // releases the rest
+/// assert_eq!(tagheap::Share::stats_of(&heap, Tag::named("level"))?.blocks, 0);
+/// # Ok::<(), tagheap::Error>(())
+/// ```
+///
+/// No two pools own one tag at a time: the first request of a pool under whose tag somebody holds blocks is
+/// [`Misuse::TagInUse`]. If the heap is busy or damaged when a pool is dropped, its blocks stay in the heap.
+///
+/// The cost is the heap's: 32 bytes a request, rounded to 16, and O(log) of the heap's length.
+#[derive(Debug)]
+pub struct Pool<H: Share> {
+    heap: H,
+    tag: Tag,
+    watermark: Watermark,
+    passes: bool,
+    /// Bytes of payload that the pool may hold.
+    bound: usize,
+    /// Blocks taken from the heap, in bytes of payload: pieces of its own, or chunks for a kind.
+    meter: Meter,
+}
+
+impl<H: Share> Pool<H> {
+    /// A pool under `tag` on `heap`. Takes no memory yet.
+    ///
+    /// A tag of the heap's own is refused at the first request.
+    pub fn new(heap: H, tag: Tag) -> Self {
+        let silent = Watermark::default();
+        Self {
+            heap,
+            tag,
+            watermark: silent,
+            passes: false,
+            bound: usize::MAX,
+            meter: Meter::new(tag, Measure::Bytes, 0, silent),
+        }
+    }
+
+    /// The pool, with a bound: it holds so many bytes of payload at most, and a kind that grows so many in
+    /// its chunks.
+    #[must_use]
+    pub fn bounded(mut self, bytes: usize) -> Self {
+        self.bound = bytes;
+        self
+    }
+
+    /// The pool, with somebody to call whenever 90 % of what it can have come into use.
+    ///
+    /// That is its bound, or the slots or bytes with which a kind was made; without a bound, what it has
+    /// taken from the heap so far.
+    #[must_use]
+    pub fn alarmed(self, call: Alarm) -> Self {
+        self.alarmed_at(PERCENT, call)
+    }
+
+    /// As [`alarmed`](Pool::alarmed), at so many percent.
+    #[must_use]
+    pub fn alarmed_at(mut self, percent: u8, call: Alarm) -> Self {
+        self.watermark = Watermark::new(percent, call);
+        self
+    }
+
+    /// The pool, with pooling switched off or on: whichever kind is made from it, each request becomes a
+    /// block of the heap's own, with a header, so that whatever watches the heap sees each object.
+    ///
+    /// Meant for hunting faults. Orders, slot counts and limits of a kind are not kept then.
+    #[must_use]
+    pub fn pass_through(mut self, passes: bool) -> Self {
+        self.passes = passes;
+        self
+    }
+
+    /// The tag that it owns.
+    pub fn tag(&self) -> Tag {
+        self.tag
+    }
+
+    /// The heap on which it owns the tag.
+    pub fn heap(&self) -> &H {
+        &self.heap
+    }
+
+    /// The bytes that it may hold.
+    pub(crate) fn bound(&self) -> Option<usize> {
+        (self.bound != usize::MAX).then_some(self.bound)
+    }
+
+    /// Bytes that it holds.
+    pub(crate) fn held(&self) -> usize {
+        self.meter.used()
+    }
+
+    /// Whether pooling is switched off.
+    #[inline]
+    pub(crate) fn passes(&self) -> bool {
+        self.passes
+    }
+
+    pub(crate) fn watermark(&self) -> Watermark {
+        self.watermark
+    }
+
+    /// A meter for a kind made from this pool.
+    pub(crate) fn meter_of(&self, measure: Measure, total: usize) -> Meter {
+        Meter::new(self.tag, measure, total, self.watermark)
+    }
+
+    /// The error for a request that this pool cannot serve.
+    #[cold]
+    pub(crate) fn refusal(&self, layout: Layout, cause: Shortage) -> Error {
+        OutOfMemory {
+            tag: self.tag,
+            size: layout.size(),
+            align: layout.align(),
+            cause,
+        }
+        .into()
+    }
+
+    /// The error for notes found damaged at this address.
+    #[cold]
+    pub(crate) fn damage(&self, at: usize) -> Error {
+        Corruption::Pool { tag: self.tag, at }.into()
+    }
+
+    /// A block for a kind to divide. Not counted by the watermark.
+    pub(crate) fn take_chunk(&self, layout: Layout) -> Result<Chunk, Error> {
+        let block = self.take(layout)?;
+        self.meter.take(layout.size());
+        // SAFETY: the block is this pool's until the tag is released or the chunk put back.
+        Ok(unsafe { Chunk::new(block) })
+    }
+
+    /// Gives a block back that a kind divided.
+    ///
+    /// # Safety
+    ///
+    /// It came from [`take_chunk`](Pool::take_chunk) with this layout, and nobody uses it any more.
+    pub(crate) unsafe fn put_chunk(&self, chunk: Chunk, layout: Layout) -> Result<(), Error> {
+        // SAFETY: the caller's promise.
+        unsafe { self.put(chunk.start(), layout) }?;
+        self.meter.give(layout.size());
+        Ok(())
+    }
+
+    fn take(&self, layout: Layout) -> Result<NonNull<[u8]>, Error> {
+        self.allow(layout, layout.size())?;
+        let first = self.meter.usage().live() == 0;
+        let tag = self.tag;
+        // SAFETY: the heap stays; a new block is nobody's yet.
+        let answer = unsafe {
+            self.heap.with(|heap| {
+                if first && heap.stats_of(tag)?.blocks > 0 {
+                    return Err(Misuse::TagInUse { tag }.into());
+                }
+                heap.allocate(tag, layout)
+            })
+        };
+        self.counted(answer)
+    }
+
+    /// Whether the bound allows so many bytes more.
+    fn allow(&self, layout: Layout, more: usize) -> Result<(), Error> {
+        let (total, used) = (self.bound, self.held());
+        if more <= total - used {
+            return Ok(());
+        }
+        self.meter.fail();
+        Err(self.refusal(layout, Shortage::Full { total, used }))
+    }
+
+    /// The heap's answer to a request; a refusal counts.
+    fn counted<T>(&self, answer: Result<Result<T, Error>, Misuse>) -> Result<T, Error> {
+        let answer = answer.map_err(Error::from).flatten();
+        answer.inspect_err(|_| self.meter.fail())
+    }
+
+    /// Calls if the last request made what is held reach the watermark.
+    fn ring(&self, before: usize) {
+        if let Some(bound) = self.bound() {
+            let mark = self.watermark.of(bound);
+            if before < mark && self.held() >= mark {
+                self.watermark.call(self.tag, &self.numbers());
+            }
+        }
+    }
+
+    fn numbers(&self) -> Usage {
+        let usage = self.meter.usage();
+        let total = self.bound().unwrap_or(usage.used);
+        Usage { total, ..usage }
+    }
+
+    /// Resizes a block of this pool's by the heap's call for that.
+    ///
+    /// # Safety
+    ///
+    /// The call leaves the heap, and all but the caller's block, in place.
+    unsafe fn resize(
+        &self,
+        ptr: NonNull<u8>,
+        [old, new]: [Layout; 2],
+        resize: impl FnOnce(&mut Heap<H::Source, H::Rule, H::Placement>) -> Result<NonNull<[u8]>, Error>,
+    ) -> Result<NonNull<[u8]>, Error> {
+        self.allow(new, new.size().saturating_sub(old.size()))?;
+        let claimed = self.tag;
+        // SAFETY: the caller's promise.
+        let answer = unsafe {
+            self.heap.with(|heap| {
+                let tag = heap.tag_of(ptr)?;
+                let address = ptr.addr().get();
+                if tag != claimed {
+                    return Err(Misuse::TagMismatch {
+                        address,
+                        claimed,
+                        tag,
+                    }
+                    .into());
+                }
+                resize(heap)
+            })
+        };
+        let block = self.counted(answer)?;
+        let before = self.held();
+        self.meter.resize(old.size(), new.size());
+        self.ring(before);
+        Ok(block)
+    }
+
+    /// # Safety
+    ///
+    /// As for [`Kind::deallocate`].
+    unsafe fn put(&self, ptr: NonNull<u8>, layout: Layout) -> Result<(), Error> {
+        let tag = self.tag;
+        let give_back = |heap: &mut Heap<_, _, _>| {
+            // SAFETY: the caller's promise.
+            unsafe { heap.deallocate_in(tag, ptr, layout) }
+        };
+        // SAFETY: the caller's own block.
+        unsafe { self.heap.with(give_back) }?
+    }
+
+    /// Gives all blocks back.
+    pub(crate) fn release(&mut self) -> Result<Amount, Error> {
+        if self.meter.usage().live() == 0 {
+            return Ok(Amount::default());
+        }
+        // SAFETY: the pool is borrowed exclusively, so nobody borrows from it what its tag holds.
+        let amount = unsafe { self.heap.release(self.tag) }?;
+        self.meter.reset();
+        Ok(amount)
+    }
+}
+
+// SAFETY: a piece is a block of the heap's under a tag that is this pool's own; nobody else frees it, for
+// whoever releases somebody's tag by hand promises that nobody uses it.
+unsafe impl<H: Share> Kind for Pool<H> {
+    fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, Error> {
+        let block = self.take(layout)?;
+        let before = self.held();
+        self.meter.take(layout.size());
+        self.ring(before);
+        Ok(block)
+    }
+
+    unsafe fn deallocate(&self, ptr: NonNull<u8>, layout: Layout) -> Result<(), Error> {
+        // SAFETY: the caller's promise.
+        unsafe { self.put(ptr, layout) }?;
+        self.meter.give(layout.size());
+        Ok(())
+    }
+
+    unsafe fn grow(
+        &self,
+        ptr: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<[u8]>, Error> {
+        let grow = |heap: &mut Heap<_, _, _>| {
+            // SAFETY: the caller's promise.
+            unsafe { heap.grow(ptr, old, new) }
+        };
+        // SAFETY: only the caller's block is touched.
+        unsafe { self.resize(ptr, [old, new], grow) }
+    }
+
+    unsafe fn shrink(
+        &self,
+        ptr: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<[u8]>, Error> {
+        let shrink = |heap: &mut Heap<_, _, _>| {
+            // SAFETY: the caller's promise.
+            unsafe { heap.shrink(ptr, old, new) }
+        };
+        // SAFETY: only the caller's block is touched.
+        unsafe { self.resize(ptr, [old, new], shrink) }
+    }
+
+    /// Releases the tag: the pool keeps nothing.
+    fn reset(&mut self) -> Result<(), Error> {
+        self.release().map(drop)
+    }
+
+    /// Whether a block of this pool starts there. O(1).
+    fn contains(&self, ptr: NonNull<u8>) -> Result<bool, Error> {
+        let owner = self.heap.look(|heap| heap.tag_of(ptr))?;
+        Ok(owner == Ok(self.tag))
+    }
+
+    /// Checks the headers of the heap's blocks up to the last of this pool's. O(blocks of the heap).
+    fn check(&self) -> Result<(), Error> {
+        let tag = self.tag;
+        let mut blocks = 0;
+        self.heap.look(|heap| {
+            heap.blocks_of(tag)
+                .try_for_each(|block| block.map(|_| blocks += 1))
+        })??;
+        if blocks < self.meter.usage().live() {
+            return Err(Corruption::Account { tag }.into());
+        }
+        Ok(())
+    }
+
+    fn usage(&self) -> Result<Usage, Error> {
+        Ok(self.numbers())
+    }
+}
+
+impl<H: Share> Drop for Pool<H> {
+    fn drop(&mut self) {
+        // Nobody can be told. What could not be released stays under the tag, where the table shows it.
+        let _ = self.release();
+    }
+}
