@@ -200,10 +200,11 @@ impl<H: Share> Bump<H> {
 
     /// The way for a request that goes beyond the limit: into this chunk, past the watermark, or a new one.
     #[cold]
-    fn allocate_slowly(&self, layout: Layout) -> Result<NonNull<[u8]>, Error> {
+    fn allocate_slowly(&self, asked: Layout) -> Result<NonNull<[u8]>, Error> {
         if self.pool.passes() {
-            return self.pool.allocate(layout);
+            return self.pool.allocate(asked);
         }
+        let layout = kind::at_least_one(asked);
         let before = self.used();
         let placed = match self.chunks.newest() {
             Some(newest) => self.fits(newest, self.cursor.get(), layout),
@@ -221,7 +222,7 @@ impl<H: Share> Bump<H> {
             let usage = self.numbers();
             self.pool.watermark().call(self.pool.tag(), &usage);
         }
-        Ok(chunk.piece(at, layout.size()))
+        Ok(chunk.piece(at, asked.size()))
     }
 
     /// Where a piece fits into a chunk behind an address.
@@ -250,8 +251,10 @@ impl<H: Share> Bump<H> {
         let ample = ample.min(room) & !(UNIT - 1);
         let ample = layout_of(ample.max(needed.size())).unwrap_or(needed);
 
-        let taken = match self.pool.take_chunk(ample) {
-            Err(Error::OutOfMemory(_)) if ample != needed => self.pool.take_chunk(needed),
+        let taken = match self.pool.take_chunk_for(layout, ample) {
+            Err(Error::OutOfMemory(_)) if ample != needed => {
+                self.pool.take_chunk_for(layout, needed)
+            }
             other => other,
         };
         let chunk = taken.inspect_err(|_| self.count_failure())?;
@@ -319,8 +322,8 @@ impl<H: Share> Bump<H> {
 // cursor falls only over a last piece that was given back, or under an exclusive borrow.
 unsafe impl<H: Share> Kind for Bump<H> {
     #[inline]
-    fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, Error> {
-        let layout = kind::at_least_one(layout);
+    fn allocate(&self, asked: Layout) -> Result<NonNull<[u8]>, Error> {
+        let layout = kind::at_least_one(asked);
         let cursor = self.cursor.get();
         let pad = cursor.wrapping_neg() & (layout.align() - 1);
         // Cannot wrap: less than 2^63 each.
@@ -329,9 +332,9 @@ unsafe impl<H: Share> Kind for Bump<H> {
             Some(chunk) if bytes <= self.limit.get() - cursor => {
                 self.cursor.set(cursor + bytes);
                 self.allocations.set(self.allocations.get() + 1);
-                Ok(chunk.piece(cursor + pad, layout.size()))
+                Ok(chunk.piece(cursor + pad, asked.size()))
             }
-            _ => self.allocate_slowly(layout),
+            _ => self.allocate_slowly(asked),
         }
     }
 
@@ -340,7 +343,7 @@ unsafe impl<H: Share> Kind for Bump<H> {
     unsafe fn deallocate(&self, ptr: NonNull<u8>, layout: Layout) -> Result<(), Error> {
         if self.pool.passes() {
             // SAFETY: the caller's promise.
-            return unsafe { self.pool.deallocate(ptr, kind::at_least_one(layout)) };
+            return unsafe { self.pool.deallocate(ptr, layout) };
         }
         self.refuse_foreign(ptr)?;
         let layout = kind::at_least_one(layout);
@@ -364,10 +367,7 @@ unsafe impl<H: Share> Kind for Bump<H> {
         }
         if self.pool.passes() {
             // SAFETY: the caller's promise.
-            return unsafe {
-                self.pool
-                    .grow(ptr, kind::at_least_one(old), kind::at_least_one(new))
-            };
+            return unsafe { self.pool.grow(ptr, old, new) };
         }
         self.refuse_foreign(ptr)?;
         let at = ptr.addr().get();
@@ -396,10 +396,7 @@ unsafe impl<H: Share> Kind for Bump<H> {
         }
         if self.pool.passes() {
             // SAFETY: the caller's promise.
-            return unsafe {
-                self.pool
-                    .shrink(ptr, kind::at_least_one(old), kind::at_least_one(new))
-            };
+            return unsafe { self.pool.shrink(ptr, old, new) };
         }
         self.refuse_foreign(ptr)?;
         let at = ptr.addr().get();
