@@ -1,7 +1,16 @@
 //! Every kind of pool: one battery over all of them on every sort of heap, and beside it what is special
 //! to each.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
 mod battery;
+mod collections;
 mod kinds;
 
 use tagheap::{Buffer, Heap, LocalHeap, Reserve, SharedHeap};
