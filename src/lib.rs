@@ -66,6 +66,7 @@ pub use crate::{
     },
     pools::{
         bump::{Bump, BumpMark},
+        fixed::Fixed,
         kind::Kind,
         pool::Pool,
         typed::{Own, Typed},

@@ -5,7 +5,10 @@
 
 pub(crate) mod bump;
 pub(crate) mod chunk;
+pub(crate) mod fixed;
 pub(crate) mod kind;
 pub(crate) mod meter;
 pub(crate) mod pool;
+pub(crate) mod slots;
+pub(crate) mod stride;
 pub(crate) mod typed;
