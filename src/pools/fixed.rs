@@ -138,20 +138,21 @@ impl<H: Share> Fixed<H> {
         self.find(layout).inspect_err(|_| self.meter.fail())
     }
 
-    /// A slot in another chunk than the one opened last, or a new chunk.
+    /// A slot of another group than the one opened last, or of a new chunk.
     fn find(&self, layout: Layout) -> Result<NonNull<[u8]>, Error> {
         if !self.slots.fits(layout) {
             return Err(self.pool.refusal(layout, self.slots.lack(layout)));
         }
-        let open = self.slots.open_next();
-        if !open.map_err(|at| self.pool.damage(at))? {
-            self.lengthen(layout)?;
-        }
-        match self.slots.take() {
-            Some(start) => Ok(self.taken(start, layout)),
-            // A chunk is opened with a free slot in it.
-            None => Err(self.pool.damage(0)),
-        }
+        let damage = |at| self.pool.damage(at);
+        let start = match self.slots.take_next().map_err(damage)? {
+            Some(start) => start,
+            None => {
+                self.lengthen(layout)?;
+                // A chunk is opened with all its slots free.
+                self.slots.take().ok_or(0).map_err(damage)?
+            }
+        };
+        Ok(self.taken(start, layout))
     }
 
     fn lengthen(&self, layout: Layout) -> Result<(), Error> {
@@ -192,12 +193,7 @@ impl<H: Share> Fixed<H> {
     }
 
     /// A piece in use, with another layout.
-    fn resized(
-        &self,
-        ptr: NonNull<u8>,
-        old: Layout,
-        new: Layout,
-    ) -> Result<NonNull<[u8]>, Error> {
+    fn resized(&self, ptr: NonNull<u8>, old: Layout, new: Layout) -> Result<NonNull<[u8]>, Error> {
         self.slots.has(ptr, old)?;
         if !self.slots.fits(new) {
             self.meter.fail();

@@ -39,8 +39,9 @@ pub(crate) struct Slots {
     to: Cell<usize>,
     /// From the lowest chunk to the end of the highest.
     range: Cell<Chunk>,
-    /// Where the slots of the only chunk start; nowhere near one if there are to be several.
+    /// Where the slots of the only chunk start, and how many they are; none if there may be several chunks.
     only: Cell<usize>,
+    alone: Cell<usize>,
     /// Cuts a distance from the lowest chunk off to that of a chunk.
     mask: usize,
     key: usize,
@@ -77,9 +78,6 @@ const GROUPS: usize = NOTE + UNIT;
 
 /// Bytes of a line of the processor's caches.
 const LINE: usize = 64;
-
-/// An address from which none is as far as a chunk is long.
-const NOWHERE: usize = 1 << 63;
 
 /// Where the slots of a chunk with so many of them start, and how many bytes it has.
 fn extent(slot: Layout, align: usize, count: usize) -> Option<(usize, usize)> {
@@ -157,7 +155,8 @@ impl Slots {
             from: Cell::new(0),
             to: Cell::new(0),
             range: Cell::new(Chunk::NOWHERE),
-            only: Cell::new(NOWHERE),
+            only: Cell::new(0),
+            alone: Cell::new(0),
             mask,
             key: sys::noise() as usize,
             first,
@@ -174,6 +173,11 @@ impl Slots {
     #[inline]
     pub(crate) fn size(&self) -> usize {
         self.stride.bytes()
+    }
+
+    /// What slots are aligned to.
+    pub(crate) fn align(&self) -> usize {
+        self.align
     }
 
     /// How many slots chunks of so many bytes together have.
@@ -214,6 +218,7 @@ impl Slots {
         self.range.set(self.range.get().reach(chunk));
         if self.mask == 0 {
             self.only.set(base + self.first);
+            self.alone.set(self.each);
         }
         self.open.set(0);
         self.free_all(base);
@@ -282,7 +287,7 @@ impl Slots {
     #[inline]
     fn find(&self, address: usize) -> Option<(usize, usize)> {
         let slot = self.stride.index(address.wrapping_sub(self.only.get()));
-        if slot < self.each {
+        if slot < self.alone.get() {
             return Some((self.only.get() - self.first, slot));
         }
         self.find_among(address)
@@ -298,7 +303,7 @@ impl Slots {
         (slot < self.each && self.is_sealed(base)).then_some((base, slot))
     }
 
-    /// Takes the lowest free slot of the group opened last. `None` if [`open_next`](Slots::open_next) is to be
+    /// Takes the lowest free slot of the group opened last. `None` if [`take_next`](Slots::take_next) is to be
     /// asked.
     #[inline]
     pub(crate) fn take(&self) -> Option<NonNull<u8>> {
@@ -316,26 +321,27 @@ impl Slots {
         Some(self.range.get().pointer(slot))
     }
 
-    /// Turns to another group after [`take`](Slots::take) found nothing: false if all slots are in use.
+    /// Takes a slot of another group after [`take`](Slots::take) found none. `None` if all are in use.
     ///
     /// # Errors
     ///
     /// The address of a group whose words are damaged.
     #[cold]
-    pub(crate) fn open_next(&self) -> Result<bool, usize> {
+    pub(crate) fn take_next(&self) -> Result<Option<NonNull<u8>>, usize> {
         let at = self.open.get();
         if at == 0 {
-            return Ok(false);
+            return Ok(None);
         }
         let group = self.group(at);
         let next = group.next.get() as usize;
         if group.free.get() != 0 || (next != 0 && !self.is_group(next)) {
             return Err(at);
         }
-        if next != 0 {
-            self.open(next);
+        if next == 0 {
+            return Ok(None);
         }
-        Ok(next != 0)
+        self.open(next);
+        self.take().ok_or(next).map(Some)
     }
 
     /// Takes slots from this group from now on.
@@ -421,9 +427,9 @@ impl Slots {
     pub(crate) fn misuse(&self, ptr: NonNull<u8>, layout: Layout) -> Misuse {
         let address = ptr.addr().get();
         if self.find(address).is_none() {
-            return match self.chunk_of(address) {
-                Some(_) => Misuse::NotABlock { address },
-                None => Misuse::NotFromHere { address },
+            return match self.spans(address) {
+                true => Misuse::NotABlock { address },
+                false => Misuse::NotFromHere { address },
             };
         }
         let (claimed, usable) = (layout.size(), self.size());
@@ -450,6 +456,11 @@ impl Slots {
         (address - base < self.chunk.size() && self.is_sealed(base)).then_some(base)
     }
 
+    /// Whether an address lies in a chunk.
+    pub(crate) fn spans(&self, address: usize) -> bool {
+        self.chunk_of(address).is_some()
+    }
+
     /// Whether an address lies in a slot.
     pub(crate) fn holds(&self, address: usize) -> bool {
         let from = self.chunk_of(address);
@@ -470,8 +481,17 @@ impl Slots {
         self.relink()
     }
 
+    /// Where the lowest chunk starts.
+    pub(crate) fn base(&self) -> usize {
+        self.range.get().base()
+    }
+
     /// Whether all chunks have sound notes and seals.
-    fn sealed(&self) -> Result<(), usize> {
+    ///
+    /// # Errors
+    ///
+    /// The address of a chunk that has not.
+    pub(crate) fn sealed(&self) -> Result<(), usize> {
         self.chunks.iter().try_for_each(|chunk| {
             let base = chunk?.base();
             self.is_sealed(base).then_some(()).ok_or(base)
