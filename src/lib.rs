@@ -67,8 +67,12 @@ pub use crate::{
     },
     pools::{
         bump::{Bump, BumpMark},
+        classes::Classes,
+        fixed::Fixed,
         kind::Kind,
         pool::Pool,
+        priority::{Level, Priority},
+        sets::WhenFull,
         typed::{Own, Typed},
     },
     sharing::share::{Futex, LocalHeap, Share, SharedHeap},
