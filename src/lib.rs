@@ -67,7 +67,10 @@ pub use crate::{
     pools::{
         bump::{Bump, BumpMark},
         kind::Kind,
+        lock_free::LockFree,
+        locked::Locked,
         pool::Pool,
+        timed::{Elapsed, Operation, Timed, Timing},
         typed::{Own, Typed},
     },
     sharing::share::{Futex, LocalHeap, Share, SharedHeap},
