@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![no_std]
+#![cfg_attr(std_allocator, feature(allocator_api))]
 #![deny(unsafe_code)]
 #![warn(clippy::std_instead_of_core)]
 
