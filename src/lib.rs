@@ -65,9 +65,12 @@ pub use crate::{
         scan::Scan,
     },
     pools::{
+        buddy::Buddy,
         bump::{Bump, BumpMark},
+        free_list::FreeList,
         kind::Kind,
         pool::Pool,
+        stack::{Stack, StackMark},
         typed::{Own, Typed},
     },
     sharing::share::{Futex, LocalHeap, Share, SharedHeap},

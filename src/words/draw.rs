@@ -21,12 +21,12 @@ pub struct Drawing<I>(pub I);
 pub struct Table<I>(pub I);
 
 /// Columns after which a drawing goes on in a new line.
-const WIDTH: usize = 92;
+pub(crate) const WIDTH: usize = 92;
 
 /// Counts the columns that pass through it.
-struct Columns<'a, 'f> {
-    out: &'a mut fmt::Formatter<'f>,
-    used: usize,
+pub(crate) struct Columns<'a, 'f> {
+    pub(crate) out: &'a mut fmt::Formatter<'f>,
+    pub(crate) used: usize,
 }
 
 impl Write for Columns<'_, '_> {
