@@ -2,7 +2,7 @@
 //!
 //! # Safety
 //!
-//! A piece is a node that was free, or the lower half of a half of one, and no node is free while a piece that
+//! A piece is a block that was free, or a half, a quarter, ... of one, and no block is free while a piece that
 //! overlaps it is in use. All this is kept beside the pieces, so nothing written into them changes it.
 #![allow(unsafe_code)]
 
@@ -18,7 +18,7 @@ use crate::pools::pool::Pool;
 use crate::pools::region::Region;
 use crate::sharing::share::Share;
 use crate::words::error::{Error, Misuse, OutOfMemory, Shortage};
-use crate::words::size::UNIT;
+use crate::words::size::{UNIT, align_down};
 use crate::words::usage::{Measure, Usage};
 
 mod check;
@@ -100,9 +100,9 @@ impl<H: Share> Buddy<H> {
         let books = |blocks| words * size_of::<u64>() + blocks;
         let mut region = Region::take(&pool, [bytes, smallest, align], books)?;
         let taken = region.bytes() > 0;
-        let free = Orders::new(region.book(words), top);
+        let free = Orders::new(region.book(words), shift, top);
         if taken {
-            free.insert(WHOLE);
+            free.insert(0, top);
         }
         Ok(Self {
             shift,
@@ -141,56 +141,20 @@ impl<H: Share> Buddy<H> {
         bits.saturating_sub(self.shift)
     }
 
-    /// The node of an order that starts with a smallest block.
+    /// The note on a piece that starts so far into the region.
     #[inline]
-    fn node(&self, index: usize, order: u32) -> usize {
-        ((1 << self.top) + index) >> order
+    fn note(&self, block: usize) -> Option<&Cell<u8>> {
+        // Where no smallest block starts, the low bits come up here, and reach far behind the last note.
+        self.used.at(block.rotate_right(self.shift))
     }
 
-    /// The smallest block with which a node of an order starts.
+    /// The piece that starts there and was handed out for this layout: how far into the region, and its order.
     #[inline]
-    fn index(&self, node: usize, order: u32) -> usize {
-        (node << order) - (1 << self.top)
-    }
-
-    /// Takes the lowest of the smallest free blocks that are so large, halved as long as it is larger; answers
-    /// its first smallest block.
-    #[inline]
-    fn split(&self, order: u32) -> Option<usize> {
-        let mut from = self.free.from(order)?;
-        let mut node = self.free.lowest(from)?;
-        self.free.remove(node);
-        while from > order {
-            from -= 1;
-            node *= 2;
-            self.free.insert(node + 1);
-        }
-        Some(self.index(node, order))
-    }
-
-    /// Makes a node free, joined with its other half if that is free, and so on.
-    #[inline]
-    fn join(&self, node: usize) {
-        let mut node = node;
-        // Node 0, beside the whole, is never free.
-        while self.free.is_free(node ^ 1) {
-            self.free.remove(node ^ 1);
-            node /= 2;
-        }
-        self.free.insert(node);
-    }
-
-    /// The first smallest block, and the order, of the piece that starts there and was handed out for this
-    /// layout.
-    #[inline]
-    fn held(&self, ptr: NonNull<u8>, layout: Layout) -> Result<(usize, u32), Error> {
-        let offset = ptr.addr().get().wrapping_sub(self.region.base());
-        let (index, order) = (offset >> self.shift, self.order(layout));
-        let starts = offset & ((1 << self.shift) - 1) == 0;
-        match self.used.at(index) {
-            Some(code) if starts && u32::from(code.get()) == order + 1 => Ok((index, order)),
-            _ => Err(self.refuse(ptr, layout)),
-        }
+    fn held(&self, ptr: NonNull<u8>, layout: Layout) -> Option<(usize, u32)> {
+        let block = ptr.addr().get().wrapping_sub(self.region.base());
+        let order = self.order(layout);
+        let note = self.note(block)?;
+        (u32::from(note.get()) == order + 1).then_some((block, order))
     }
 
     /// The error for what is no piece, or not one for this layout.
@@ -200,19 +164,18 @@ impl<H: Share> Buddy<H> {
         if !self.region.holds(address) {
             return Misuse::NotFromHere { address }.into();
         }
-        let offset = address - self.region.base();
-        let index = offset >> self.shift;
-        let is_free = |order| self.free.is_free(self.node(index, order));
+        let block = address - self.region.base();
+        let is_free = |order| {
+            self.free
+                .is_free(align_down(block, self.bytes(order)), order)
+        };
         if (0..=self.top).any(is_free) {
             return Misuse::DoubleFree { address }.into();
         }
-        let code = self.used.at(index).map_or(0, Cell::get);
-        let Some(order) = u32::from(code).checked_sub(1) else {
+        let note = self.note(block).map_or(0, Cell::get);
+        let Some(order) = u32::from(note).checked_sub(1) else {
             return Misuse::NotABlock { address }.into();
         };
-        if !offset.is_multiple_of(self.bytes(0)) {
-            return Misuse::NotABlock { address }.into();
-        }
         let claimed = layout.align();
         if !address.is_multiple_of(claimed) {
             return Misuse::AlignMismatch { address, claimed }.into();
@@ -244,23 +207,32 @@ impl<H: Share> Buddy<H> {
         Err(self.pool.refusal(layout, cause))
     }
 
+    /// What becomes of a piece given back that is none of its own, or for another layout.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Kind::deallocate`].
+    #[cold]
+    unsafe fn deallocate_elsewhere(&self, ptr: NonNull<u8>, layout: Layout) -> Result<(), Error> {
+        if self.pool.passes() {
+            // SAFETY: the caller's promise.
+            return unsafe { self.pool.deallocate(ptr, layout) };
+        }
+        Err(self.refuse(ptr, layout))
+    }
+
     /// Makes a block of one order one of another where it starts; answers whether it could.
-    fn resize(&self, index: usize, old: u32, new: u32) -> bool {
-        let halves = |order| (self.node(index, order), self.node(index, order) ^ 1);
-        for order in old..new {
-            let (lower, upper) = halves(order);
-            if lower > upper || !self.free.is_free(upper) {
-                return false;
-            }
+    fn resize(&self, block: usize, old: u32, new: u32) -> bool {
+        // Growing, it is the lower half each time, and the upper one is free.
+        let upper = |order| block ^ self.bytes(order);
+        let joins = |order| upper(order) > block && self.free.is_free(upper(order), order);
+        if !(old..new).all(joins) {
+            return false;
         }
-        for order in old..new {
-            self.free.remove(halves(order).1);
-        }
-        for order in new..old {
-            self.free.insert(halves(order).1);
-        }
-        if let Some(code) = self.used.at(index) {
-            code.set(new as u8 + 1);
+        (old..new).for_each(|order| self.free.remove(upper(order), order));
+        (new..old).for_each(|order| self.free.insert(upper(order), order));
+        if let Some(note) = self.note(block) {
+            note.set(new as u8 + 1);
         }
         self.meter.resize(self.bytes(old), self.bytes(new));
         true
@@ -273,18 +245,16 @@ impl<H: Share> Buddy<H> {
         old: Layout,
         new: Layout,
     ) -> Result<Option<NonNull<[u8]>>, Error> {
-        let (index, order) = self.held(ptr, old)?;
+        let held = self.held(ptr, old);
+        let (block, order) = held.ok_or_else(|| self.refuse(ptr, old))?;
         let address = ptr.addr().get();
         let fits = new.align() <= self.align && address.is_multiple_of(new.align());
-        if fits && self.resize(index, order, self.order(new)) {
+        if fits && self.resize(block, order, self.order(new)) {
             return Ok(Some(self.region.piece(address, new.size())));
         }
         Ok(None)
     }
 }
-
-/// The node that is the whole region.
-const WHOLE: usize = 1;
 
 // SAFETY: a piece is a block that was free and is taken, or half of one; halves that are not are made free
 // again. Blocks are joined only with free ones.
@@ -296,30 +266,28 @@ unsafe impl<H: Share> Kind for Buddy<H> {
         if layout.align() > self.align || order > self.top {
             return self.allocate_elsewhere(layout);
         }
-        let Some(index) = self.split(order) else {
+        let Some(block) = self.free.take(order) else {
             return self.allocate_elsewhere(layout);
         };
-        let Some(code) = self.used.at(index) else {
+        let Some(note) = self.note(block) else {
             return Err(self.pool.damage(self.region.end()));
         };
-        code.set(order as u8 + 1);
+        note.set(order as u8 + 1);
         self.meter.take(self.bytes(order));
-        let at = self.region.base() + (index << self.shift);
-        Ok(self.region.piece(at, layout.size()))
+        Ok(self.region.piece(self.region.base() + block, layout.size()))
     }
 
     #[inline]
     unsafe fn deallocate(&self, ptr: NonNull<u8>, layout: Layout) -> Result<(), Error> {
         let layout = kind::at_least_one(layout);
-        if self.pool.passes() {
+        let Some((block, order)) = self.held(ptr, layout) else {
             // SAFETY: the caller's promise.
-            return unsafe { self.pool.deallocate(ptr, layout) };
+            return unsafe { self.deallocate_elsewhere(ptr, layout) };
+        };
+        if let Some(note) = self.note(block) {
+            note.set(0);
         }
-        let (index, order) = self.held(ptr, layout)?;
-        if let Some(code) = self.used.at(index) {
-            code.set(0);
-        }
-        self.join(self.node(index, order));
+        self.free.join(block, order);
         self.meter.give(self.bytes(order));
         Ok(())
     }
@@ -375,7 +343,7 @@ unsafe impl<H: Share> Kind for Buddy<H> {
         }
         self.used.clear();
         self.free.clear();
-        self.free.insert(WHOLE);
+        self.free.insert(0, self.top);
         self.meter.reset();
         Ok(())
     }

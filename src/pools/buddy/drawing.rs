@@ -7,14 +7,16 @@ use crate::pools::buddy::check::Block;
 use crate::sharing::share::Share;
 use crate::words::draw::{Columns, WIDTH};
 
+/// Equal neighbours: where the first of them is, and how many they are.
+struct Run {
+    at: usize,
+    block: Block,
+    count: usize,
+}
+
 impl<H: Share> Buddy<H> {
-    /// Draws equal neighbours, the first of a line behind its address.
-    fn draw(
-        &self,
-        to: &mut Columns<'_, '_>,
-        at: usize,
-        (block, count): (Block, usize),
-    ) -> fmt::Result {
+    fn draw(&self, to: &mut Columns<'_, '_>, run: &Run) -> fmt::Result {
+        let Run { at, block, count } = *run;
         if to.used == 0 {
             write!(to, "{at:#x} |")?;
         }
@@ -40,23 +42,25 @@ impl<H: Share> fmt::Display for Buddy<H> {
     /// Its blocks by address; nothing of a pool that passes through.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut to = Columns { out: f, used: 0 };
-        let mut at = self.region.base();
-        let mut run: Option<(Block, usize)> = None;
-        for block in self.blocks() {
-            match (&mut run, block) {
-                (Some((first, count)), Ok(block)) if *first == block => *count += 1,
-                (_, block) => {
-                    if let Some((first, count)) = run.take() {
-                        self.draw(&mut to, at, (first, count))?;
-                        at += self.bytes(first.order) * count;
+        let base = self.region.base();
+        let mut run: Option<Run> = None;
+        for found in self.blocks() {
+            match (&mut run, found) {
+                (Some(run), Ok((_, block))) if run.block == block => run.count += 1,
+                (_, found) => {
+                    if let Some(run) = run.take() {
+                        self.draw(&mut to, &run)?;
                     }
-                    match block {
-                        Ok(block) => run = Some((block, 1)),
+                    match found {
+                        Ok((start, block)) => {
+                            let (at, count) = (base + start, 1);
+                            run = Some(Run { at, block, count });
+                        }
                         Err(at) => return write!(to, " {}", self.pool.damage(at)),
                     }
                 }
             }
         }
-        run.map_or(Ok(()), |run| self.draw(&mut to, at, run))
+        run.map_or(Ok(()), |run| self.draw(&mut to, &run))
     }
 }
