@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![no_std]
+#![cfg_attr(std_allocator, feature(allocator_api))]
 #![deny(unsafe_code)]
 #![warn(clippy::std_instead_of_core)]
 
@@ -67,10 +68,17 @@ pub use crate::{
     pools::{
         buddy::Buddy,
         bump::{Bump, BumpMark},
+        classes::Classes,
+        fixed::Fixed,
         free_list::FreeList,
         kind::Kind,
+        lock_free::LockFree,
+        locked::Locked,
         pool::Pool,
+        priority::{Level, Priority},
+        sets::WhenFull,
         stack::{Stack, StackMark},
+        timed::{Elapsed, Operation, Timed, Timing},
         typed::{Own, Typed},
     },
     sharing::share::{Futex, LocalHeap, Share, SharedHeap},

@@ -62,12 +62,6 @@ impl BitTree {
         self.word(level, word).map_or(0, |cell| cell.get())
     }
 
-    /// Whether a flag is up.
-    #[inline]
-    pub(crate) fn get(&self, index: usize) -> bool {
-        self.bits(0, index / WORD) >> (index % WORD) & 1 != 0
-    }
-
     /// Puts a flag up.
     #[inline]
     pub(crate) fn set(&self, index: usize) {

@@ -261,7 +261,6 @@ impl<H: Share> Buddy<H> {
 unsafe impl<H: Share> Kind for Buddy<H> {
     #[inline]
     fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, Error> {
-        let layout = kind::at_least_one(layout);
         let order = self.order(layout);
         if layout.align() > self.align || order > self.top {
             return self.allocate_elsewhere(layout);
@@ -279,7 +278,6 @@ unsafe impl<H: Share> Kind for Buddy<H> {
 
     #[inline]
     unsafe fn deallocate(&self, ptr: NonNull<u8>, layout: Layout) -> Result<(), Error> {
-        let layout = kind::at_least_one(layout);
         let Some((block, order)) = self.held(ptr, layout) else {
             // SAFETY: the caller's promise.
             return unsafe { self.deallocate_elsewhere(ptr, layout) };
@@ -302,7 +300,6 @@ unsafe impl<H: Share> Kind for Buddy<H> {
         if new.size() < old.size() {
             return Err(kind::wrong_way(old, new));
         }
-        let (old, new) = (kind::at_least_one(old), kind::at_least_one(new));
         if self.pool.passes() {
             // SAFETY: the caller's promise.
             return unsafe { self.pool.grow(ptr, old, new) };
@@ -324,7 +321,6 @@ unsafe impl<H: Share> Kind for Buddy<H> {
         if new.size() > old.size() {
             return Err(kind::wrong_way(old, new));
         }
-        let (old, new) = (kind::at_least_one(old), kind::at_least_one(new));
         if self.pool.passes() {
             // SAFETY: the caller's promise.
             return unsafe { self.pool.shrink(ptr, old, new) };

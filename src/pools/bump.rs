@@ -8,6 +8,7 @@
 
 use core::alloc::Layout;
 use core::cell::Cell;
+use core::fmt::{self, Write};
 use core::ptr::NonNull;
 
 use crate::pools::chunk::{Chunk, Chunks, NOTE};
@@ -16,6 +17,7 @@ use crate::pools::pool::Pool;
 use crate::sharing::share::Share;
 use crate::words::error::{Error, Misuse, Shortage};
 use crate::words::size::{HEADER, UNIT, align_up};
+use crate::words::strip::{Part, Piece, Strip};
 use crate::words::usage::{Measure, Usage};
 
 /// An arena: pieces one behind the other in chunks that double, all given back at once.
@@ -200,10 +202,11 @@ impl<H: Share> Bump<H> {
 
     /// The way for a request that goes beyond the limit: into this chunk, past the watermark, or a new one.
     #[cold]
-    fn allocate_slowly(&self, layout: Layout) -> Result<NonNull<[u8]>, Error> {
+    fn allocate_slowly(&self, asked: Layout) -> Result<NonNull<[u8]>, Error> {
         if self.pool.passes() {
-            return self.pool.allocate(layout);
+            return self.pool.allocate(asked);
         }
+        let layout = kind::at_least_one(asked);
         let before = self.used();
         let placed = match self.chunks.newest() {
             Some(newest) => self.fits(newest, self.cursor.get(), layout),
@@ -211,7 +214,7 @@ impl<H: Share> Bump<H> {
         };
         let (chunk, at) = match placed {
             Some(placed) => placed,
-            None => self.lengthen(layout)?,
+            None => self.lengthen(asked)?,
         };
         self.cursor.set(at + layout.size());
         self.allocations.set(self.allocations.get() + 1);
@@ -221,7 +224,7 @@ impl<H: Share> Bump<H> {
             let usage = self.numbers();
             self.pool.watermark().call(self.pool.tag(), &usage);
         }
-        Ok(chunk.piece(at, layout.size()))
+        Ok(chunk.piece(at, asked.size()))
     }
 
     /// Where a piece fits into a chunk behind an address.
@@ -233,8 +236,9 @@ impl<H: Share> Bump<H> {
 
     /// Takes another chunk, twice as large as the last if the pool and the heap have that, and answers where
     /// the request fits into it.
-    fn lengthen(&self, layout: Layout) -> Result<(Chunk, usize), Error> {
-        let lacking = |cause| self.failed(layout, cause);
+    fn lengthen(&self, asked: Layout) -> Result<(Chunk, usize), Error> {
+        let layout = kind::at_least_one(asked);
+        let lacking = |cause| self.failed(asked, cause);
         let pad = layout.align().saturating_sub(UNIT);
         let needed = layout.size().checked_add(pad);
         let needed = needed.and_then(|bytes| align_up(bytes.checked_add(NOTE)?, UNIT));
@@ -250,8 +254,10 @@ impl<H: Share> Bump<H> {
         let ample = ample.min(room) & !(UNIT - 1);
         let ample = layout_of(ample.max(needed.size())).unwrap_or(needed);
 
-        let taken = match self.pool.take_chunk(ample) {
-            Err(Error::OutOfMemory(_)) if ample != needed => self.pool.take_chunk(needed),
+        let taken = match self.pool.take_chunk_for(asked, ample) {
+            Err(Error::OutOfMemory(_)) if ample != needed => {
+                self.pool.take_chunk_for(asked, needed)
+            }
             other => other,
         };
         let chunk = taken.inspect_err(|_| self.count_failure())?;
@@ -319,8 +325,8 @@ impl<H: Share> Bump<H> {
 // cursor falls only over a last piece that was given back, or under an exclusive borrow.
 unsafe impl<H: Share> Kind for Bump<H> {
     #[inline]
-    fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, Error> {
-        let layout = kind::at_least_one(layout);
+    fn allocate(&self, asked: Layout) -> Result<NonNull<[u8]>, Error> {
+        let layout = kind::at_least_one(asked);
         let cursor = self.cursor.get();
         let pad = cursor.wrapping_neg() & (layout.align() - 1);
         // Cannot wrap: less than 2^63 each.
@@ -329,9 +335,9 @@ unsafe impl<H: Share> Kind for Bump<H> {
             Some(chunk) if bytes <= self.limit.get() - cursor => {
                 self.cursor.set(cursor + bytes);
                 self.allocations.set(self.allocations.get() + 1);
-                Ok(chunk.piece(cursor + pad, layout.size()))
+                Ok(chunk.piece(cursor + pad, asked.size()))
             }
-            _ => self.allocate_slowly(layout),
+            _ => self.allocate_slowly(asked),
         }
     }
 
@@ -340,7 +346,7 @@ unsafe impl<H: Share> Kind for Bump<H> {
     unsafe fn deallocate(&self, ptr: NonNull<u8>, layout: Layout) -> Result<(), Error> {
         if self.pool.passes() {
             // SAFETY: the caller's promise.
-            return unsafe { self.pool.deallocate(ptr, kind::at_least_one(layout)) };
+            return unsafe { self.pool.deallocate(ptr, layout) };
         }
         self.refuse_foreign(ptr)?;
         let layout = kind::at_least_one(layout);
@@ -364,10 +370,7 @@ unsafe impl<H: Share> Kind for Bump<H> {
         }
         if self.pool.passes() {
             // SAFETY: the caller's promise.
-            return unsafe {
-                self.pool
-                    .grow(ptr, kind::at_least_one(old), kind::at_least_one(new))
-            };
+            return unsafe { self.pool.grow(ptr, old, new) };
         }
         self.refuse_foreign(ptr)?;
         let at = ptr.addr().get();
@@ -396,10 +399,7 @@ unsafe impl<H: Share> Kind for Bump<H> {
         }
         if self.pool.passes() {
             // SAFETY: the caller's promise.
-            return unsafe {
-                self.pool
-                    .shrink(ptr, kind::at_least_one(old), kind::at_least_one(new))
-            };
+            return unsafe { self.pool.shrink(ptr, old, new) };
         }
         self.refuse_foreign(ptr)?;
         let at = ptr.addr().get();
@@ -478,5 +478,36 @@ impl<H: Share> Bump<H> {
         }
         self.chunks.push(newest);
         given
+    }
+}
+
+impl<H: Share> fmt::Display for Bump<H> {
+    /// A line for each chunk, the newest first: what is behind its cursor, and in brackets what is not.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let newest = self.chunks.newest();
+        for chunk in self.chunks.iter() {
+            let chunk = match chunk {
+                Ok(chunk) => chunk,
+                Err(at) => return write!(f, "\n{}", self.pool.damage(at)),
+            };
+            let is_newest = newest == Some(chunk);
+            let end = if is_newest {
+                self.cursor.get()
+            } else {
+                chunk.end()
+            };
+            let start = chunk.base() + NOTE;
+            if !is_newest {
+                f.write_char('\n')?;
+            }
+            let mut strip = Strip::new(f, start);
+            for part in [Piece::Used(end - start), Piece::Free(chunk.end() - end)] {
+                if part.bytes() > 0 {
+                    strip.push(part)?;
+                }
+            }
+            strip.finish()?;
+        }
+        Ok(())
     }
 }

@@ -8,6 +8,7 @@
 
 use core::alloc::Layout;
 use core::cell::Cell;
+use core::fmt;
 use core::ptr::NonNull;
 
 use crate::pools::flags::Flags;
@@ -18,6 +19,7 @@ use crate::pools::region::{Place, Region};
 use crate::sharing::share::Share;
 use crate::words::error::{Error, Misuse};
 use crate::words::size::{UNIT, align_up};
+use crate::words::strip::{Piece, Strip};
 use crate::words::usage::{Measure, Usage};
 
 /// One block, divided into pieces of any size and alignment that come back in any order.
@@ -254,25 +256,24 @@ impl<H: Share> FreeList<H> {
 // takes only such, and gives up only its own.
 unsafe impl<H: Share> Kind for FreeList<H> {
     #[inline]
-    fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, Error> {
-        let layout = kind::at_least_one(layout);
+    fn allocate(&self, asked: Layout) -> Result<NonNull<[u8]>, Error> {
+        let layout = kind::at_least_one(asked);
         let Some(Place { start, end }) = self.find(layout) else {
-            return self.allocate_elsewhere(layout);
+            return self.allocate_elsewhere(asked);
         };
         self.starts.put(self.granule(start), true);
         self.fill(self.granule(start), self.granule(end), true);
         self.meter.take(end - start);
-        Ok(self.region.piece(start, layout.size()))
+        Ok(self.region.piece(start, asked.size()))
     }
 
     #[inline]
     unsafe fn deallocate(&self, ptr: NonNull<u8>, layout: Layout) -> Result<(), Error> {
-        let layout = kind::at_least_one(layout);
         if self.pool.passes() {
             // SAFETY: the caller's promise.
             return unsafe { self.pool.deallocate(ptr, layout) };
         }
-        let Place { start, end } = self.held(ptr, layout)?;
+        let Place { start, end } = self.held(ptr, kind::at_least_one(layout))?;
         self.starts.put(self.granule(start), false);
         self.fill(self.granule(start), self.granule(end), false);
         self.meter.give(end - start);
@@ -289,13 +290,12 @@ unsafe impl<H: Share> Kind for FreeList<H> {
         if new.size() < old.size() {
             return Err(kind::wrong_way(old, new));
         }
-        let (old, new) = (kind::at_least_one(old), kind::at_least_one(new));
         if self.pool.passes() {
             // SAFETY: the caller's promise.
             return unsafe { self.pool.grow(ptr, old, new) };
         }
-        let was = self.held(ptr, old)?;
-        if self.resize(was, new) {
+        let was = self.held(ptr, kind::at_least_one(old))?;
+        if self.resize(was, kind::at_least_one(new)) {
             return Ok(self.region.piece(was.start, new.size()));
         }
         // SAFETY: the caller's promise.
@@ -312,13 +312,12 @@ unsafe impl<H: Share> Kind for FreeList<H> {
         if new.size() > old.size() {
             return Err(kind::wrong_way(old, new));
         }
-        let (old, new) = (kind::at_least_one(old), kind::at_least_one(new));
         if self.pool.passes() {
             // SAFETY: the caller's promise.
             return unsafe { self.pool.shrink(ptr, old, new) };
         }
-        let was = self.held(ptr, old)?;
-        if self.resize(was, new) {
+        let was = self.held(ptr, kind::at_least_one(old))?;
+        if self.resize(was, kind::at_least_one(new)) {
             return Ok(self.region.piece(was.start, new.size()));
         }
         // SAFETY: the caller's promise.
@@ -359,6 +358,27 @@ unsafe impl<H: Share> Kind for FreeList<H> {
             return self.pool.usage();
         }
         Ok(self.meter.usage())
+    }
+}
+
+impl<H: Share> fmt::Display for FreeList<H> {
+    /// Its pieces by address, what is free between and behind them in brackets. O(bytes / 1024 + pieces).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut strip = Strip::new(f, self.region.base());
+        let (mut at, granules) = (0, self.granules());
+        while at < granules {
+            let start = self.used.next(at, granules, true);
+            if start > at {
+                strip.push(Piece::Free((start - at) * GRANULE))?;
+            }
+            let end = self.used.next(start, granules, false);
+            let end = self.starts.next(start + 1, end, true);
+            if end > start {
+                strip.push(Piece::Used((end - start) * GRANULE))?;
+            }
+            at = end.max(start);
+        }
+        strip.finish()
     }
 }
 

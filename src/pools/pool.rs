@@ -170,6 +170,14 @@ impl<H: Share> Pool<H> {
         Ok(unsafe { Chunk::new(block) })
     }
 
+    /// As [`take_chunk`](Pool::take_chunk), for the sake of a request: a refusal names that.
+    pub(crate) fn take_chunk_for(&self, request: Layout, layout: Layout) -> Result<Chunk, Error> {
+        self.take_chunk(layout).map_err(|error| match error {
+            Error::OutOfMemory(lacking) => self.refusal(request, lacking.cause),
+            other => other,
+        })
+    }
+
     /// Gives a block back that a kind divided.
     ///
     /// # Safety
@@ -189,7 +197,7 @@ impl<H: Share> Pool<H> {
         // SAFETY: the heap stays; a new block is nobody's yet.
         let answer = unsafe {
             self.heap.with(|heap| {
-                if first && heap.stats_of(tag)?.blocks > 0 {
+                if first && !tag.is_reserved() && heap.stats_of(tag)?.blocks > 0 {
                     return Err(Misuse::TagInUse { tag }.into());
                 }
                 heap.allocate(tag, layout)

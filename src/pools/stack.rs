@@ -8,6 +8,7 @@
 
 use core::alloc::Layout;
 use core::cell::Cell;
+use core::fmt;
 use core::ptr::NonNull;
 
 use crate::pools::bit_tree::BitTree;
@@ -19,6 +20,7 @@ use crate::pools::region::{Place, Region};
 use crate::sharing::share::Share;
 use crate::words::error::{Error, Misuse, Shortage};
 use crate::words::size::{UNIT, align_up};
+use crate::words::strip::{Piece, Strip};
 use crate::words::usage::{Measure, Usage};
 
 /// A stack: pieces one on the other in one block; the last one in goes out first.
@@ -286,13 +288,13 @@ impl<H: Share> Stack<H> {
         old: Layout,
         new: Layout,
     ) -> Result<NonNull<[u8]>, Error> {
-        let was = self.find(ptr, old)?;
+        let was = self.find(ptr, kind::at_least_one(old))?;
         let aligned = was.start.is_multiple_of(new.align());
         if was.start < self.begin.get() {
             return self.resize_below(was, new, aligned);
         }
         let from = if aligned { was.start } else { self.begin.get() };
-        let place = self.place(from, new);
+        let place = self.place(from, kind::at_least_one(new));
         let place = place.ok_or_else(|| self.refused(new))?;
         let piece = self.region.piece(place.start, new.size());
         if !aligned {
@@ -310,7 +312,9 @@ impl<H: Share> Stack<H> {
     /// Makes a piece that is not on top smaller: the piece above begins where it ends then.
     #[cold]
     fn resize_below(&self, was: Place, new: Layout, aligned: bool) -> Result<NonNull<[u8]>, Error> {
-        let place = self.region.place(was.start, new, GRANULE);
+        let place = self
+            .region
+            .place(was.start, kind::at_least_one(new), GRANULE);
         let place = place.filter(|place| aligned && place.end <= was.end);
         let end = place.ok_or_else(|| self.out_of_order(was.start))?.end;
         self.begins.unset(self.granule(was.end));
@@ -327,29 +331,28 @@ impl<H: Share> Stack<H> {
 // where it was or behind it, up to the top.
 unsafe impl<H: Share> Kind for Stack<H> {
     #[inline]
-    fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, Error> {
-        let layout = kind::at_least_one(layout);
+    fn allocate(&self, asked: Layout) -> Result<NonNull<[u8]>, Error> {
+        let layout = kind::at_least_one(asked);
         let begin = self.top.get();
         let Some(Place { start, end }) = self.place(begin, layout) else {
-            return self.allocate_elsewhere(layout);
+            return self.allocate_elsewhere(asked);
         };
         self.begins.set(self.granule(begin));
         self.starts.put(self.granule(start), true);
         self.begin.set(begin);
         self.top.set(end);
         self.meter.take(end - begin);
-        Ok(self.region.piece(start, layout.size()))
+        Ok(self.region.piece(start, asked.size()))
     }
 
     /// The piece on top makes room again; another is [`Misuse::OutOfOrder`].
     #[inline]
     unsafe fn deallocate(&self, ptr: NonNull<u8>, layout: Layout) -> Result<(), Error> {
-        let layout = kind::at_least_one(layout);
         if self.pool.passes() {
             // SAFETY: the caller's promise.
             return unsafe { self.pool.deallocate(ptr, layout) };
         }
-        let place = self.find(ptr, layout)?;
+        let place = self.find(ptr, kind::at_least_one(layout))?;
         if place.start < self.begin.get() {
             return Err(self.out_of_order(place.start));
         }
@@ -367,7 +370,6 @@ unsafe impl<H: Share> Kind for Stack<H> {
         if new.size() < old.size() {
             return Err(kind::wrong_way(old, new));
         }
-        let (old, new) = (kind::at_least_one(old), kind::at_least_one(new));
         if self.pool.passes() {
             // SAFETY: the caller's promise.
             return unsafe { self.pool.grow(ptr, old, new) };
@@ -386,7 +388,6 @@ unsafe impl<H: Share> Kind for Stack<H> {
         if new.size() > old.size() {
             return Err(kind::wrong_way(old, new));
         }
-        let (old, new) = (kind::at_least_one(old), kind::at_least_one(new));
         if self.pool.passes() {
             // SAFETY: the caller's promise.
             return unsafe { self.pool.shrink(ptr, old, new) };
@@ -429,6 +430,31 @@ unsafe impl<H: Share> Kind for Stack<H> {
             return self.pool.usage();
         }
         Ok(self.meter.usage())
+    }
+}
+
+impl<H: Share> fmt::Display for Stack<H> {
+    /// Its pieces by address, each with what its alignment took, and in brackets what is free above.
+    /// O(bytes / 512 + pieces).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut strip = Strip::new(f, self.region.base());
+        let (mut at, top) = (0, self.granule(self.top.get()));
+        while at < top {
+            let start = self.starts.next(at, top, true);
+            let next = self.starts.next(start + 1, top, true);
+            let end = if next < top {
+                self.begins.last_upto(next).unwrap_or(next).max(at + 1)
+            } else {
+                top
+            };
+            strip.push(Piece::Used((end - at) * GRANULE))?;
+            at = end;
+        }
+        let free = self.region.end() - self.top.get();
+        if free > 0 {
+            strip.push(Piece::Free(free))?;
+        }
+        strip.finish()
     }
 }
 

@@ -1,26 +1,117 @@
-//! Every kind of pool: one battery over all of them, and beside it what is special to each.
+//! Every kind of pool: one battery over all of them on every sort of heap, and beside it what is special
+//! to each.
 
-use core::alloc::Layout;
-use tagheap::*;
+#![cfg_attr(std_allocator, feature(allocator_api))]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
 
-#[test]
-fn smoke() {
-    let heap = LocalHeap::new(Heap::new(Reserve::new().unwrap()).unwrap());
-    let mut b = Bump::new(Pool::new(&heap, Tag::new(1)));
-    for n in 0..10_000u64 {
-        let v = b.alloc(n).unwrap();
-        assert_eq!(*v, n);
-        b.check().unwrap();
-    }
-    println!("{}", b.usage().unwrap());
-    b.reset().unwrap();
-    println!("{}", b.usage().unwrap());
-    let m = b.mark();
-    b.allocate(Layout::from_size_align(100_000, 4096).unwrap())
-        .unwrap();
-    b.rewind(m).unwrap();
-    b.check().unwrap();
-    println!("{}", b.usage().unwrap());
-    drop(b);
-    assert_eq!(heap.stats_of(Tag::new(1)).unwrap().blocks, 0);
+mod battery;
+mod buddy;
+mod collections;
+mod free_list;
+mod kinds;
+mod ownership;
+mod stack;
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use tagheap::{Buffer, Heap, LocalHeap, Reserve, SharedHeap};
+use tagheap_trace::{Granting, Ground};
+
+/// A heap in a buffer too small for indexes.
+fn in_buffer(test: impl FnOnce(&LocalHeap<Buffer<'_>>)) {
+    let mut bytes = vec![0x5a; 60 * 1024];
+    test(&LocalHeap::new(Heap::new(Buffer::new(&mut bytes)).unwrap()));
+}
+
+/// A heap in a buffer that also holds its indexes.
+fn in_large_buffer(test: impl FnOnce(&LocalHeap<Buffer<'_>>)) {
+    let mut bytes = vec![0x5a; 512 * 1024];
+    test(&LocalHeap::new(Heap::new(Buffer::new(&mut bytes)).unwrap()));
+}
+
+fn in_reserve(test: impl FnOnce(&LocalHeap<Reserve>)) {
+    test(&LocalHeap::new(Heap::new(Reserve::new().unwrap()).unwrap()));
+}
+
+/// A heap behind a lock, with the rule under which nothing is split.
+fn behind_lock(test: impl FnOnce(&SharedHeap<Reserve>)) {
+    test(&SharedHeap::new(
+        Heap::new(Reserve::new().unwrap()).unwrap(),
+    ));
+}
+
+/// A heap whose memory grows or not as the test says.
+fn with_refusals(test: impl FnOnce(&LocalHeap<Granting>, &dyn Fn(bool))) {
+    let refused = Rc::new(Cell::new(false));
+    let source = Granting::new(Rc::new(Ground::new(1 << 20)), refused.clone());
+    let heap = LocalHeap::new(Heap::new(source).unwrap());
+    test(&heap, &|no| refused.set(no));
+}
+
+macro_rules! battery {
+    ($($name:ident: $recipe:ident;)*) => { $(mod $name {
+        use crate::kinds::$recipe as Recipe;
+        battery!(on in_buffer);
+        battery!(on in_large_buffer);
+        battery!(on in_reserve);
+        battery!(on behind_lock);
+
+        #[test]
+        fn b15_a_refusal_half_way_leaves_nothing() {
+            crate::with_refusals(|heap, weather| {
+                crate::battery::agrees_while::<Recipe>(heap, weather);
+            });
+        }
+
+        #[test]
+        fn b15_is_made_or_not() {
+            crate::battery::is_made_or_not::<Recipe, _>(|bytes| {
+                let bytes = vec![0; bytes].leak();
+                let heap = tagheap::Heap::new(tagheap::Buffer::new(bytes)).ok()?;
+                Some(tagheap::LocalHeap::new(heap))
+            });
+        }
+    })* };
+    (on $rig:ident) => {
+        mod $rig {
+            use super::Recipe;
+            use crate::{battery, $rig as rig};
+            battery!(
+                test agrees_with_the_model, aligns, refuses_what_is_too_large, fills_up, serves_nothing,
+                refuses_strangers, refuses_to_free_twice, calls_at_the_watermark, passes_through, resizes,
+                owns_its_tag, holds_values
+            );
+
+            #[test]
+            fn keeps_apart() {
+                rig(|one| rig(|two| battery::keeps_apart::<Recipe>(one, two)));
+            }
+        }
+    };
+    (test $($test:ident),*) => { $(
+        #[test]
+        fn $test() {
+            rig(|heap| battery::$test::<Recipe>(heap));
+        }
+    )* };
+}
+
+battery! {
+    pool: Pools;
+    bump: Bumps;
+    fixed: Fixeds;
+    growing_fixed: GrowingFixeds;
+    classes: Classeses;
+    borrowing_classes: BorrowingClasses;
+    priority: Priorities;
+    stacks: Stacks;
+    free_lists: FreeLists;
+    buddies: Buddies;
 }

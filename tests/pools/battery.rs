@@ -1,0 +1,668 @@
+//! What every kind must do, as functions over any kind on any heap.
+
+use core::alloc::Layout;
+use core::ptr::NonNull;
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tagheap::{Error, Kind, Misuse, Pool, Share, Tag, Typed, Usage};
+
+pub(crate) const TAG: Tag = Tag::named("kind");
+const OTHER: Tag = Tag::named("other");
+
+/// Bytes that a pool of the battery may hold: more than any recipe takes at once, less than any rig has.
+pub(crate) const BOUND: usize = 24 * 1024;
+
+/// A kind, and how its pools for the battery are made.
+pub(crate) trait Recipe {
+    type Kind<H: Share>: Kind;
+    const HABITS: Habits;
+
+    fn make<H: Share>(pool: Pool<H>) -> Result<Self::Kind<H>, Error>;
+}
+
+/// How a kind differs from others, as far as the battery must know.
+pub(crate) struct Habits {
+    /// Bytes that its pool serves at most in one request.
+    pub(crate) most: usize,
+    /// Bytes to which it aligns at most.
+    pub(crate) align: usize,
+    /// Pieces are given back last in, first out.
+    pub(crate) last_first: bool,
+    /// What was given back can be had again before a reset, whichever piece it was.
+    pub(crate) reuses: bool,
+    /// It finds that a piece is given back twice.
+    pub(crate) finds_double_free: bool,
+    /// It finds an address within its memory at which no piece starts.
+    pub(crate) finds_interior: bool,
+}
+
+/// A piece in use, filled with a byte of its own.
+#[derive(Clone, Copy)]
+struct Piece {
+    start: NonNull<u8>,
+    layout: Layout,
+    byte: u8,
+}
+
+impl Piece {
+    fn fill(self) {
+        // SAFETY: the piece was handed out for this layout and is ours.
+        unsafe { self.start.write_bytes(self.byte, self.layout.size()) };
+    }
+
+    fn assert_whole(self) {
+        let length = self.layout.size();
+        // SAFETY: the piece was handed out for this layout, is ours, and was filled.
+        let bytes = unsafe { NonNull::slice_from_raw_parts(self.start, length).as_ref() };
+        let scribbled = bytes.iter().position(|byte| *byte != self.byte);
+        assert_eq!(scribbled, None, "{:?} {:?}", self.start, self.layout);
+    }
+}
+
+/// The pieces that a pool has handed out, and what its numbers must be.
+#[derive(Default)]
+struct Model {
+    pieces: Vec<Piece>,
+    by_address: BTreeMap<usize, usize>,
+    allocations: u64,
+    deallocations: u64,
+    failures: u64,
+}
+
+impl Model {
+    fn add(&mut self, answer: NonNull<[u8]>, layout: Layout) {
+        self.allocations += 1;
+        let (start, at) = (answer.cast::<u8>(), answer.addr().get());
+        assert_eq!(answer.len(), layout.size(), "as many bytes as asked for");
+        assert!(at.is_multiple_of(layout.align()), "{at:#x} {layout:?}");
+        let end = at + layout.size().max(1);
+        if let Some((other, length)) = self.by_address.range(..end).next_back() {
+            assert!(other + length <= at, "{at:#x} overlaps {other:#x}");
+        }
+        self.by_address.insert(at, layout.size().max(1));
+        let byte = fastrand::u8(..);
+        let piece = Piece {
+            start,
+            layout,
+            byte,
+        };
+        piece.fill();
+        self.pieces.push(piece);
+    }
+
+    fn take(&mut self, place: usize) -> Piece {
+        self.deallocations += 1;
+        let piece = self.forget(place);
+        piece.assert_whole();
+        piece
+    }
+
+    /// Takes a piece from the model whose bytes may be somebody else's already.
+    fn forget(&mut self, place: usize) -> Piece {
+        let piece = self.pieces.remove(place);
+        self.by_address.remove(&piece.start.addr().get());
+        piece
+    }
+
+    fn assert_counts(&self, kind: &impl Kind) {
+        let usage = kind.usage().unwrap();
+        let counted = (usage.allocations, usage.deallocations, usage.failures);
+        let wanted = (self.allocations, self.deallocations, self.failures);
+        assert_eq!(counted, wanted, "{usage}");
+        assert_eq!(usage.live(), self.pieces.len() as u64, "{usage}");
+        assert!(
+            usage.peak >= usage.used && usage.total >= usage.used,
+            "{usage}"
+        );
+    }
+}
+
+fn layout(size: usize, align: usize) -> Layout {
+    Layout::from_size_align(size, align).unwrap()
+}
+
+fn pool<H: Share>(heap: H) -> Pool<H> {
+    Pool::new(heap, TAG).bounded(BOUND)
+}
+
+/// Sizes log-uniform, now and then the extremes.
+fn random_layout(habits: &Habits) -> Layout {
+    let size = match fastrand::u8(..16) {
+        0 => 0,
+        1 => habits.most,
+        _ => fastrand::usize(..=habits.most.min(1 << fastrand::u32(..10))),
+    };
+    let align = 1 << fastrand::u32(..=habits.align.min(256).ilog2());
+    layout(size, align)
+}
+
+/// A kind answers as the model does, and no piece is ever touched, through random programs with resets.
+pub(crate) fn agrees_with_the_model<R: Recipe>(heap: &impl Share) {
+    agrees_while::<R>(heap, |_refused| {});
+}
+
+/// As [`agrees_with_the_model`], while `weather` is told now and then whether memory may grow.
+pub(crate) fn agrees_while<R: Recipe>(heap: &impl Share, weather: impl Fn(bool)) {
+    for seed in 0..20 {
+        fastrand::seed(seed);
+        weather(false);
+        let mut kind = R::make(pool(heap)).unwrap();
+        let mut model = Model::default();
+        for _ in 0..300 {
+            weather(fastrand::u8(..3) > 0);
+            match fastrand::u8(..32) {
+                0 => {
+                    kind.reset().unwrap();
+                    model.pieces.iter().for_each(|piece| piece.assert_whole());
+                    model.deallocations = model.allocations;
+                    model.pieces.clear();
+                    model.by_address.clear();
+                }
+                1..=14 if !model.pieces.is_empty() => {
+                    let last = model.pieces.len() - 1;
+                    let place = if R::HABITS.last_first {
+                        last
+                    } else {
+                        fastrand::usize(..=last)
+                    };
+                    let piece = model.take(place);
+                    // SAFETY: handed out for this layout, and forgotten by the model.
+                    unsafe { kind.deallocate(piece.start, piece.layout) }.unwrap();
+                }
+                _ => {
+                    let layout = random_layout(&R::HABITS);
+                    match kind.allocate(layout) {
+                        Ok(piece) => model.add(piece, layout),
+                        Err(Error::OutOfMemory(lacking)) => {
+                            model.failures += 1;
+                            assert_eq!((lacking.tag, lacking.size), (TAG, layout.size()));
+                        }
+                        Err(other) => panic!("{other}"),
+                    }
+                }
+            }
+            kind.check().unwrap();
+            model.assert_counts(&kind);
+        }
+        model.pieces.iter().for_each(|piece| piece.assert_whole());
+        assert!(
+            model
+                .pieces
+                .iter()
+                .all(|piece| kind.contains(piece.start) == Ok(true))
+        );
+        assert_eq!(kind.contains(NonNull::from(&seed).cast()), Ok(false));
+        drop(kind);
+        assert_clean(heap);
+    }
+}
+
+/// No block is left under the pool's tag, and the heap is in order.
+pub(crate) fn assert_clean(heap: &impl Share) {
+    assert_eq!(heap.stats_of(TAG).unwrap().blocks, 0);
+    heap.look(|heap| heap.check()).unwrap().unwrap();
+}
+
+/// Every alignment that the kind serves is kept, for small and large sizes; the next one is refused.
+pub(crate) fn aligns<R: Recipe>(heap: &impl Share) {
+    for align in (0..=R::HABITS.align.ilog2()).map(|power| 1 << power) {
+        for size in [0, 1, 2, 3, 7, 8, 15, 16, 17, 24, 31, R::HABITS.most] {
+            let mut kind = R::make(pool(heap)).unwrap();
+            let mut model = Model::default();
+            let layout = layout(size.min(R::HABITS.most), align);
+            while let Ok(piece) = kind.allocate(layout) {
+                model.add(piece, layout);
+                if model.pieces.len() == 5 {
+                    break;
+                }
+            }
+            assert!(!model.pieces.is_empty(), "{layout:?}");
+            kind.check().unwrap();
+            model.pieces.iter().for_each(|piece| piece.assert_whole());
+            kind.reset().unwrap();
+        }
+    }
+    let kind = R::make(pool(heap)).unwrap();
+    for power in R::HABITS.align.ilog2() + 1..63 {
+        let beyond = layout(1, 1 << power);
+        if let Ok(piece) = kind.allocate(beyond) {
+            assert!(piece.addr().get().is_multiple_of(1 << power));
+        }
+    }
+    kind.check().unwrap();
+}
+
+/// More than the kind serves, and sizes near the end of the address space, are refused and change nothing.
+pub(crate) fn refuses_what_is_too_large<R: Recipe>(heap: &impl Share) {
+    let kind = R::make(pool(heap)).unwrap();
+    kind.allocate(layout(1, 1)).unwrap();
+    let before = kind.usage().unwrap();
+    let largest = isize::MAX as usize;
+    let mut failures = 0;
+    for size in [
+        BOUND + 1,
+        1 << 32,
+        1 << 47,
+        largest - 4096,
+        largest - 15,
+        largest,
+    ] {
+        let Ok(layout) = Layout::from_size_align(size, 1) else {
+            continue;
+        };
+        let refused = kind.allocate(layout);
+        failures += 1;
+        assert!(matches!(refused, Err(Error::OutOfMemory(error)) if error.size == size));
+    }
+    kind.check().unwrap();
+    let after = kind.usage().unwrap();
+    assert_eq!(after, Usage { failures, ..before });
+}
+
+/// A pool that is full says so, and serves again when pieces are given back.
+pub(crate) fn fills_up<R: Recipe>(heap: &impl Share) {
+    let mut kind = R::make(pool(heap)).unwrap();
+    for _round in 0..3 {
+        let mut model = Model::default();
+        let layout = layout(R::HABITS.most.min(64), R::HABITS.align.min(16));
+        let refusal = loop {
+            match kind.allocate(layout) {
+                Ok(piece) => model.add(piece, layout),
+                Err(refusal) => break refusal,
+            }
+        };
+        assert!(matches!(refusal, Error::OutOfMemory(_)), "{refusal}");
+        assert!(!refusal.to_string().contains('\n'), "one line: {refusal}");
+        kind.check().unwrap();
+        let full = model.pieces.len();
+        while R::HABITS.reuses && model.pieces.len() > full / 2 {
+            let place = if R::HABITS.last_first {
+                model.pieces.len() - 1
+            } else {
+                0
+            };
+            let piece = model.take(place);
+            // SAFETY: handed out for this layout, and forgotten by the model.
+            unsafe { kind.deallocate(piece.start, layout) }.unwrap();
+        }
+        while let Ok(piece) = kind.allocate(layout) {
+            model.add(piece, layout);
+        }
+        assert_eq!(model.pieces.len(), full, "as many as before");
+        model.pieces.iter().for_each(|piece| piece.assert_whole());
+        kind.reset().unwrap();
+    }
+    drop(kind);
+    assert_clean(heap);
+}
+
+/// Requests of no size get addresses of their own; values of no size take nothing.
+pub(crate) fn serves_nothing<R: Recipe>(heap: &impl Share) {
+    let kind = R::make(pool(heap)).unwrap();
+    let nothing = layout(0, 1);
+    let one = kind.allocate(nothing).unwrap();
+    let two = kind.allocate(nothing).unwrap();
+    assert_ne!(one.addr(), two.addr());
+    // SAFETY: handed out for this layout.
+    unsafe { kind.deallocate(two.cast(), nothing) }.unwrap();
+    // SAFETY: handed out for this layout.
+    unsafe { kind.deallocate(one.cast(), nothing) }.unwrap();
+    let before = kind.usage().unwrap();
+    kind.alloc(()).unwrap();
+    kind.own([0_u64; 0]).unwrap();
+    assert_eq!(kind.alloc_str("").unwrap(), "");
+    assert_eq!(kind.alloc_slice_copy::<u64>(&[]).unwrap().len(), 0);
+    assert_eq!(kind.usage().unwrap(), before);
+    kind.check().unwrap();
+}
+
+/// Addresses that are none of the pool's are refused, and nothing changes.
+pub(crate) fn refuses_strangers<R: Recipe>(heap: &impl Share) {
+    let kind = R::make(pool(heap)).unwrap();
+    let others = Pool::new(heap, OTHER);
+    let theirs = others.allocate(layout(16, 8)).unwrap();
+    let ours = kind.allocate(layout(8, 8)).unwrap();
+    let before = kind.usage().unwrap();
+    let local = 0_u64;
+    let strangers = [
+        theirs.cast(),
+        NonNull::from(&local).cast(),
+        NonNull::from(&before).cast(),
+        NonNull::new(core::ptr::without_provenance_mut::<u8>(16)).unwrap(),
+        NonNull::new(core::ptr::without_provenance_mut::<u8>(1 << 63)).unwrap(),
+        NonNull::new(core::ptr::without_provenance_mut::<u8>(usize::MAX - 15)).unwrap(),
+    ];
+    for stranger in strangers {
+        // SAFETY: not the pool's: it must notice, and touch nothing.
+        let refused = unsafe { kind.deallocate(stranger, layout(8, 8)) };
+        assert!(
+            matches!(refused, Err(Error::Misuse(_))),
+            "{stranger:?}: {refused:?}"
+        );
+    }
+    if R::HABITS.finds_interior {
+        for offset in 1..8 {
+            // SAFETY: within the piece.
+            let interior = unsafe { ours.cast::<u8>().add(offset) };
+            // SAFETY: no piece starts there: the pool must notice, and touch nothing.
+            let refused = unsafe { kind.deallocate(interior, layout(1, 1)) };
+            assert!(
+                matches!(refused, Err(Error::Misuse(_))),
+                "{offset}: {refused:?}"
+            );
+        }
+    }
+    assert_eq!(kind.usage().unwrap(), before);
+    kind.check().unwrap();
+    others.check().unwrap();
+}
+
+/// A piece that is given back twice is refused the second time, with others in between or none.
+pub(crate) fn refuses_to_free_twice<R: Recipe>(heap: &impl Share) {
+    if !R::HABITS.finds_double_free {
+        return;
+    }
+    for others in 0..3 {
+        let kind = R::make(pool(heap)).unwrap();
+        let layout = layout(8, 8);
+        let _below = kind.allocate(layout).unwrap();
+        let piece = kind.allocate(layout).unwrap().cast();
+        let above: Vec<_> = (0..others)
+            .map(|_| kind.allocate(layout).unwrap())
+            .collect();
+        for piece in above.iter().rev() {
+            // SAFETY: handed out for this layout.
+            unsafe { kind.deallocate(piece.cast(), layout) }.unwrap();
+        }
+        // SAFETY: handed out for this layout.
+        unsafe { kind.deallocate(piece, layout) }.unwrap();
+        let before = kind.usage().unwrap();
+        // SAFETY: given back already: the pool must notice, and touch nothing.
+        let refused = unsafe { kind.deallocate(piece, layout) };
+        assert!(matches!(refused, Err(Error::Misuse(_))), "{refused:?}");
+        assert_eq!(kind.usage().unwrap(), before);
+        kind.check().unwrap();
+    }
+}
+
+thread_local! {
+    static RUNG: Cell<Option<(Tag, Usage)>> = const { Cell::new(None) };
+    static RINGS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// The watermark calls once each time it is reached from below, and with the numbers of that moment.
+pub(crate) fn calls_at_the_watermark<R: Recipe>(heap: &impl Share) {
+    for percent in [1, 50, 90, 100] {
+        RINGS.set(0);
+        let alarmed = pool(heap).alarmed_at(percent, |tag, usage| {
+            RUNG.set(Some((tag, *usage)));
+            RINGS.set(RINGS.get() + 1);
+        });
+        let mut kind = R::make(alarmed).unwrap();
+        let most = layout(R::HABITS.most.min(48), 1);
+        for round in 1..=2 {
+            let mut before = kind.usage().unwrap();
+            while kind.allocate(most).is_ok() {
+                let after = kind.usage().unwrap();
+                let reached = |usage: &Usage| {
+                    usage.used * 100 >= usage.total * usize::from(percent) && usage.used > 0
+                };
+                let due = reached(&after) && !reached(&before);
+                let rung = RUNG.take();
+                assert_eq!(rung.is_some(), due, "{percent} %: {before} -> {after}");
+                if let Some((tag, usage)) = rung {
+                    assert_eq!((tag, usage), (TAG, after));
+                }
+                before = after;
+            }
+            // Where the last request that fits jumps over the rest, 100 % is never reached.
+            let expected = if percent == 100 && RINGS.get() == 0 {
+                0
+            } else {
+                round
+            };
+            assert_eq!(RINGS.get(), expected, "{percent} %");
+            kind.reset().unwrap();
+        }
+    }
+}
+
+/// With pooling switched off each piece is a block of the heap's.
+pub(crate) fn passes_through<R: Recipe>(heap: &impl Share) {
+    let mut kind = R::make(pool(heap).pass_through(true)).unwrap();
+    let mut model = Model::default();
+    let of_tag = || heap.stats_of(TAG).unwrap();
+    for count in 1..=5 {
+        let layout = layout(R::HABITS.most.min(10 * count), 1);
+        model.add(kind.allocate(layout).unwrap(), layout);
+        assert_eq!(of_tag().blocks, count);
+    }
+    let requested: usize = model.pieces.iter().map(|piece| piece.layout.size()).sum();
+    assert_eq!(of_tag().requested, requested);
+    let piece = model.take(0);
+    // SAFETY: handed out for this layout.
+    unsafe { kind.deallocate(piece.start, piece.layout) }.unwrap();
+    assert_eq!(of_tag().blocks, 4);
+    // SAFETY: given back already: the heap must notice.
+    let refused = unsafe { kind.deallocate(piece.start, piece.layout) };
+    assert!(matches!(
+        refused,
+        Err(Error::Misuse(Misuse::DoubleFree { .. }))
+    ));
+    let piece = model.take(0);
+    let larger = layout(piece.layout.size() + 100, 1);
+    // SAFETY: handed out for this layout.
+    let grown = unsafe { kind.grow(piece.start, piece.layout, larger) }.unwrap();
+    assert_eq!(of_tag().blocks, 4);
+    assert_eq!(kind.contains(grown.cast()), Ok(true));
+    kind.check().unwrap();
+    assert_eq!(kind.usage().unwrap().live(), 4);
+    kind.reset().unwrap();
+    assert_eq!(of_tag().blocks, 0);
+    drop(kind);
+    assert_clean(heap);
+}
+
+/// Resized pieces keep their bytes, and others theirs.
+pub(crate) fn resizes<R: Recipe>(heap: &impl Share) {
+    for seed in 0..10 {
+        fastrand::seed(seed);
+        let kind = R::make(pool(heap)).unwrap();
+        let mut model = Model::default();
+        for _ in 0..100 {
+            let most = R::HABITS.most.min(200);
+            let align = R::HABITS.align.min(32);
+            let new = layout(
+                fastrand::usize(..=most),
+                1 << fastrand::u32(..=align.ilog2()),
+            );
+            if model.pieces.is_empty() || fastrand::u8(..3) == 0 {
+                if let Ok(piece) = kind.allocate(new) {
+                    model.add(piece, new);
+                }
+                continue;
+            }
+            let place = if R::HABITS.last_first {
+                model.pieces.len() - 1
+            } else {
+                fastrand::usize(..model.pieces.len())
+            };
+            let piece = model.pieces[place];
+            piece.assert_whole();
+            let (start, old) = (piece.start, piece.layout);
+            let resized = if new.size() >= old.size() {
+                // SAFETY: handed out for this layout.
+                unsafe { kind.grow(start, old, new) }
+            } else {
+                // SAFETY: handed out for this layout.
+                unsafe { kind.shrink(start, old, new) }
+            };
+            let wrong_way = if new.size() > old.size() {
+                // SAFETY: must be refused.
+                unsafe { kind.shrink(start, old, new) }
+            } else if new.size() < old.size() {
+                // SAFETY: must be refused.
+                unsafe { kind.grow(start, old, new) }
+            } else {
+                Err(Misuse::WrongWay { old: 0, new: 0 }.into())
+            };
+            assert!(matches!(wrong_way, Err(Error::Misuse(_))), "{wrong_way:?}");
+            match resized {
+                Ok(answer) => {
+                    model.forget(place);
+                    let kept = old.size().min(new.size());
+                    Piece {
+                        start: answer.cast(),
+                        layout: layout(kept, 1),
+                        byte: piece.byte,
+                    }
+                    .assert_whole();
+                    model.add(answer, new);
+                }
+                // Out of order, or full: the piece must still be there.
+                Err(Error::OutOfMemory(_) | Error::Misuse(_)) => piece.assert_whole(),
+                Err(other) => panic!("{other}"),
+            }
+            kind.check().unwrap();
+            model.pieces.iter().for_each(|piece| piece.assert_whole());
+        }
+    }
+}
+
+/// The pool owns its tag: somebody else's blocks under it are neither taken nor released.
+pub(crate) fn owns_its_tag<R: Recipe>(heap: &impl Share) {
+    let theirs = heap.allocate(TAG, layout(32, 16)).unwrap();
+    let refused = R::make(pool(heap)).and_then(|kind| kind.allocate(layout(8, 8)).map(drop));
+    assert_eq!(refused, Err(Misuse::TagInUse { tag: TAG }.into()));
+    assert_eq!(heap.stats_of(TAG).unwrap().blocks, 1);
+    // SAFETY: handed out for this layout.
+    unsafe { heap.deallocate(theirs.cast(), layout(32, 16)) }.unwrap();
+    let kind = R::make(pool(heap)).unwrap();
+    kind.allocate(layout(8, 8)).unwrap();
+    let second = R::make(pool(heap)).and_then(|kind| kind.allocate(layout(8, 8)).map(drop));
+    assert_eq!(second, Err(Misuse::TagInUse { tag: TAG }.into()));
+    kind.check().unwrap();
+    drop(kind);
+    assert_clean(heap);
+
+    let reserved =
+        R::make(Pool::new(heap, Tag::HEAP)).and_then(|kind| kind.allocate(layout(8, 8)).map(drop));
+    assert_eq!(reserved, Err(Misuse::ReservedTag { tag: Tag::HEAP }.into()));
+}
+
+/// Values come back as they were put in; owners run destructors once, even one that panics.
+pub(crate) fn holds_values<R: Recipe>(heap: &impl Share) {
+    struct Counted<'a>(&'a AtomicUsize, bool);
+    impl Drop for Counted<'_> {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            assert!(!self.1, "as the test wants it");
+        }
+    }
+    let dropped = AtomicUsize::new(0);
+    let kind = R::make(pool(heap)).unwrap();
+    let number = kind.alloc(7_u64).unwrap();
+    let text = kind.alloc_str("ciao").unwrap();
+    let copied = kind.alloc_slice_copy(&[1_u16, 2, 3]).unwrap();
+    let made = kind.alloc_slice_fill_with(4, |n| n as u32 * 2).unwrap();
+    text.make_ascii_uppercase();
+    *number += 1;
+    assert_eq!((*number, &*text, &*copied), (8, "CIAO", &[1, 2, 3][..]));
+    assert_eq!(made, [0, 2, 4, 6]);
+
+    let live = kind.usage().unwrap().live();
+    kind.alloc(Counted(&dropped, false)).unwrap();
+    assert_eq!(
+        dropped.load(Ordering::Relaxed),
+        0,
+        "alloc runs no destructor"
+    );
+    drop(kind.own(Counted(&dropped, false)).unwrap());
+    assert_eq!(dropped.load(Ordering::Relaxed), 1);
+    let kept = kind.own(Counted(&dropped, false)).unwrap().into_inner();
+    assert_eq!(
+        dropped.load(Ordering::Relaxed),
+        1,
+        "out of the pool, not dropped"
+    );
+    drop(kept);
+    let fatal = kind.own(Counted(&dropped, true)).unwrap();
+    assert!(catch_unwind(AssertUnwindSafe(|| drop(fatal))).is_err());
+    assert_eq!(dropped.load(Ordering::Relaxed), 3);
+    assert_eq!(
+        kind.usage().unwrap().live(),
+        live + 1,
+        "owners gave theirs back"
+    );
+    kind.own(Counted(&dropped, false)).unwrap().leak().1 = true;
+    assert_eq!(dropped.load(Ordering::Relaxed), 3, "leaked values stay");
+
+    let owned = kind.own_str("ciao").unwrap();
+    let slice = kind.own_slice_copy(&[1, 2]).unwrap();
+    assert_eq!(format!("{owned} {slice:?}"), "ciao [1, 2]");
+    drop((slice, owned));
+    kind.check().unwrap();
+}
+
+/// Pools on two heaps, and two on one, do not meet.
+pub(crate) fn keeps_apart<R: Recipe>(heap: &impl Share, other: &impl Share) {
+    let one = R::make(pool(heap)).unwrap();
+    let two = R::make(Pool::new(heap, OTHER).bounded(BOUND)).unwrap();
+    let three = R::make(pool(other)).unwrap();
+    let layout = layout(8, 8);
+    let (a, b) = (one.allocate(layout).unwrap(), two.allocate(layout).unwrap());
+    let c = three.allocate(layout).unwrap();
+    let refused = [
+        // SAFETY: another pool's piece: it must be refused.
+        unsafe { one.deallocate(b.cast(), layout) },
+        // SAFETY: another pool's piece: it must be refused.
+        unsafe { two.deallocate(a.cast(), layout) },
+        // SAFETY: another heap's piece: it must be refused.
+        unsafe { one.deallocate(c.cast(), layout) },
+        // SAFETY: another heap's piece: it must be refused.
+        unsafe { three.deallocate(a.cast(), layout) },
+    ];
+    assert!(
+        refused
+            .iter()
+            .all(|answer| matches!(answer, Err(Error::Misuse(_)))),
+        "{refused:?}"
+    );
+    assert_eq!(one.contains(b.cast()), Ok(false));
+    drop(one);
+    // SAFETY: handed out for this layout.
+    unsafe { two.deallocate(b.cast(), layout) }.unwrap();
+    // SAFETY: handed out for this layout.
+    unsafe { three.deallocate(c.cast(), layout) }.unwrap();
+    two.check().unwrap();
+    three.check().unwrap();
+    drop(two);
+    assert_clean(heap);
+}
+
+/// In heaps of every size from none on: a pool is made or refused, serves or refuses, and leaves nothing.
+pub(crate) fn is_made_or_not<R: Recipe, H: Share>(heap_of: impl Fn(usize) -> Option<H>) {
+    let mut made = 0;
+    for bytes in (0..6 * 1024).step_by(112) {
+        let Some(heap) = heap_of(bytes) else {
+            continue;
+        };
+        match R::make(pool(&heap)) {
+            Ok(kind) => {
+                made += 1;
+                let mut model = Model::default();
+                while let Ok(piece) = kind.allocate(layout(8, 8)) {
+                    model.add(piece, layout(8, 8));
+                }
+                model.pieces.iter().for_each(|piece| piece.assert_whole());
+                kind.check().unwrap();
+            }
+            Err(refusal) => assert!(matches!(refusal, Error::OutOfMemory(_)), "{refusal}"),
+        }
+        assert_clean(&heap);
+    }
+    assert!(made > 0, "the largest heaps have room");
+}

@@ -1,0 +1,132 @@
+//! The kinds that the battery runs on, and the heaps.
+
+use core::alloc::Layout;
+use tagheap::{
+    Buddy, Bump, Classes, Error, Fixed, FreeList, Pool, Priority, Share, Stack, WhenFull,
+};
+
+use crate::battery::{BOUND, Habits, Recipe};
+
+/// A kind that the battery runs on: its name, how to make one, and its habits where they differ.
+macro_rules! recipe {
+    ($name:ident, $kind:ty, $make:expr, $habits:expr) => {
+        pub(crate) struct $name;
+
+        impl Recipe for $name {
+            type Kind<H: Share> = $kind;
+            const HABITS: Habits = $habits;
+
+            fn make<H: Share>(pool: Pool<H>) -> Result<Self::Kind<H>, Error> {
+                $make(pool)
+            }
+        }
+    };
+}
+
+/// Any request, given back in any order, misuse found.
+const ANY: Habits = Habits {
+    most: BOUND / 4,
+    align: 4096,
+    last_first: false,
+    reuses: true,
+    finds_double_free: true,
+    finds_interior: true,
+};
+
+recipe!(Pools, Pool<H>, Ok, ANY);
+
+recipe!(
+    Bumps,
+    Bump<H>,
+    |pool| Ok(Bump::new(pool)),
+    Habits {
+        reuses: false,
+        finds_double_free: false,
+        finds_interior: false,
+        ..ANY
+    }
+);
+
+/// Slots of 64 bytes.
+const SLOTS: Habits = Habits {
+    most: 64,
+    align: 16,
+    ..ANY
+};
+
+fn slot() -> Layout {
+    Layout::new::<[u128; 4]>()
+}
+
+recipe!(Fixeds, Fixed<H>, |pool| Fixed::new(pool, slot(), 60), SLOTS);
+
+recipe!(
+    GrowingFixeds,
+    Fixed<H>,
+    |pool| Fixed::growing(pool, slot(), 10),
+    SLOTS
+);
+
+/// Three classes, the last of which serves every request of the battery.
+fn classes<H: Share>(pool: Pool<H>, when_full: WhenFull) -> Result<Classes<H, 3>, Error> {
+    Classes::new(pool, [(256, 8), (16, 30), (64, 20)], when_full)
+}
+
+recipe!(
+    Classeses,
+    Classes<H, 3>,
+    |pool| classes(pool, WhenFull::Refuse),
+    Habits { most: 256, ..SLOTS }
+);
+
+recipe!(
+    BorrowingClasses,
+    Classes<H, 3>,
+    |pool| classes(pool, WhenFull::Borrow),
+    Habits { most: 256, ..SLOTS }
+);
+
+recipe!(
+    Priorities,
+    Priority<H>,
+    |pool| Priority::with_sizes(
+        pool,
+        [(32, 8), (64, 8), (128, 4), (256, 10)],
+        WhenFull::Refuse
+    ),
+    Habits {
+        most: 256,
+        align: 256,
+        ..SLOTS
+    }
+);
+
+recipe!(
+    Stacks,
+    Stack<H>,
+    |pool| Stack::new(pool, 4096),
+    Habits {
+        most: 1024,
+        align: 256,
+        last_first: true,
+        ..ANY
+    }
+);
+
+recipe!(
+    FreeLists,
+    FreeList<H>,
+    |pool| FreeList::new(pool, 4096),
+    Habits {
+        most: 1024,
+        align: 256,
+        ..ANY
+    }
+);
+
+recipe!(
+    Buddies,
+    Buddy<H>,
+    |pool| Buddy::new(pool, 4096, 16),
+    Habits { most: 1024, ..ANY }
+);
