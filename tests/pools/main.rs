@@ -16,6 +16,7 @@ mod collections;
 mod free_list;
 mod kinds;
 mod ownership;
+mod pieces;
 mod stack;
 
 use std::cell::Cell;
