@@ -2,7 +2,10 @@
 //! to each.
 
 mod battery;
+mod classes;
+mod fixed;
 mod kinds;
+mod priority;
 
 use tagheap::{Buffer, Heap, LocalHeap, Reserve, SharedHeap};
 
@@ -73,9 +76,9 @@ macro_rules! battery {
 battery! {
     pool: Pools;
     bump: Bumps;
-    fixed: Fixeds;
-    growing_fixed: GrowingFixeds;
-    classes: Classeses;
+    fixed_slots: FixedSlots;
+    growing_slots: GrowingSlots;
+    refusing_classes: RefusingClasses;
     borrowing_classes: BorrowingClasses;
-    priority: Priorities;
+    priorities: Priorities;
 }
