@@ -1,4 +1,5 @@
-//! Floor 7, faces: the heap as others want to see it.
+//! Floor 7, faces: the heap and its pools as others see them.
 
+pub(crate) mod allocator;
 #[cfg(feature = "twin")]
 pub mod twin;

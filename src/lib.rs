@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![no_std]
+#![cfg_attr(std_allocator, feature(allocator_api))]
 #![deny(unsafe_code)]
 #![warn(clippy::std_instead_of_core)]
 
@@ -69,9 +70,12 @@ pub use crate::{
         classes::Classes,
         fixed::Fixed,
         kind::Kind,
+        lock_free::LockFree,
+        locked::Locked,
         pool::Pool,
         priority::{Level, Priority},
         sets::WhenFull,
+        timed::{Elapsed, Operation, Timed, Timing},
         typed::{Own, Typed},
     },
     sharing::share::{Futex, LocalHeap, Share, SharedHeap},

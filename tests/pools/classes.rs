@@ -32,7 +32,9 @@ fn the_smallest_class_that_fits_serves() {
     let aligns = [16, 4096, 4, 8, 32, 1];
     in_reserve(|heap| {
         let pool = Classes::new(Pool::new(heap, TAG), sizes, WhenFull::Borrow).unwrap();
-        for size in [0, 1, 2, 7, 8, 9, 47, 48, 49, 96, 97, 100, 101, 4096, 8192, 8193] {
+        for size in [
+            0, 1, 2, 7, 8, 9, 47, 48, 49, 96, 97, 100, 101, 4096, 8192, 8193,
+        ] {
             for align in (0..=13).map(|power| 1 << power) {
                 let layout = layout(size, align);
                 let fits = |class: &usize| sizes[*class].0 >= size && aligns[*class] >= align;
@@ -161,14 +163,24 @@ fn all_or_nothing() {
     in_buffer(|heap| {
         let huge = [(16, 1), (usize::MAX / 2, 3)];
         let refused = Classes::new(Pool::new(heap, TAG), huge, WhenFull::Refuse).map(drop);
-        assert!(matches!(refused, Err(Error::OutOfMemory(error)) if error.cause == Shortage::TooLarge));
+        assert!(
+            matches!(refused, Err(Error::OutOfMemory(error)) if error.cause == Shortage::TooLarge)
+        );
         let many = [(16, 1), (64, usize::MAX / 64)];
         let refused = Classes::new(Pool::new(heap, TAG), many, WhenFull::Refuse).map(drop);
-        assert!(matches!(refused, Err(Error::OutOfMemory(error)) if error.cause == Shortage::TooLarge));
+        assert!(
+            matches!(refused, Err(Error::OutOfMemory(error)) if error.cause == Shortage::TooLarge)
+        );
         let none = Classes::new(Pool::new(heap, TAG), [], WhenFull::Refuse).unwrap();
-        assert_eq!(cause(none.allocate(layout(0, 1))), Shortage::Oversized { most: 0 });
+        assert_eq!(
+            cause(none.allocate(layout(0, 1))),
+            Shortage::Oversized { most: 0 }
+        );
         let empty = Classes::new(Pool::new(heap, TAG), [(8, 0)], WhenFull::Borrow).unwrap();
-        assert_eq!(cause(empty.allocate(layout(0, 1))), Shortage::Full { total: 0, used: 0 });
+        assert_eq!(
+            cause(empty.allocate(layout(0, 1))),
+            Shortage::Full { total: 0, used: 0 }
+        );
         assert_eq!(heap.stats_of(TAG).unwrap().blocks, 0);
     });
 }

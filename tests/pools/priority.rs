@@ -41,9 +41,15 @@ fn levels_have_their_slots() {
             };
             assert_eq!(cause(pool.allocate_at(level, layout(1, 1))), full);
             let oversized = Shortage::Oversized { most: size };
-            assert_eq!(cause(pool.allocate_at(level, layout(size + 1, 1))), oversized);
+            assert_eq!(
+                cause(pool.allocate_at(level, layout(size + 1, 1))),
+                oversized
+            );
             let overaligned = Shortage::Overaligned { most: size };
-            assert_eq!(cause(pool.allocate_at(level, layout(1, 2 * size))), overaligned);
+            assert_eq!(
+                cause(pool.allocate_at(level, layout(1, 2 * size))),
+                overaligned
+            );
             assert_eq!(pool.usage_of(level).failures, 3);
         }
         let usage = pool.usage().unwrap();
@@ -57,14 +63,19 @@ fn levels_have_their_slots() {
 fn levels_borrow_downwards() {
     in_buffer(|heap| {
         let sizes = [(32, 1), (128, 1), (1024, 1), (256, 1)];
-        let borrowing = || Priority::with_sizes(Pool::new(heap, TAG), sizes, WhenFull::Borrow).unwrap();
+        let borrowing =
+            || Priority::with_sizes(Pool::new(heap, TAG), sizes, WhenFull::Borrow).unwrap();
         let programs: [(Level, usize, &[[usize; 4]]); 5] = [
             (
                 Level::Critical,
                 32,
                 &[[1, 0, 0, 0], [1, 1, 0, 0], [1, 1, 1, 0], [1, 1, 1, 1]],
             ),
-            (Level::Normal, 128, &[[0, 1, 0, 0], [0, 1, 1, 0], [0, 1, 1, 1]]),
+            (
+                Level::Normal,
+                128,
+                &[[0, 1, 0, 0], [0, 1, 1, 0], [0, 1, 1, 1]],
+            ),
             (Level::Large, 257, &[[0, 0, 1, 0]]),
             (Level::Large, 256, &[[0, 0, 1, 0], [0, 0, 1, 1]]),
             (Level::Temporary, 1, &[[0, 0, 0, 1]]),
@@ -88,7 +99,10 @@ fn levels_borrow_downwards() {
         }
         let pool = borrowing();
         let oversized = Shortage::Oversized { most: 32 };
-        assert_eq!(cause(pool.allocate_at(Level::Critical, layout(33, 1))), oversized);
+        assert_eq!(
+            cause(pool.allocate_at(Level::Critical, layout(33, 1))),
+            oversized
+        );
     });
 }
 

@@ -1,0 +1,10 @@
+use tagheap::{Error, Heap, LocalHeap, Pool, Reserve, Tag};
+
+fn main() -> Result<(), Error> {
+    let heap = LocalHeap::new(Heap::new(Reserve::new()?)?);
+    let pool = Pool::new(&heap, Tag::new(1));
+    std::thread::scope(|scope| {
+        scope.spawn(move || drop(pool));
+    });
+    Ok(())
+}

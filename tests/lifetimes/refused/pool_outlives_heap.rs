@@ -1,0 +1,11 @@
+use tagheap::{Error, Heap, LocalHeap, Pool, Reserve, Tag, Typed};
+
+fn main() -> Result<(), Error> {
+    let pool;
+    {
+        let heap = LocalHeap::new(Heap::new(Reserve::new()?)?);
+        pool = Pool::new(&heap, Tag::new(1));
+    }
+    pool.alloc(5)?;
+    Ok(())
+}

@@ -1,0 +1,10 @@
+use tagheap::{Bump, Error, Heap, Kind, LocalHeap, Pool, Reserve, Tag, Typed};
+
+fn main() -> Result<(), Error> {
+    let heap = LocalHeap::new(Heap::new(Reserve::new()?)?);
+    let mut bump = Bump::new(Pool::new(&heap, Tag::new(1)));
+    let value = bump.alloc(5)?;
+    bump.reset()?;
+    *value = 6;
+    Ok(())
+}

@@ -1,0 +1,86 @@
+//! Collections of other crates whose memory is a pool's, by the `Allocator` traits of two versions.
+
+use hashbrown::{DefaultHashBuilder, HashMap};
+
+#[cfg(std_allocator)]
+use tagheap::Share;
+
+use crate::battery::{self, BOUND, Habits, TAG};
+
+/// A box, vectors that grow and shrink, and a map live in a pool: contents are what they must be.
+pub(crate) fn live_in<A>(pool: A, habits: &Habits)
+where
+    A: Copy + api2_02::alloc::Allocator + api2_04::alloc::Allocator,
+{
+    let room = habits.most.min(400);
+    let boxed = api2_02::boxed::Box::new_in([7_u8; 16], pool);
+    let newer = api2_04::boxed::Box::try_new_in(8_u64, pool).unwrap();
+    let mut bytes = api2_02::vec::Vec::new_in(pool);
+    let mut words = api2_04::vec::Vec::new_in(pool);
+    // Vectors double, so the last push fits into half of what a piece may have.
+    for n in 0..room / 2 {
+        bytes.try_reserve_exact(1).unwrap();
+        bytes.push(n as u8);
+    }
+    for n in 0..room / 4 {
+        words.try_reserve_exact(1).unwrap();
+        words.push(n as u16);
+    }
+    let mut map: HashMap<u8, u8, DefaultHashBuilder, A> = HashMap::new_in(pool);
+    for n in 0..3 {
+        map.insert(n, n * 2);
+    }
+    bytes.truncate(5);
+    bytes.shrink_to_fit();
+    words.truncate(5);
+    words.shrink_to_fit();
+    assert_eq!((*boxed, *newer), ([7; 16], 8));
+    assert_eq!(bytes, [0, 1, 2, 3, 4]);
+    assert_eq!(words, [0, 1, 2, 3, 4]);
+    assert!((0..3).all(|n| map.get(&n) == Some(&(n * 2))));
+    map.clear();
+}
+
+macro_rules! collections {
+    ($($name:ident: $recipe:ident;)*) => { $(
+        #[test]
+        fn $name() {
+            crate::in_reserve(|heap| {
+                let habits = &<crate::kinds::$recipe as battery::Recipe>::HABITS;
+                let pool = tagheap::Pool::new(heap, TAG).bounded(BOUND);
+                let kind = <crate::kinds::$recipe as battery::Recipe>::make(pool).unwrap();
+                live_in(&kind, habits);
+                tagheap::Kind::check(&kind).unwrap();
+                let usage = tagheap::Kind::usage(&kind).unwrap();
+                assert!(usage.allocations > 4, "{usage}");
+                assert!(usage.live() == 0 || habits.last_first, "{usage}");
+                drop(kind);
+                battery::assert_clean(heap);
+            });
+        }
+    )* };
+}
+
+collections! {
+    pool: Pools;
+    bump: Bumps;
+}
+
+/// On a compiler that has std's own trait: `cargo +nightly test --features nightly --test pools`.
+#[cfg(std_allocator)]
+#[test]
+fn std_collections_live_in_pools() {
+    crate::in_reserve(|heap| {
+        let pool = &tagheap::Pool::new(heap, TAG);
+        let mut boxes = Vec::new_in(pool);
+        let mut texts = Vec::new_in(pool);
+        for n in 0..1000 {
+            boxes.push(Box::new_in([n; 10], pool));
+            texts.push(n);
+        }
+        assert_eq!(boxes[500][9], texts[500]);
+        assert!(heap.stats_of(TAG).unwrap().blocks > 1000);
+        drop((boxes, texts));
+        assert_eq!(tagheap::Kind::usage(pool).unwrap().live(), 0);
+    });
+}
