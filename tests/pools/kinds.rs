@@ -72,7 +72,7 @@ recipe!(
 
 /// Three classes, of which one has nine slots in ten: the battery's fill of one size must reach the watermark.
 fn classes<H: Share>(pool: Pool<H>, when_full: WhenFull) -> Result<Classes<H, 3>, Error> {
-    Classes::new(pool, [(256, 1), (16, 7), (48, 80)], when_full)
+    Classes::new(pool, [(256, 1), (4, 6), (48, 80)], when_full)
 }
 
 recipe!(
