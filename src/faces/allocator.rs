@@ -18,6 +18,11 @@ macro_rules! allocators {
 
         allocators!([H: Share] crate::Pool<H>);
         allocators!([H: Share] crate::Bump<H>);
+        allocators!([H: Share] crate::Fixed<H>);
+        allocators!([H: Share, const N: usize] crate::Classes<H, N>);
+        allocators!([H: Share] crate::Priority<H>);
+        // What a view of a pool is, such as of one level.
+        allocators!(['a] (dyn Kind + 'a));
     };
     ([$($parameters:tt)*] $kind:ty) => {
         // SAFETY: see the head of the file.

@@ -64,6 +64,9 @@ macro_rules! collections {
 collections! {
     pool: Pools;
     bump: Bumps;
+    fixed_slots: FixedSlots;
+    growing_slots: GrowingSlots;
+    priorities: Priorities;
 }
 
 /// On a compiler that has std's own trait: `cargo +nightly test --features nightly --test pools`.

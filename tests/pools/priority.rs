@@ -141,6 +141,20 @@ fn views_are_pools() {
     });
 }
 
+/// A view of a level holds collections.
+#[test]
+fn views_hold_collections() {
+    in_buffer(|heap| {
+        let pool = Priority::new(Pool::new(heap, TAG), WhenFull::Refuse).unwrap();
+        let mut numbers = api2_04::vec::Vec::new_in(pool.at(Level::Large));
+        numbers.extend(0..256_u32);
+        assert_eq!((numbers.len(), used(&pool)), (256, [0, 0, 1, 0]));
+        assert!(numbers.try_reserve(1).is_err());
+        drop(numbers);
+        assert_eq!(used(&pool), [0; 4]);
+    });
+}
+
 /// With pooling switched off a view's pieces are the heap's blocks too.
 #[test]
 fn views_pass_through() {
