@@ -67,6 +67,10 @@ collections! {
     fixed_slots: FixedSlots;
     growing_slots: GrowingSlots;
     priorities: Priorities;
+    lock_free: LockFrees;
+    locked_fixed: LockedFixeds;
+    locked_pool: LockedPools;
+    timed_pool: TimedPools;
 }
 
 /// On a compiler that has std's own trait: `cargo +nightly test --features nightly --test pools`.

@@ -111,4 +111,8 @@ battery! {
     refusing_classes: RefusingClasses;
     borrowing_classes: BorrowingClasses;
     priorities: Priorities;
+    lock_free: LockFrees;
+    locked_fixed: LockedFixeds;
+    locked_pool: LockedPools;
+    timed_pool: TimedPools;
 }
