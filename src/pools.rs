@@ -14,6 +14,7 @@ pub(crate) mod meter;
 pub(crate) mod pool;
 pub(crate) mod priority;
 pub(crate) mod sets;
+pub(crate) mod shape;
 pub(crate) mod slots;
 pub(crate) mod stride;
 pub(crate) mod timed;
