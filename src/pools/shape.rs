@@ -158,8 +158,8 @@ impl Shape {
     /// The first slot of the group whose words are at an address. `None` if none's are.
     pub(crate) fn slot_of(&self, base: usize, at: usize) -> Option<usize> {
         let offset = at.wrapping_sub(base + GROUPS);
-        let slot = offset / WORDS * GROUP;
-        (offset.is_multiple_of(WORDS) && slot < self.each).then_some(slot)
+        let number = offset / WORDS;
+        (offset.is_multiple_of(WORDS) && number < self.groups()).then_some(number * GROUP)
     }
 
     /// The bits of the slots in the group of a slot.

@@ -11,12 +11,24 @@
 )]
 
 mod battery;
+<<<<<<< HEAD
 mod classes;
 mod collections;
 mod fixed;
+=======
+mod buddy;
+mod collections;
+mod free_list;
+>>>>>>> main
 mod kinds;
+mod locks;
 mod ownership;
+<<<<<<< HEAD
 mod priority;
+=======
+mod pieces;
+mod stack;
+>>>>>>> main
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -115,4 +127,7 @@ battery! {
     locked_fixed: LockedFixeds;
     locked_pool: LockedPools;
     timed_pool: TimedPools;
+    stacks: Stacks;
+    free_lists: FreeLists;
+    buddies: Buddies;
 }
