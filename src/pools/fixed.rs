@@ -28,8 +28,8 @@ use crate::words::usage::{Measure, Usage};
 ///
 /// let heap = LocalHeap::new(Heap::new(Reserve::new()?)?);
 /// let bullets = Fixed::new(Pool::new(&heap, Tag::named("bullets")), Layout::new::<[f32; 4]>(), 100)?;
-/// let one = bullets.own([0.0; 4])?;
-/// let two = bullets.own([1.0; 4])?;
+/// let one = bullets.own([0.0_f32; 4])?;
+/// let two = bullets.own([1.0_f32; 4])?;
 /// assert_eq!(bullets.usage()?.used, 2);
 /// drop(one); // its slot is the next one handed out
 /// assert_eq!((two[3], bullets.usage()?.free()), (1.0, 99));

@@ -11,24 +11,17 @@
 )]
 
 mod battery;
-<<<<<<< HEAD
+mod buddy;
 mod classes;
 mod collections;
 mod fixed;
-=======
-mod buddy;
-mod collections;
 mod free_list;
->>>>>>> main
 mod kinds;
 mod locks;
 mod ownership;
-<<<<<<< HEAD
-mod priority;
-=======
 mod pieces;
+mod priority;
 mod stack;
->>>>>>> main
 
 use std::cell::Cell;
 use std::rc::Rc;
