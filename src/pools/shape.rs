@@ -159,7 +159,7 @@ impl Shape {
     pub(crate) fn slot_of(&self, base: usize, at: usize) -> Option<usize> {
         let offset = at.wrapping_sub(base + GROUPS);
         let number = offset / WORDS;
-        (offset.is_multiple_of(WORDS) && number < self.groups()).then_some(number * GROUP)
+        (offset.is_multiple_of(WORDS) && number < self.groups()).then(|| number * GROUP)
     }
 
     /// The bits of the slots in the group of a slot.
