@@ -361,15 +361,11 @@ fn layouts_are_kept() {
         assert_eq!(cause(pool.allocate(layout(25, 1))), oversized);
         assert_eq!(cause(pool.allocate(layout(1, 16))), overaligned);
         // SAFETY: the piece is ours; must be refused.
-        assert_eq!(
-            cause(unsafe { pool.grow(piece, layout(24, 8), layout(25, 8)) }),
-            oversized
-        );
+        let grown = unsafe { pool.grow(piece, layout(24, 8), layout(25, 8)) };
+        assert_eq!(cause(grown), oversized);
         // SAFETY: the piece is ours; must be refused.
-        assert_eq!(
-            cause(unsafe { pool.shrink(piece, layout(24, 8), layout(1, 16)) }),
-            overaligned
-        );
+        let shrunk = unsafe { pool.shrink(piece, layout(24, 8), layout(1, 16)) };
+        assert_eq!(cause(shrunk), overaligned);
         assert_eq!(pool.usage().unwrap().failures, 4);
         let size = Misuse::SizeMismatch {
             address,
@@ -424,6 +420,16 @@ fn scribbled_slots_are_slots() {
     });
 }
 
+/// Turns a bit over that is so many bytes and bits before a slot.
+fn flip(slot: NonNull<u8>, bytes: usize, bit: usize) {
+    // SAFETY: in front of the first slot, in the chunk.
+    let byte = unsafe { slot.sub(bytes - bit / 8) };
+    // SAFETY: within the chunk, and nobody uses the pool just now.
+    let value = unsafe { byte.read() };
+    // SAFETY: as before.
+    unsafe { byte.write(value ^ 1 << (bit % 8)) };
+}
+
 /// Each bit in front of the slots, turned over: noticed by the check, and no slot beyond the chunk is handed
 /// out, nor does anything crash.
 #[test]
@@ -440,18 +446,14 @@ fn damage_is_found() {
             let books = 32 + 16 + 2 * 16;
             let mut silent = 0;
             for bit in 0..books * 8 {
-                // SAFETY: the words in front of the first slot.
-                let byte = unsafe { probe.sub(books - bit / 8) };
-                // SAFETY: nobody uses the pool just now.
-                unsafe { byte.write(byte.read() ^ 1 << (bit % 8)) };
+                flip(probe, books, bit);
                 let found = pool.check();
                 let answer = pool.allocate(layout(8, 8));
                 if let Ok(piece) = answer {
                     assert!((at(probe)..at(probe) + 800).contains(&piece.addr().get()));
                     let _ = give(&pool, piece.cast(), layout(8, 8));
                 }
-                // SAFETY: as above.
-                unsafe { byte.write(byte.read() ^ 1 << (bit % 8)) };
+                flip(probe, books, bit);
                 match found {
                     Ok(()) => silent += 1,
                     Err(error) => assert!(matches!(error, Error::Corruption(_)), "{error}"),
