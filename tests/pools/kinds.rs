@@ -1,6 +1,8 @@
 //! The kinds that the battery runs on, and the heaps.
 
-use tagheap::{Bump, Error, Pool, Share};
+use core::alloc::Layout;
+
+use tagheap::{Bump, Error, LockFree, Locked, Pool, Share, Timed};
 
 use crate::battery::{BOUND, Habits, Recipe};
 
@@ -43,3 +45,30 @@ recipe!(
         ..ANY
     }
 );
+
+recipe!(
+    LockFrees,
+    LockFree<H>,
+    |pool| LockFree::new(pool, Layout::new::<[u64; 12]>(), 150),
+    Habits {
+        most: 96,
+        align: 8,
+        ..ANY
+    }
+);
+
+recipe!(
+    LockedPools,
+    Locked<Pool<H>>,
+    |pool| Ok(Locked::new(pool)),
+    ANY
+);
+
+recipe!(
+    LockedBumps,
+    Locked<Bump<H>>,
+    |pool| Ok(Locked::new(Bump::new(pool))),
+    Bumps::HABITS
+);
+
+recipe!(TimedPools, Timed<Pool<H>>, |pool| Ok(Timed::new(pool)), ANY);

@@ -12,8 +12,13 @@
 
 mod battery;
 mod collections;
+mod forks;
 mod kinds;
+mod lock_free;
 mod ownership;
+mod signals;
+mod threads;
+mod timed;
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -103,4 +108,8 @@ macro_rules! battery {
 battery! {
     pool: Pools;
     bump: Bumps;
+    lock_free_slots: LockFrees;
+    locked_pool: LockedPools;
+    locked_bump: LockedBumps;
+    timed_pool: TimedPools;
 }
