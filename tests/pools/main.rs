@@ -14,11 +14,12 @@ mod battery;
 mod collections;
 mod forks;
 mod kinds;
-mod lock_free;
+mod locks;
 mod ownership;
 mod signals;
 mod threads;
 mod timed;
+mod treiber;
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -108,8 +109,13 @@ macro_rules! battery {
 battery! {
     pool: Pools;
     bump: Bumps;
-    lock_free_slots: LockFrees;
+    fixed: Fixeds;
+    growing_fixed: GrowingFixeds;
+    classes: Classeses;
+    borrowing_classes: BorrowingClasses;
+    priority: Priorities;
+    lock_free: LockFrees;
+    locked_fixed: LockedFixeds;
     locked_pool: LockedPools;
-    locked_bump: LockedBumps;
     timed_pool: TimedPools;
 }
