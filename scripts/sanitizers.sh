@@ -41,7 +41,7 @@ for name in "$@"; do
         # Rows with several threads, without those that fork: a forked child has no sanitizer thread.
         thread)
             run thread "-Cunsafe-allow-abi-mismatch=sanitizer" --test pools -- \
-                threads:: lock_free:: timed:: signals:: ;;
+                threads:: treiber:: timed:: signals:: ;;
         *) echo "sanitizers: no sanitizer is called $name: address, thread" >&2; exit 2 ;;
     esac || failed+=("$name")
 done

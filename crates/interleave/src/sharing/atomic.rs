@@ -17,7 +17,7 @@ pub(crate) enum Fault {
     NoClaim,
     /// Names are not cleared.
     NameStays,
-    /// Names are not written.
+    /// Names are not written, but by an exchange.
     NoName,
     /// Links and heads are read and written without order.
     NoOrder,
@@ -28,8 +28,8 @@ thread_local! {
     static FAULT: Cell<Option<Fault>> = const { Cell::new(None) };
 }
 
-pub(crate) fn plant(fault: Option<Fault>) {
-    FAULT.set(fault);
+pub(crate) fn plant(fault: Fault) {
+    FAULT.set(Some(fault));
 }
 
 fn broken(fault: Fault) -> bool {
