@@ -116,39 +116,28 @@ fn what_fits_no_slot_is_refused_by_name() {
         assert_eq!(kind.usage().unwrap().failures, 4);
 
         let address = piece.addr().get();
+        // SAFETY: within the slot.
+        let interior = unsafe { piece.add(4) };
+        // SAFETY: the end of the slot and of the pool's memory.
+        let behind = unsafe { piece.add(12) };
+        let too_large = Misuse::SizeMismatch {
+            address,
+            claimed: 11,
+            usable: 10,
+        };
+        let too_strict = Misuse::AlignMismatch {
+            address,
+            claimed: 8,
+        };
+        let at = |offset| address + offset;
         let wrong = [
+            (piece, layout(11, 1), too_large),
+            (piece, layout(1, 8), too_strict),
+            (interior, layout(1, 1), Misuse::NotABlock { address: at(4) }),
             (
-                piece,
-                layout(11, 1),
-                Misuse::SizeMismatch {
-                    address,
-                    claimed: 11,
-                    usable: 10,
-                },
-            ),
-            (
-                piece,
-                layout(1, 8),
-                Misuse::AlignMismatch {
-                    address,
-                    claimed: 8,
-                },
-            ),
-            // SAFETY: within the slot.
-            (
-                unsafe { piece.add(4) },
+                behind,
                 layout(1, 1),
-                Misuse::NotABlock {
-                    address: address + 4,
-                },
-            ),
-            // SAFETY: the end of the slot and of the pool's memory.
-            (
-                unsafe { piece.add(12) },
-                layout(1, 1),
-                Misuse::NotFromHere {
-                    address: address + 12,
-                },
+                Misuse::NotFromHere { address: at(12) },
             ),
         ];
         for (ptr, layout, error) in wrong {
@@ -255,9 +244,12 @@ fn damaged_links_hand_nothing_out_twice() {
                 unsafe { kind.deallocate(first, slot) }.unwrap();
                 // The third slot's links stand in front of the first: 4 words, then 2 slots.
                 let word = first.cast::<u64>().as_ptr();
+                // SAFETY: a link in front of the slots.
+                let word = unsafe { word.sub(8 - link) };
                 // SAFETY: the pool's own word, which nobody else uses now.
-                let word = unsafe { &*word.sub(8 - link).cast::<Cell<u64>>() };
-                word.set(word.get() ^ 1 << bit);
+                let sound = unsafe { word.read() };
+                // SAFETY: as above.
+                unsafe { word.write(sound ^ 1 << bit) };
                 match kind.check() {
                     Err(Error::Corruption(Corruption::Pool { tag: TAG, .. })) => found += 1,
                     Err(other) => panic!("{other}"),

@@ -24,8 +24,9 @@ fn counter() -> Arc<Counter> {
 /// Counts one more, in the lock; answers how many.
 fn raise(lock: &Counter) -> Result<usize, Misuse> {
     lock.with(|counter| {
-        // SAFETY: in the lock.
-        counter.with_mut(|count| unsafe {
+        counter.with_mut(|count| {
+            // SAFETY: in the lock.
+            let count = unsafe { &mut *count };
             *count += 1;
             *count
         })

@@ -30,14 +30,16 @@ fn signal() {
 
 /// The checker's mutex, and the guard of whoever has it.
 pub(crate) struct RawMutex {
-    parts: OnceLock<(Mutex<()>, Cell<Option<MutexGuard<'static, ()>>>)>,
+    parts: OnceLock<(Mutex<()>, Kept)>,
 }
+
+type Kept = Cell<Option<MutexGuard<'static, ()>>>;
 
 // SAFETY: the guard is put there and taken by whoever has the mutex; all threads of a model are one thread's.
 unsafe impl Sync for RawMutex {}
 
 impl RawMutex {
-    fn parts(&self) -> &(Mutex<()>, Cell<Option<MutexGuard<'static, ()>>>) {
+    fn parts(&self) -> &(Mutex<()>, Kept) {
         self.parts.get_or_init(|| (Mutex::new(()), Cell::new(None)))
     }
 
@@ -51,7 +53,6 @@ impl RawMutex {
 
 // SAFETY: as the checker's mutex does.
 unsafe impl lock_api::RawMutex for RawMutex {
-    #[expect(clippy::declare_interior_mutable_const, reason = "the trait wants it")]
     const INIT: Self = Self {
         parts: OnceLock::new(),
     };
