@@ -5,7 +5,7 @@
 //! All reads and writes of headers are the two functions [`Row::read`] and [`Row::write`]. Both stay
 //! between the base and the limit, memory that by [`Source`](crate::Source)'s contract is the
 //! heap's; payloads between the headers belong to their holders (H7), and are written here only while
-//! they belong to nobody. Addresses become pointers in [`Row::pointer`] only, all from the base's.
+//! they belong to nobody. All pointers come from the base's.
 #![allow(unsafe_code)]
 
 use core::num::NonZero;
@@ -27,6 +27,8 @@ pub(crate) struct Row {
     base: NonNull<u8>,
     end: usize,
     limit: usize,
+    /// Bytes behind the base in which a header may start.
+    headers: usize,
     key: Key,
 }
 
@@ -52,12 +54,15 @@ impl Row {
     ///   writable and the row's own, but for foreign memory behind a fence.
     #[inline]
     pub(crate) unsafe fn new(base: NonNull<u8>, limit: usize, key: Key) -> Self {
-        Self {
+        let mut row = Self {
             base,
             end: base.addr().get(),
             limit,
+            headers: 0,
             key,
-        }
+        };
+        row.grant(limit);
+        row
     }
 
     #[inline]
@@ -79,6 +84,8 @@ impl Row {
     #[inline]
     pub(crate) fn grant(&mut self, limit: usize) {
         self.limit = limit;
+        let length = limit.saturating_sub(self.base.addr().get());
+        self.headers = length.saturating_sub(HEADER - 1);
     }
 
     /// The pointer to address `at`.
@@ -90,12 +97,13 @@ impl Row {
     /// The 32 bytes at `at`, if the row holds them; they need not be a header.
     #[inline]
     fn read(&self, at: usize) -> Option<Header> {
-        let inside = at >= self.base() && at.checked_add(HEADER)? <= self.limit;
-        if !inside || !at.is_multiple_of(UNIT) {
+        let offset = at.wrapping_sub(self.base());
+        if offset >= self.headers || !offset.is_multiple_of(UNIT) {
             return None;
         }
-        // SAFETY: aligned and within the row's memory; any bits are a header's.
-        Some(unsafe { self.pointer(at).cast::<Header>().read() })
+        let place = self.base.as_ptr().wrapping_add(offset).cast::<Header>();
+        // SAFETY: aligned, as the base is, and within the row's memory; any bits are a header's.
+        Some(unsafe { place.read() })
     }
 
     /// Writes a header at `at`, which a block in hand vouches for.
@@ -105,9 +113,10 @@ impl Row {
             at >= self.base() && at.is_multiple_of(UNIT),
             "a block stands in the row"
         );
+        let place = self.base.as_ptr().with_addr(at).cast::<Header>();
         // SAFETY: `at` comes from a block in hand, so it is aligned and its header lies in the row's
         // memory (H1, or the room a fence has behind the limit); nobody holds these bytes (H7).
-        unsafe { self.pointer(at).cast::<Header>().write(header) };
+        unsafe { place.write(header) };
     }
 
     /// The verified header at `at`.
