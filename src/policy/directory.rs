@@ -6,9 +6,12 @@
 //! first that is large enough is found.
 //!
 //! A leaf's number has 15 bits. A block too large for it has the largest number, and its header tells
-//! the rest. A flag beside each leaf says whether a free block ends in its segment; so a block knows whether
-//! the one in front of it may be free, and the last leaf in front of it tells. All that a deallocation asks
-//! stands in one or two cache lines.
+//! the rest.
+//!
+//! Where free neighbours coalesce, the segment in which a free block ends has a *mark* in its leaf, unless the
+//! block starts there too: the same number for the unit in which the block ends, and a sign. No other free
+//! block starts in that segment, since the block between them would be too small. So one leaf in front of a
+//! block and one behind it tell a deallocation all about the neighbours.
 
 use crate::ground::table::IndexMemory;
 use crate::policy::maxima::Maxima;
@@ -22,8 +25,14 @@ use crate::words::walk::{Block, Image};
 /// Leaves at the start: room for a row of 32 KiB, or 16 KiB where segments are smaller.
 const FIRST_LEAVES: usize = 512;
 
-/// Bits of a leaf.
-const LEAF_BITS: u32 = 15;
+/// Units that a leaf tells apart.
+const UNITS: usize = 4;
+
+/// The largest size in units that a leaf can tell, and one.
+const MOST_UNITS: usize = i16::MAX as usize / UNITS;
+
+/// Set in a mark.
+const MARK: i16 = i16::MIN;
 
 /// Finds free blocks in a tree of maxima: O(log32 of the row's length) for each answer and each change.
 ///
@@ -35,10 +44,8 @@ pub struct Directory {
     base: usize,
     /// Log2 of a segment's bytes.
     shift: u32,
-    /// Bits of a leaf that say where in its segment the block starts.
-    offset_bits: u32,
-    /// The largest size in units that a leaf can tell.
-    most_units: usize,
+    /// Whether marks say where free blocks end.
+    marks: bool,
     leaves: Maxima,
     /// Address up to which the leaves reach.
     reach: usize,
@@ -53,14 +60,36 @@ impl Default for Directory {
     }
 }
 
+/// A size, and the place of a unit in its segment, as a leaf's number.
+#[inline]
+const fn number(size: usize, unit: usize) -> i16 {
+    let units = size / UNIT;
+    let units = if units < MOST_UNITS {
+        units
+    } else {
+        MOST_UNITS
+    };
+    (units * UNITS + unit % UNITS) as i16
+}
+
+/// The size in a leaf's number, unless only the block's header knows it.
+#[inline]
+const fn size(number: i16) -> Option<usize> {
+    let units = (number & !MARK) as usize / UNITS;
+    if units < MOST_UNITS {
+        Some(units * UNIT)
+    } else {
+        None
+    }
+}
+
 impl Directory {
     /// A directory of no row yet.
     pub const fn new() -> Self {
         Self {
             base: 0,
             shift: 0,
-            offset_bits: 0,
-            most_units: 0,
+            marks: false,
             leaves: Maxima::empty(),
             reach: 0,
             count: 0,
@@ -68,34 +97,10 @@ impl Directory {
         }
     }
 
-    /// The number of a block of `size` bytes that starts `offset` bytes behind the base.
+    /// The unit of the row that starts at an address.
     #[inline]
-    fn leaf(&self, offset: usize, size: usize) -> u16 {
-        let units = (size / UNIT).min(self.most_units);
-        let in_segment = (offset & ((1 << self.shift) - 1)) / UNIT;
-        ((units << self.offset_bits) | in_segment) as u16
-    }
-
-    /// The block in a leaf: its address, and its bytes unless only its header knows them.
-    #[inline]
-    fn block(&self, index: usize) -> (usize, Option<usize>) {
-        let leaf = usize::from(self.leaves.get(index));
-        let in_segment = leaf & ((1 << self.offset_bits) - 1);
-        let units = leaf >> self.offset_bits;
-        let at = self.base + (index << self.shift) + in_segment * UNIT;
-        (at, (units < self.most_units).then_some(units * UNIT))
-    }
-
-    /// Says whether a free block ends at address `end`.
-    #[inline]
-    fn mark_end(&mut self, end: usize, is_end: bool) {
-        self.leaves.put_flag(self.index(end - UNIT), is_end);
-    }
-
-    /// Whether a free block ends in the segment in front of address `end`.
-    #[inline]
-    fn may_end(&self, end: usize) -> bool {
-        self.leaves.flag(self.index(end - UNIT))
+    fn unit(&self, at: usize) -> usize {
+        (at - self.base) / UNIT
     }
 
     /// The index of the leaf of the block at an address.
@@ -104,28 +109,74 @@ impl Directory {
         (at - self.base) >> self.shift
     }
 
-    /// Puts a block into its leaf.
+    /// The address of the block whose number is in a leaf.
     #[inline]
-    fn put(&mut self, block: Extent) {
-        let leaf = self.leaf(block.at - self.base, block.size);
-        self.leaves.set(self.index(block.at), leaf);
+    fn address(&self, index: usize, number: i16) -> usize {
+        let units = (index << self.shift) / UNIT;
+        let unit = units - units % UNITS + number as usize % UNITS;
+        self.base + unit * UNIT
     }
 
-    /// The block in a leaf, whose header tells the size that the leaf cannot.
+    /// The block in a leaf.
     #[inline]
     fn extent(&self, row: &impl Image, index: usize) -> Result<Extent, Corruption> {
-        match self.block(index) {
-            (at, Some(size)) => Ok(Extent { at, size }),
-            (at, None) => {
-                let header = row.header(at).ok_or(Corruption::Index { at })?;
-                header.verify(at, row.end(), row.key())?;
-                Ok(Extent {
-                    at,
-                    size: header.size as usize,
-                })
-            }
+        let number = self.leaves.get(index);
+        let at = self.address(index, number);
+        match size(number) {
+            Some(size) => Ok(Extent { at, size }),
+            None => large(row, at),
         }
     }
+
+    /// The free block that starts at an address, as far as its leaf tells.
+    #[inline]
+    fn starts(&self, at: usize) -> Option<i16> {
+        let number = self.leaves.get(self.index(at));
+        let is_it = number > 0 && number as usize % UNITS == self.unit(at) % UNITS;
+        is_it.then_some(number)
+    }
+
+    /// The mark of a block, and the leaf where it belongs, if it has one.
+    #[inline]
+    fn mark(&self, block: Extent) -> Option<(usize, i16)> {
+        let last = block.end() - UNIT;
+        let index = self.index(last);
+        let is_apart = self.marks && index != self.index(block.at);
+        is_apart.then(|| (index, number(block.size, self.unit(last)) | MARK))
+    }
+
+    /// Says where a block ends.
+    #[inline]
+    fn put_mark(&mut self, block: Extent) {
+        if let Some((index, mark)) = self.mark(block) {
+            self.leaves.mark(index, mark);
+        }
+    }
+
+    /// Says no longer where a block ends.
+    #[inline]
+    fn take_mark(&mut self, block: Extent) {
+        if let Some((index, _)) = self.mark(block) {
+            self.leaves.mark(index, 0);
+        }
+    }
+
+    /// The number of a block in its leaf.
+    #[inline]
+    fn number(&self, block: Extent) -> i16 {
+        number(block.size, self.unit(block.at))
+    }
+}
+
+/// The block at `at`, too large for its leaf, as its header tells it.
+#[cold]
+fn large(row: &impl Image, at: usize) -> Result<Extent, Corruption> {
+    let header = row.header(at).ok_or(Corruption::Index { at })?;
+    header.verify(at, row.end(), row.key())?;
+    Ok(Extent {
+        at,
+        size: header.size as usize,
+    })
 }
 
 impl Placement for Directory {
@@ -133,8 +184,7 @@ impl Placement for Directory {
         self.base = base;
         self.reach = base;
         self.shift = if splits { 6 } else { 5 };
-        self.offset_bits = self.shift - UNIT.ilog2();
-        self.most_units = (1 << (LEAF_BITS - self.offset_bits)) - 1;
+        self.marks = splits;
     }
 
     #[inline]
@@ -157,47 +207,64 @@ impl Placement for Directory {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn find(&self, row: &impl Image, fit: Fit, splits: bool) -> Result<Option<Extent>, Corruption> {
         if self.scans {
             return Scan.find(row, fit, splits);
         }
-        let key = self.leaf(0, fit.size());
-        let mut from = 0;
-        while let Some(index) = self.leaves.first(from, key) {
+        let bound = number(fit.size(), 0) - 1;
+        let mut found = self.leaves.first(bound);
+        while let Some(index) = found {
             let block = self.extent(row, index)?;
             if takes(block, fit, splits) {
                 return Ok(Some(block));
             }
-            from = index + 1;
+            found = self.leaves.next(index, bound);
         }
         Ok(None)
     }
 
-    #[inline]
+    #[inline(always)]
     fn before(&self, row: &impl Image, at: usize) -> Result<Option<Extent>, Corruption> {
         if self.scans {
             return Scan.before(row, at);
         }
-        if !self.may_end(at) {
+        let last = at - UNIT;
+        let index = self.index(last);
+        let number = self.leaves.get(index);
+        if number >= 0 {
+            // A block that ends in the segment in which it starts.
+            let block = Extent {
+                at: self.address(index, number),
+                size: size(number).unwrap_or(0),
+            };
+            return Ok((number > 0 && block.end() == at).then_some(block));
+        }
+        if number as usize % UNITS != self.unit(last) % UNITS {
             return Ok(None);
         }
-        // A block that ends at `at` starts below it, so its leaf is the last up to the unit in front.
-        let index = self.leaves.last(self.index(at - UNIT));
-        let block = self.extent(row, index.ok_or(Corruption::Index { at })?)?;
-        Ok((block.end() == at).then_some(block))
+        match size(number) {
+            Some(size) => Ok(Some(Extent {
+                at: at - size,
+                size,
+            })),
+            None => {
+                let index = self.leaves.last(index).ok_or(Corruption::Index { at })?;
+                let block = self.extent(row, index)?;
+                Ok((block.end() == at).then_some(block))
+            }
+        }
     }
 
-    #[inline]
+    #[inline(always)]
     fn behind(&self, row: &impl Image, at: usize) -> Result<Option<Extent>, Corruption> {
         if self.scans {
             return Scan.behind(row, at);
         }
-        match self.block(self.index(at)) {
-            (start, size) if start == at && size != Some(0) => {
-                self.extent(row, self.index(at)).map(Some)
-            }
-            _ => Ok(None),
+        match self.starts(at).map(size) {
+            None => Ok(None),
+            Some(Some(size)) => Ok(Some(Extent { at, size })),
+            Some(None) => large(row, at).map(Some),
         }
     }
 
@@ -206,61 +273,54 @@ impl Placement for Directory {
         self.leaves.expect(at.wrapping_sub(self.base) >> self.shift);
     }
 
-    #[inline]
+    #[inline(always)]
     fn insert(&mut self, block: Extent) {
         if self.scans {
             return;
         }
-        self.put(block);
-        self.mark_end(block.end(), true);
+        self.leaves.set(self.index(block.at), self.number(block));
+        self.put_mark(block);
         self.count += 1;
     }
 
-    #[inline]
+    #[inline(always)]
     fn remove(&mut self, block: Extent) {
         if self.scans {
             return;
         }
         self.leaves.set(self.index(block.at), 0);
-        self.mark_end(block.end(), false);
+        self.take_mark(block);
         self.count -= 1;
     }
 
-    #[inline]
+    #[inline(always)]
     fn replace(&mut self, old: Extent, new: Extent) {
         if self.scans {
             return;
         }
-        let (from, to) = (self.index(old.at), self.index(new.at));
-        if from == to {
-            self.put(new);
-        } else {
-            let leaf = self.leaf(new.at - self.base, new.size);
-            self.leaves.exchange(from, to, leaf);
-        }
         if old.end() != new.end() {
-            self.mark_end(old.end(), false);
-            self.mark_end(new.end(), true);
+            self.take_mark(old);
         }
+        let (from, to) = (self.index(old.at), self.index(new.at));
+        self.leaves.exchange(from, to, self.number(new));
+        self.put_mark(new);
     }
 
     fn agrees(&self, block: &Block) -> bool {
         if self.scans {
             return true;
         }
-        let (at, size) = self.block(self.index(block.at));
-        let is_there = size != Some(0) && at == block.at;
-        let ends = self.may_end(block.end());
-        if block.is_free() {
-            return is_there && ends && size.is_none_or(|size| size == block.size);
+        let last = block.end() - UNIT;
+        let mark = self.leaves.get(self.index(last));
+        let ends = mark < 0 && mark as usize % UNITS == self.unit(last) % UNITS;
+        match self.starts(block.at) {
+            Some(number) if block.is_free() => {
+                let block = Extent::from(*block);
+                let marked = self.mark(block).is_none_or(|(_, own)| own == mark);
+                number == self.number(block) && marked
+            }
+            starts => !block.is_free() && starts.is_none() && !ends,
         }
-        // A flag at a used block's end tells of a free block in front of it that ends in the same segment.
-        let segment = self.index(block.end() - UNIT);
-        let owner = self.leaves.last(segment).map(|index| self.block(index));
-        let owned = owner.is_some_and(|(at, size)| {
-            size.is_none_or(|size| self.index(at + size - UNIT) == segment)
-        });
-        !is_there && (!ends || owned)
     }
 
     fn count(&self) -> Option<usize> {
