@@ -63,6 +63,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     }
 
     /// The free neighbours of a block, verified.
+    #[inline(always)]
     pub(super) fn around(&self, block: &UsedBlock) -> Result<Around, Corruption> {
         if !R::SPLITS {
             return Ok(Around::default());
@@ -76,6 +77,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     }
 
     /// The free block at the end of another, verified, if there is one.
+    #[inline(always)]
     pub(super) fn behind(&self, end: usize) -> Result<Option<FreeBlock>, Corruption> {
         if end == self.end() {
             return Ok(None);
@@ -85,6 +87,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     }
 
     /// Frees a block and joins it to its free neighbours; at the end of the row, the end falls.
+    #[inline(always)]
     pub(super) fn free(&mut self, block: UsedBlock, around: Around, freed: Freed) {
         let free = block.free(freed);
         let Around { before, behind } = around;
@@ -109,6 +112,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
 
     /// Puts a free block into the row, in the place of one the placement knows; or gives it to the end
     /// where the rule says so.
+    #[inline(always)]
     pub(super) fn settle(&mut self, free: FreeBlock, old: Option<Extent>) {
         if R::SPLITS && free.end() == self.end() {
             if let Some(old) = old {
@@ -122,7 +126,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     }
 
     /// Puts a free block into the row, in the place of one the placement knows, if any.
-    #[inline]
+    #[inline(always)]
     pub(super) fn put_in_place_of(&mut self, old: Option<Extent>, free: &FreeBlock) {
         match old {
             Some(old) => self.exchange(old, free),
@@ -131,18 +135,21 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     }
 
     /// Writes a free block's header, and tells the placement.
+    #[inline(always)]
     pub(super) fn offer(&mut self, free: &FreeBlock) {
         free.settle(&mut self.row);
         self.placement.insert(free.extent());
     }
 
     /// As [`offer`](Heap::offer), for what is left of a free block, or what it became part of.
+    #[inline(always)]
     pub(super) fn exchange(&mut self, old: Extent, free: &FreeBlock) {
         free.settle(&mut self.row);
         self.placement.replace(old, free.extent());
     }
 
     /// Takes a free block from the placement.
+    #[inline(always)]
     pub(super) fn withdraw(&mut self, free: FreeBlock) -> FreeBlock {
         self.placement.remove(free.extent());
         free
