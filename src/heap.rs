@@ -101,8 +101,6 @@ pub struct Heap<S: Source, R: Rule = Split, P: Placement = Directory> {
     placement: P,
     ledger: Ledger,
     memory: IndexMemory,
-    /// Address behind the highest byte ever in the row since the memory beyond was last zero.
-    touched: usize,
     source: S,
     rule: PhantomData<R>,
 }
@@ -115,6 +113,8 @@ struct Request {
     fit: Fit,
     account: AccountId,
     epoch: u32,
+    /// Whether the account counts it as an allocation.
+    counts: bool,
 }
 
 /// Where a request's block comes from.
@@ -167,7 +167,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     pub fn allocate(&mut self, tag: Tag, layout: Layout) -> Result<NonNull<[u8]>, Error> {
         let request = self.request(tag, layout)?;
         let place = self.find(&request)?;
-        let block = self.commit(|heap| heap.hand_out(place, &request));
+        let block = self.commit(|heap| heap.take(place, &request));
         Ok(self.payload(&block, layout))
     }
 
@@ -181,8 +181,8 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     pub fn allocate_zeroed(&mut self, tag: Tag, layout: Layout) -> Result<NonNull<[u8]>, Error> {
         let request = self.request(tag, layout)?;
         let place = self.find(&request)?;
-        let zero_from = self.touched.max(self.source.zero_from());
-        let block = self.commit(|heap| heap.hand_out(place, &request));
+        let zero_from = self.row.touched().max(self.source.zero_from());
+        let block = self.commit(|heap| heap.take(place, &request));
         let unclean = zero_from.saturating_sub(block.payload()).min(layout.size());
         self.row.zero(&block, 0, unclean);
         Ok(self.payload(&block, layout))
@@ -254,6 +254,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
                 fit,
                 account,
                 epoch,
+                counts: true,
             }),
             None => Err(self.failed(account, tag, layout, Shortage::TooLarge)),
         }
@@ -282,7 +283,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     ) -> Result<Result<Place, Shortage>, Corruption> {
         if let Some(found) = self.placement.find(&self.row, fit, R::SPLITS)? {
             let free = self.row.free_block(found)?;
-            let whole = free.end() - fit.place(found.at).unwrap_or(found.at);
+            let whole = found.size - fit.in_front(found.at);
             let splits = R::SPLITS && whole - fit.size() >= SMALLEST;
             let size = if splits { fit.size() } else { whole };
             return Ok(self
@@ -304,15 +305,6 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         out_of_memory(tag, layout, cause)
     }
 
-    /// Takes the place for a request, and counts that.
-    fn hand_out(&mut self, place: Place, request: &Request) -> UsedBlock {
-        if let Some(account) = self.ledger.by_id(request.account) {
-            account.allocations += 1;
-            account.largest = account.largest.max(request.layout.size());
-        }
-        self.take(place, request)
-    }
-
     /// Takes the place from the free blocks or the end, splits it, and claims it under the tag.
     fn take(&mut self, place: Place, request: &Request) -> UsedBlock {
         let fit = request.fit;
@@ -323,7 +315,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
             }
             Place::End(room) => (self.lengthen(&room), None),
         };
-        let in_front = fit.place(free.at()).map_or(0, |at| at - free.at());
+        let in_front = fit.in_front(free.at());
         let (front, free) = free.split_front(in_front);
         let (free, rest) = if R::SPLITS {
             free.split_back(fit.size())
@@ -333,11 +325,10 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         if let Some(front) = front {
             self.put_in_place_of(old.take(), &front);
         }
-        if let Some(rest) = rest {
-            self.put_in_place_of(old.take(), &rest);
-        }
-        if let Some(old) = old {
-            self.placement.remove(old);
+        match (rest, old) {
+            (Some(rest), old) => self.put_in_place_of(old, &rest),
+            (None, Some(old)) => self.placement.remove(old),
+            (None, None) => {}
         }
         let slot = self.sign_up(free.at(), free.size(), request);
         free.claim(&mut self.row, request.tag, slot)
@@ -353,6 +344,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
             size,
             requested,
             epoch,
+            allocated: request.counts.then_some(request.layout.size()),
         };
         let place = self.ledger.enter(request.account, block, &mut self.memory);
         Slot { place, ..unlisted }
@@ -367,7 +359,6 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     fn commit<T>(&mut self, change: impl FnOnce(&mut Self) -> T) -> T {
         self.root.begin();
         let answer = change(self);
-        self.touched = self.touched.max(self.row.end());
         self.root.finish(&self.row);
         answer
     }

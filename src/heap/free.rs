@@ -91,23 +91,23 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     pub(super) fn free(&mut self, block: UsedBlock, around: Around, freed: Freed) {
         let free = block.free(freed);
         let Around { before, behind } = around;
-        let Some(before) = before else {
-            let old = behind.as_ref().map(FreeBlock::extent);
-            let joined = match behind {
-                Some(behind) => free.join(behind),
-                None => free,
-            };
-            return self.settle(joined, old);
-        };
-        // Its header stays behind inside another block, and says that it is free: a late free of it is
-        // recognised by that.
-        free.settle(&mut self.row);
-        let old = before.extent();
-        let joined = match behind {
-            Some(behind) => before.join(free).join(self.withdraw(behind)),
-            None => before.join(free),
-        };
-        self.settle(joined, Some(old));
+        let mut old = behind.as_ref().map(FreeBlock::extent);
+        if before.is_some() {
+            // Its header stays behind inside another block, and says that it is free: a late free of it is
+            // recognised by that.
+            free.settle(&mut self.row);
+        }
+        let mut joined = free;
+        if let Some(behind) = behind {
+            joined = joined.join(behind);
+        }
+        if let Some(before) = before {
+            if let Some(behind) = old.replace(before.extent()) {
+                self.placement.remove(behind);
+            }
+            joined = before.join(joined);
+        }
+        self.settle(joined, old);
     }
 
     /// Puts a free block into the row, in the place of one the placement knows; or gives it to the end
@@ -120,38 +120,18 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
             }
             free.settle(&mut self.row);
             self.row.shorten(free);
-            return;
+        } else {
+            self.put_in_place_of(old, &free);
         }
-        self.put_in_place_of(old, &free);
     }
 
     /// Puts a free block into the row, in the place of one the placement knows, if any.
     #[inline(always)]
     pub(super) fn put_in_place_of(&mut self, old: Option<Extent>, free: &FreeBlock) {
+        free.settle(&mut self.row);
         match old {
-            Some(old) => self.exchange(old, free),
-            None => self.offer(free),
+            Some(old) => self.placement.replace(old, free.extent()),
+            None => self.placement.insert(free.extent()),
         }
-    }
-
-    /// Writes a free block's header, and tells the placement.
-    #[inline(always)]
-    pub(super) fn offer(&mut self, free: &FreeBlock) {
-        free.settle(&mut self.row);
-        self.placement.insert(free.extent());
-    }
-
-    /// As [`offer`](Heap::offer), for what is left of a free block, or what it became part of.
-    #[inline(always)]
-    pub(super) fn exchange(&mut self, old: Extent, free: &FreeBlock) {
-        free.settle(&mut self.row);
-        self.placement.replace(old, free.extent());
-    }
-
-    /// Takes a free block from the placement.
-    #[inline(always)]
-    pub(super) fn withdraw(&mut self, free: FreeBlock) -> FreeBlock {
-        self.placement.remove(free.extent());
-        free
     }
 }

@@ -63,7 +63,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
                 let old = behind.extent();
                 let (taken, rest) = behind.split_back(lacking);
                 match rest {
-                    Some(rest) => heap.exchange(old, &rest),
+                    Some(rest) => heap.put_in_place_of(Some(old), &rest),
                     None => heap.placement.remove(old),
                 }
                 heap.resized(block, |block| block.absorb(taken), new)
@@ -207,6 +207,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         let epoch = self.ledger.epoch_in(tag, place);
         let request = Request {
             epoch,
+            counts: false,
             ..self.request(tag, new)?
         };
         let found = self.find(&request)?;

@@ -29,6 +29,8 @@ pub(crate) struct Row {
     limit: usize,
     /// Bytes behind the base in which a header may start.
     headers: usize,
+    /// Address behind the highest byte ever in the row since the memory beyond was last zero.
+    touched: usize,
     key: Key,
 }
 
@@ -59,6 +61,7 @@ impl Row {
             end: base.addr().get(),
             limit,
             headers: 0,
+            touched: base.addr().get(),
             key,
         };
         row.grant(limit);
@@ -73,6 +76,17 @@ impl Row {
     #[inline]
     pub(crate) fn limit(&self) -> usize {
         self.limit
+    }
+
+    /// Address from which on no byte was in the row since the memory there was last zero.
+    #[inline]
+    pub(crate) fn touched(&self) -> usize {
+        self.touched
+    }
+
+    /// Notes that memory from an address on, beyond the end, is zero again.
+    pub(crate) fn zeroed(&mut self, from: usize) {
+        self.touched = self.touched.min(from);
     }
 
     #[inline]
@@ -232,6 +246,7 @@ impl Row {
     #[inline]
     pub(crate) fn lengthen(&mut self, to: usize) -> FreeBlock {
         let at = core::mem::replace(&mut self.end, to);
+        self.touched = self.touched.max(to);
         FreeBlock::new(at, to - at, Freed::Alone)
     }
 
