@@ -149,7 +149,7 @@ impl Directory {
     #[inline]
     fn put_mark(&mut self, block: Extent) {
         if let Some((index, mark)) = self.mark(block) {
-            self.leaves.mark(index, mark);
+            self.leaves.put(index, mark);
         }
     }
 
@@ -157,7 +157,7 @@ impl Directory {
     #[inline]
     fn take_mark(&mut self, block: Extent) {
         if let Some((index, _)) = self.mark(block) {
-            self.leaves.mark(index, 0);
+            self.leaves.put(index, 0);
         }
     }
 
@@ -209,9 +209,6 @@ impl Placement for Directory {
 
     #[inline(always)]
     fn find(&self, row: &impl Image, fit: Fit, splits: bool) -> Result<Option<Extent>, Corruption> {
-        if self.scans {
-            return Scan.find(row, fit, splits);
-        }
         let bound = number(fit.size(), 0) - 1;
         let mut found = self.leaves.first(bound);
         while let Some(index) = found {
@@ -220,6 +217,9 @@ impl Placement for Directory {
                 return Ok(Some(block));
             }
             found = self.leaves.next(index, bound);
+        }
+        if self.scans {
+            return Scan.find(row, fit, splits);
         }
         Ok(None)
     }
@@ -232,13 +232,16 @@ impl Placement for Directory {
         let last = at - UNIT;
         let index = self.index(last);
         let number = self.leaves.get(index);
-        if number >= 0 {
+        if number == 0 {
+            return Ok(None);
+        }
+        if number > 0 {
             // A block that ends in the segment in which it starts.
             let block = Extent {
                 at: self.address(index, number),
                 size: size(number).unwrap_or(0),
             };
-            return Ok((number > 0 && block.end() == at).then_some(block));
+            return Ok((block.end() == at).then_some(block));
         }
         if number as usize % UNITS != self.unit(last) % UNITS {
             return Ok(None);
@@ -275,9 +278,6 @@ impl Placement for Directory {
 
     #[inline(always)]
     fn insert(&mut self, block: Extent) {
-        if self.scans {
-            return;
-        }
         self.leaves.set(self.index(block.at), self.number(block));
         self.put_mark(block);
         self.count += 1;
@@ -285,9 +285,6 @@ impl Placement for Directory {
 
     #[inline(always)]
     fn remove(&mut self, block: Extent) {
-        if self.scans {
-            return;
-        }
         self.leaves.set(self.index(block.at), 0);
         self.take_mark(block);
         self.count -= 1;
@@ -295,15 +292,14 @@ impl Placement for Directory {
 
     #[inline(always)]
     fn replace(&mut self, old: Extent, new: Extent) {
-        if self.scans {
-            return;
-        }
         if old.end() != new.end() {
             self.take_mark(old);
         }
-        let (from, to) = (self.index(old.at), self.index(new.at));
-        self.leaves.exchange(from, to, self.number(new));
+        let (from, to, number) = (self.index(old.at), self.index(new.at), self.number(new));
+        let vanished = self.leaves.put(from, 0);
         self.put_mark(new);
+        self.leaves.put(to, number);
+        self.leaves.moved(from, vanished, to, number);
     }
 
     fn agrees(&self, block: &Block) -> bool {

@@ -7,7 +7,7 @@
 //! A leaf whose number is negative is a *mark*: it means something to whoever put it there, and is never
 //! large enough.
 
-use crate::ground::lanes::{LANES, Lanes, numbers, numbers_mut};
+use crate::ground::lanes::{LANES, Lanes, above, maximum};
 use crate::ground::prefetch::prefetch;
 use crate::ground::table::{IndexMemory, Table};
 use crate::words::error::Shortage;
@@ -19,7 +19,7 @@ const LEVELS: usize = 8;
 #[derive(Debug)]
 pub(super) struct Maxima {
     /// Those above the top one are empty.
-    levels: [Table<Lanes>; LEVELS],
+    levels: [Table<i16>; LEVELS],
     /// The level that has one node.
     top: usize,
 }
@@ -34,14 +34,14 @@ impl Maxima {
 
     /// How many leaves there is room for.
     pub(super) fn length(&self) -> usize {
-        self.levels.first().map_or(0, |leaves| leaves.len() * LANES)
+        self.levels.first().map_or(0, |leaves| leaves.len())
     }
 
     /// The number in a leaf; 0 beyond the last.
     #[inline]
     pub(super) fn get(&self, index: usize) -> i16 {
         let [leaves, ..] = &self.levels;
-        numbers(leaves).get(index).copied().unwrap_or(0)
+        leaves.get(index).copied().unwrap_or(0)
     }
 
     /// Starts to fetch a leaf, and the maximum above it.
@@ -49,7 +49,7 @@ impl Maxima {
     pub(super) fn expect(&self, index: usize) {
         let [leaves, above, ..] = &self.levels;
         for (level, index) in [(leaves, index), (above, index / LANES)] {
-            if let Some(lane) = numbers(level).get(index) {
+            if let Some(lane) = level.get(index) {
                 prefetch(lane);
             }
         }
@@ -84,7 +84,7 @@ impl Maxima {
     fn descend(&self, level: usize, index: usize, bound: i16) -> Option<usize> {
         let mut index = index;
         for level in self.levels.get(..level)?.iter().rev() {
-            let lanes = level.get(index)?.above(bound);
+            let lanes = above(lanes(level, index)?, bound);
             if lanes == 0 {
                 return None;
             }
@@ -119,8 +119,17 @@ impl Maxima {
 
     /// A bit for each lane of a node whose number is greater than `bound`.
     fn above(&self, level: usize, node: usize, bound: i16) -> u32 {
-        let node = self.levels.get(level).and_then(|level| level.get(node));
-        node.map_or(0, |node| node.above(bound))
+        let lanes = self.levels.get(level).and_then(|level| lanes(level, node));
+        lanes.map_or(0, |lanes| above(lanes, bound))
+    }
+
+    /// Puts a number or a mark into a leaf; what was there before. Whoever puts or replaces a number puts
+    /// the maxima right too, by [`moved`](Maxima::moved).
+    #[inline]
+    pub(super) fn put(&mut self, index: usize, number: i16) -> i16 {
+        let [leaves, ..] = &mut self.levels;
+        let leaf = leaves.get_mut(index);
+        leaf.map_or(0, |leaf| core::mem::replace(leaf, number))
     }
 
     /// Puts a number into a leaf, and the maxima above it right.
@@ -130,65 +139,41 @@ impl Maxima {
         self.correct(index / LANES, old, number);
     }
 
-    /// Empties a leaf and puts a number into another or the same.
+    /// Puts the maxima right after number `old` went from one leaf and number `new` into another or the same.
     #[inline]
-    pub(super) fn exchange(&mut self, from: usize, to: usize, number: i16) {
-        if from / LANES != to / LANES {
-            self.set(from, 0);
-            self.set(to, number);
-            return;
+    pub(super) fn moved(&mut self, from: usize, old: i16, to: usize, new: i16) {
+        let (from, to) = (from / LANES, to / LANES);
+        if from == to {
+            self.correct(to, old, new);
+        } else {
+            self.correct(from, old, 0);
+            self.correct(to, 0, new);
         }
-        let old = self.put(from, 0);
-        self.put(to, number);
-        self.correct(to / LANES, old, number);
-    }
-
-    /// Puts a mark into a leaf or, if that is 0, takes it away. The leaf had no number.
-    #[inline]
-    pub(super) fn mark(&mut self, index: usize, mark: i16) {
-        self.put(index, mark);
-    }
-
-    /// Puts a number into a leaf; what was there before.
-    #[inline]
-    fn put(&mut self, index: usize, number: i16) -> i16 {
-        let [leaves, ..] = &mut self.levels;
-        let leaf = numbers_mut(leaves).get_mut(index);
-        leaf.map_or(0, |leaf| core::mem::replace(leaf, number))
     }
 
     /// Puts the maxima above a node of leaves right, in which a number went from `old` to `new`.
     ///
     /// The maximum of a node stands in the lane above it. It changes only if the new number exceeds it, or
-    /// the old one was it.
-    #[inline]
+    /// the old one was it; only then are the other lanes looked at.
+    #[inline(never)]
     fn correct(&mut self, node: usize, old: i16, new: i16) {
-        let [_, above, ..] = &self.levels;
-        let maximum = numbers(above).get(node);
-        if maximum.is_some_and(|maximum| old.max(new) >= *maximum) {
-            self.climb(node, old, new);
-        }
-    }
-
-    /// As [`correct`](Maxima::correct), where the maximum has changed or the other lanes tell.
-    fn climb(&mut self, node: usize, old: i16, new: i16) {
         let (mut index, mut old, mut new) = (node, old, new);
         let [below, levels @ ..] = &mut self.levels;
         let mut below = below;
         for level in levels {
-            let Some(maximum) = numbers_mut(level).get_mut(index) else {
+            let Some(highest) = level.get_mut(index) else {
                 return;
             };
-            if new < *maximum {
-                if old < *maximum {
+            if new < *highest {
+                if old < *highest {
                     return;
                 }
-                new = below.get(index).map_or(0, Lanes::maximum);
+                new = lanes(below, index).map_or(0, maximum);
             }
-            if new == *maximum {
+            if new == *highest {
                 return;
             }
-            old = core::mem::replace(maximum, new);
+            old = core::mem::replace(highest, new);
             index /= LANES;
             below = level;
         }
@@ -203,21 +188,21 @@ impl Maxima {
     pub(super) fn grow(&mut self, length: usize, memory: &mut IndexMemory) -> Result<(), Shortage> {
         let mut nodes = length.div_ceil(LANES);
         let mut top = 0;
-        let mut maximum = 0;
+        let mut highest = 0;
         for (level, table) in self.levels.iter_mut().enumerate() {
             let is_new = level > self.top || table.is_empty();
-            table.grow(nodes, memory)?;
-            if let (true, Some(first)) = (is_new, numbers_mut(table).first_mut()) {
-                *first = maximum;
+            table.grow(nodes * LANES, memory)?;
+            if let (true, Some(first)) = (is_new, table.first_mut()) {
+                *first = highest;
             }
             top = level;
             if nodes == 1 {
                 break;
             }
-            maximum = table.first().map_or(0, Lanes::maximum);
+            highest = lanes(table, 0).map_or(0, maximum);
             // A table may have grown by more than was asked for; the ones above reach as far.
             nodes = if level == 0 {
-                table.len().div_ceil(LANES)
+                (table.len() / LANES).div_ceil(LANES)
             } else {
                 nodes.div_ceil(LANES)
             };
@@ -225,6 +210,13 @@ impl Maxima {
         self.top = top;
         Ok(())
     }
+}
+
+/// The lanes of a node.
+#[inline]
+fn lanes(level: &[i16], node: usize) -> Option<&Lanes> {
+    let (nodes, _) = level.as_chunks();
+    nodes.get(node)
 }
 
 /// Index of the lowest bit of some.
