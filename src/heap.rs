@@ -207,6 +207,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     ///   is taken from its new holder.
     #[expect(unsafe_code, reason = "takes memory from whoever may still use it")]
     pub unsafe fn deallocate(&mut self, ptr: NonNull<u8>, layout: Layout) -> Result<(), Error> {
+        self.expect(ptr, layout);
         let block = self.held(ptr, layout)?;
         self.put_back(block)
     }
@@ -228,6 +229,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         ptr: NonNull<u8>,
         layout: Layout,
     ) -> Result<(), Error> {
+        self.expect(ptr, layout);
         let block = self.held(ptr, layout)?;
         let tag = block.tag();
         if tag != claimed {

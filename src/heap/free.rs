@@ -11,6 +11,7 @@ use crate::policy::rule::Rule;
 use crate::words::error::{Corruption, Error, Misuse};
 use crate::words::extent::Extent;
 use crate::words::header::Freed;
+use crate::words::size::{UNIT, align_up};
 
 /// The free blocks on both sides of a block, as far as the rule joins them.
 #[derive(Default)]
@@ -41,6 +42,16 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
             .into());
         }
         Ok(block)
+    }
+
+    /// Starts to fetch what the deallocation of a block asks about its neighbours. It needs not wait for the
+    /// header to tell the block's size.
+    #[inline]
+    pub(super) fn expect(&self, ptr: NonNull<u8>, layout: Layout) {
+        let address = ptr.addr().get();
+        self.placement.expect(address);
+        let end = align_up(layout.size(), UNIT).unwrap_or(0);
+        self.row.prefetch(address.wrapping_add(end));
     }
 
     /// Frees a block in use, and lets the memory follow if much of it is unused then.

@@ -44,14 +44,12 @@ impl Maxima {
         leaves.get(index).copied().unwrap_or(0)
     }
 
-    /// Starts to fetch a leaf, and the maximum above it.
+    /// Starts to fetch a leaf.
     #[inline]
     pub(super) fn expect(&self, index: usize) {
-        let [leaves, above, ..] = &self.levels;
-        for (level, index) in [(leaves, index), (above, index / LANES)] {
-            if let Some(lane) = level.get(index) {
-                prefetch(lane);
-            }
+        let [leaves, ..] = &self.levels;
+        if let Some(leaf) = leaves.get(index) {
+            prefetch(leaf);
         }
     }
 
