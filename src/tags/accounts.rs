@@ -15,6 +15,8 @@ pub(crate) struct Accounts {
     places: Table<u32>,
     /// Log2 of how many of the places are used.
     bits: u32,
+    /// By how much a tag's mix is shifted to leave so many bits.
+    shift: u32,
 }
 
 /// Log2 of the places at the start: room for eight accounts.
@@ -27,6 +29,7 @@ impl Accounts {
             count: 0,
             places: Table::empty(),
             bits: 0,
+            shift: u64::BITS - 1,
         }
     }
 
@@ -107,6 +110,7 @@ impl Accounts {
         self.accounts.grow(1 << (FIRST_BITS - 1), memory)?;
         self.places.grow(1 << bits, memory)?;
         self.bits = bits;
+        self.shift = u64::BITS - bits;
         self.places.fill(0);
         for index in 0..self.count {
             if let Some(tag) = self.accounts.get(index).map(|account| account.tag) {
@@ -181,7 +185,7 @@ impl Accounts {
     #[inline]
     fn home(&self, tag: Tag) -> usize {
         let mixed = (tag.number() ^ (tag.number() >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        (mixed >> (63 - self.bits) >> 1) as usize
+        mixed.wrapping_shr(self.shift) as usize
     }
 
     #[inline]
