@@ -187,8 +187,7 @@ impl Row {
     pub(crate) fn free_block(&self, block: Extent) -> Result<FreeBlock, Corruption> {
         let Extent { at, size } = block;
         let header = self.read(at).ok_or(Corruption::Header { at })?;
-        let is_free = header.in_use == 0 && header.size == size as u64 && header.tag == Tag::FREE;
-        if is_free && header.is_sealed(at, self.key) {
+        if header.is_free(at, size, self.key) {
             Ok(FreeBlock::new(at, size, Freed::from_slot(header.slot)))
         } else {
             Err(Corruption::Header { at })
