@@ -44,9 +44,9 @@ pub struct Directory {
     base: usize,
     /// Log2 of a segment's bytes.
     shift: u32,
-    /// Whether marks say where free blocks end.
-    marks: bool,
-    leaves: Maxima,
+    /// All bits where marks say where free blocks end, none where there are no marks.
+    marks: usize,
+    maxima: Maxima,
     /// Address up to which the leaves reach.
     reach: usize,
     count: usize,
@@ -89,8 +89,8 @@ impl Directory {
         Self {
             base: 0,
             shift: 0,
-            marks: false,
-            leaves: Maxima::empty(),
+            marks: 0,
+            maxima: Maxima::empty(),
             reach: 0,
             count: 0,
             scans: false,
@@ -120,7 +120,7 @@ impl Directory {
     /// The block in a leaf.
     #[inline]
     fn extent(&self, row: &impl Image, index: usize) -> Result<Extent, Corruption> {
-        let number = self.leaves.get(index);
+        let number = self.maxima.get(index);
         let at = self.address(index, number);
         match size(number) {
             Some(size) => Ok(Extent { at, size }),
@@ -131,41 +131,40 @@ impl Directory {
     /// The free block that starts at an address, as far as its leaf tells.
     #[inline]
     fn starts(&self, at: usize) -> Option<i16> {
-        let number = self.leaves.get(self.index(at));
+        let number = self.maxima.get(self.index(at));
         let is_it = number > 0 && number as usize % UNITS == self.unit(at) % UNITS;
         is_it.then_some(number)
     }
 
-    /// The mark of a block, and the leaf where it belongs, if it has one.
+    /// Whether a mark says that a free block ends at an address.
     #[inline]
-    fn mark(&self, block: Extent) -> Option<(usize, i16)> {
-        let last = block.end() - UNIT;
-        let index = self.index(last);
-        let is_apart = self.marks && index != self.index(block.at);
-        is_apart.then(|| (index, number(block.size, self.unit(last)) | MARK))
+    fn ends(&self, end: usize) -> bool {
+        let last = end - UNIT;
+        let mark = self.maxima.get(self.index(last));
+        mark < 0 && mark as usize % UNITS == self.unit(last) % UNITS
     }
 
-    /// Says where a block ends.
+    /// The leaf of a block, and its number there.
     #[inline]
-    fn put_mark(&mut self, block: Extent) {
-        if let Some((index, mark)) = self.mark(block) {
-            self.leaves.put(index, mark);
-        }
+    fn start(&self, block: Extent) -> (usize, i16) {
+        let number = number(block.size, self.unit(block.at));
+        (self.index(block.at), number)
     }
 
-    /// Says no longer where a block ends.
+    /// The leaf where a block ends, and its mark there. It is the block's own leaf, and its number has
+    /// precedence, if the block ends in it or there are no marks.
     #[inline]
-    fn take_mark(&mut self, block: Extent) {
-        if let Some((index, _)) = self.mark(block) {
-            self.leaves.put(index, 0);
-        }
+    fn end(&self, block: Extent) -> (usize, i16) {
+        let last = block.at + ((block.size - UNIT) & self.marks);
+        (self.index(last), number(block.size, self.unit(last)) | MARK)
     }
+}
 
-    /// The number of a block in its leaf.
-    #[inline]
-    fn number(&self, block: Extent) -> i16 {
-        number(block.size, self.unit(block.at))
-    }
+/// Puts a number or a mark into a leaf; what was there.
+#[inline]
+fn put(leaves: &mut [i16], (index, number): (usize, i16)) -> i16 {
+    let leaf = leaves.get_mut(index);
+    leaf.map_or(0, |leaf| core::mem::replace(leaf, number))
 }
 
 /// The block at `at`, too large for its leaf, as its header tells it.
@@ -184,7 +183,7 @@ impl Placement for Directory {
         self.base = base;
         self.reach = base;
         self.shift = if splits { 6 } else { 5 };
-        self.marks = splits;
+        self.marks = if splits { usize::MAX } else { 0 };
     }
 
     #[inline]
@@ -193,9 +192,9 @@ impl Placement for Directory {
             return Ok(());
         }
         let segments = ((end - self.base) >> self.shift) + 1;
-        match self.leaves.grow(segments.max(FIRST_LEAVES), memory) {
+        match self.maxima.grow(segments.max(FIRST_LEAVES), memory) {
             Ok(()) => {
-                self.reach = self.base + (self.leaves.length() << self.shift);
+                self.reach = self.base + (self.maxima.length() << self.shift);
                 Ok(())
             }
             Err(_) if memory.is_bounded() && self.reach == self.base => {
@@ -210,13 +209,13 @@ impl Placement for Directory {
     #[inline(always)]
     fn find(&self, row: &impl Image, fit: Fit, splits: bool) -> Result<Option<Extent>, Corruption> {
         let bound = number(fit.size(), 0) - 1;
-        let mut found = self.leaves.first(bound);
+        let mut found = self.maxima.first(bound);
         while let Some(index) = found {
             let block = self.extent(row, index)?;
             if takes(block, fit, splits) {
                 return Ok(Some(block));
             }
-            found = self.leaves.next(index, bound);
+            found = self.maxima.next(index, bound);
         }
         if self.scans {
             return Scan.find(row, fit, splits);
@@ -231,7 +230,7 @@ impl Placement for Directory {
         }
         let last = at - UNIT;
         let index = self.index(last);
-        let number = self.leaves.get(index);
+        let number = self.maxima.get(index);
         if number == 0 {
             return Ok(None);
         }
@@ -252,7 +251,7 @@ impl Placement for Directory {
                 size,
             })),
             None => {
-                let index = self.leaves.last(index).ok_or(Corruption::Index { at })?;
+                let index = self.maxima.last(index).ok_or(Corruption::Index { at })?;
                 let block = self.extent(row, index)?;
                 Ok((block.end() == at).then_some(block))
             }
@@ -273,49 +272,57 @@ impl Placement for Directory {
 
     #[inline]
     fn expect(&self, at: usize) {
-        self.leaves.expect(at.wrapping_sub(self.base) >> self.shift);
+        self.maxima.expect(at.wrapping_sub(self.base) >> self.shift);
     }
 
     #[inline(always)]
     fn insert(&mut self, block: Extent) {
-        self.leaves.set(self.index(block.at), self.number(block));
-        self.put_mark(block);
+        let (start, end) = (self.start(block), self.end(block));
+        let leaves = self.maxima.leaves();
+        put(leaves, end);
+        put(leaves, start);
+        self.maxima.moved(start.0, 0, start.0, start.1);
         self.count += 1;
     }
 
     #[inline(always)]
     fn remove(&mut self, block: Extent) {
-        self.leaves.set(self.index(block.at), 0);
-        self.take_mark(block);
+        let (start, end) = (self.index(block.at), self.end(block).0);
+        let leaves = self.maxima.leaves();
+        let number = put(leaves, (start, 0));
+        put(leaves, (end, 0));
+        self.maxima.moved(start, number, start, 0);
         self.count -= 1;
     }
 
     #[inline(always)]
     fn replace(&mut self, old: Extent, new: Extent) {
-        if old.end() != new.end() {
-            self.take_mark(old);
-        }
-        let (from, to, number) = (self.index(old.at), self.index(new.at), self.number(new));
-        let vanished = self.leaves.put(from, 0);
-        self.put_mark(new);
-        self.leaves.put(to, number);
-        self.leaves.moved(from, vanished, to, number);
+        let from = self.index(old.at);
+        let (start, end) = (self.start(new), self.end(new));
+        let old_end = if old.end() == new.end() {
+            end.0
+        } else {
+            self.end(old).0
+        };
+        let leaves = self.maxima.leaves();
+        let number = put(leaves, (from, 0));
+        put(leaves, (old_end, 0));
+        put(leaves, end);
+        put(leaves, start);
+        self.maxima.moved(from, number, start.0, start.1);
     }
 
     fn agrees(&self, block: &Block) -> bool {
         if self.scans {
             return true;
         }
-        let last = block.end() - UNIT;
-        let mark = self.leaves.get(self.index(last));
-        let ends = mark < 0 && mark as usize % UNITS == self.unit(last) % UNITS;
-        match self.starts(block.at) {
-            Some(number) if block.is_free() => {
-                let block = Extent::from(*block);
-                let marked = self.mark(block).is_none_or(|(_, own)| own == mark);
-                number == self.number(block) && marked
-            }
-            starts => !block.is_free() && starts.is_none() && !ends,
+        let extent = Extent::from(*block);
+        let (start, end) = (self.start(extent), self.end(extent));
+        let is = |(index, number)| self.maxima.get(index) == number;
+        if block.is_free() {
+            is(start) && (start.0 == end.0 || is(end))
+        } else {
+            self.starts(block.at).is_none() && !self.ends(block.end())
         }
     }
 

@@ -121,23 +121,16 @@ impl Maxima {
         lanes.map_or(0, |lanes| above(lanes, bound))
     }
 
-    /// Puts a number or a mark into a leaf; what was there before. Whoever puts or replaces a number puts
-    /// the maxima right too, by [`moved`](Maxima::moved).
+    /// The leaves, to be changed. Whoever changes a number puts the maxima right, by
+    /// [`moved`](Maxima::moved).
     #[inline]
-    pub(super) fn put(&mut self, index: usize, number: i16) -> i16 {
+    pub(super) fn leaves(&mut self) -> &mut [i16] {
         let [leaves, ..] = &mut self.levels;
-        let leaf = leaves.get_mut(index);
-        leaf.map_or(0, |leaf| core::mem::replace(leaf, number))
+        leaves
     }
 
-    /// Puts a number into a leaf, and the maxima above it right.
-    #[inline]
-    pub(super) fn set(&mut self, index: usize, number: i16) {
-        let old = self.put(index, number);
-        self.correct(index / LANES, old, number);
-    }
-
-    /// Puts the maxima right after number `old` went from one leaf and number `new` into another or the same.
+    /// Puts the maxima right after number `old` went from one leaf and number `new` into another or the same;
+    /// either may be 0.
     #[inline]
     pub(super) fn moved(&mut self, from: usize, old: i16, to: usize, new: i16) {
         let (from, to) = (from / LANES, to / LANES);
