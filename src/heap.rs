@@ -229,9 +229,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         ptr: NonNull<u8>,
         layout: Layout,
     ) -> Result<(), Error> {
-        self.expect(ptr, layout);
-        let block = self.held(ptr, layout)?;
-        let tag = block.tag();
+        let tag = self.held(ptr, layout)?.tag();
         if tag != claimed {
             return Err(Misuse::TagMismatch {
                 address: ptr.addr().get(),
@@ -240,10 +238,12 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
             }
             .into());
         }
-        self.put_back(block)
+        // SAFETY: the caller's promise is the same.
+        unsafe { self.deallocate(ptr, layout) }
     }
 
     /// What a request needs, and whose account it goes to, which is opened.
+    #[inline(always)]
     fn request(&mut self, tag: Tag, layout: Layout) -> Result<Request, Error> {
         refuse_reserved(tag)?;
         let epoch = self.ledger.epoch();
@@ -263,6 +263,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     }
 
     /// Where a request will get its block; nothing has changed in the row.
+    #[inline(always)]
     fn find(&mut self, request: &Request) -> Result<Place, Error> {
         let &Request {
             tag,
@@ -278,6 +279,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     }
 
     /// The inner error is what lacks for the request, the outer one what is wrong with the memory.
+    #[inline(always)]
     fn seek(
         &mut self,
         fit: Fit,
@@ -308,6 +310,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     }
 
     /// Takes the place from the free blocks or the end, splits it, and claims it under the tag.
+    #[inline(always)]
     fn take(&mut self, place: Place, request: &Request) -> UsedBlock {
         let fit = request.fit;
         let (free, mut old) = match place {
@@ -337,6 +340,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     }
 
     /// Enters a block into its tag's account and list.
+    #[inline(always)]
     fn sign_up(&mut self, at: usize, size: usize, request: &Request) -> Slot {
         let unlisted = Slot::new(Slot::UNLISTED, size - HEADER, request.layout.size());
         let requested = unlisted.requested(size - HEADER);
@@ -358,6 +362,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     }
 
     /// Changes the row. Whoever reads the root block from outside sees that a change is under way.
+    #[inline(always)]
     fn commit<T>(&mut self, change: impl FnOnce(&mut Self) -> T) -> T {
         self.root.begin();
         let answer = change(self);

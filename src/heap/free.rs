@@ -22,6 +22,7 @@ pub(super) struct Around {
 
 impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     /// The block whose payload is at `ptr`, if `layout` can be the one it was allocated for.
+    #[inline(always)]
     pub(super) fn held(&self, ptr: NonNull<u8>, layout: Layout) -> Result<UsedBlock, Error> {
         let address = ptr.addr().get();
         let block = self.row.holder(address)?;
@@ -55,6 +56,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     }
 
     /// Frees a block in use, and lets the memory follow if much of it is unused then.
+    #[inline(always)]
     pub(super) fn put_back(&mut self, block: UsedBlock) -> Result<(), Error> {
         let around = self.around(&block)?;
         self.commit(|heap| {

@@ -197,33 +197,40 @@ impl Row {
     /// The block whose payload starts at `address`, or what is wrong with that address.
     ///
     /// O(1) for a block's payload; a walk finds out what is wrong with another address.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn holder(&self, address: usize) -> Result<UsedBlock, crate::Error> {
         let at = address.wrapping_sub(HEADER);
-        let header = self
-            .read(at)
-            .filter(|header| header.is_sealed(at, self.key));
-        match header {
-            Some(header) if header.is_used() && at < self.end && !header.tag.is_reserved() => {
-                header.verify(at, self.end, None)?;
-                Ok(UsedBlock::new(
-                    at,
-                    header.size as usize,
-                    header.tag,
-                    Slot::from_word(header.slot),
-                ))
+        match self.read(at) {
+            Some(header)
+                if header.is_used()
+                    && !header.tag.is_reserved()
+                    && header.verify(at, self.end, Some(self.key)).is_ok() =>
+            {
+                let size = header.size as usize;
+                let slot = Slot::from_word(header.slot);
+                Ok(UsedBlock::new(at, size, header.tag, slot))
             }
-            Some(header) if !header.is_used() => Err(match Freed::from_slot(header.slot) {
-                Freed::Alone => Misuse::DoubleFree { address }.into(),
-                Freed::WithItsTag => Misuse::Released { address }.into(),
-            }),
-            _ => Err(self.diagnose(address)),
+            header => Err(self.diagnose(address, header)),
         }
     }
 
-    /// What is wrong with an address that no sealed header of a holder's block stands in front of.
+    /// What is wrong with an address that no header of a holder's block stands in front of, but this, if
+    /// any.
     #[cold]
-    fn diagnose(&self, address: usize) -> crate::Error {
+    fn diagnose(&self, address: usize, header: Option<Header>) -> crate::Error {
+        let at = address.wrapping_sub(HEADER);
+        match header.filter(|header| header.is_sealed(at, self.key)) {
+            Some(header) if !header.is_used() => {
+                return match Freed::from_slot(header.slot) {
+                    Freed::Alone => Misuse::DoubleFree { address }.into(),
+                    Freed::WithItsTag => Misuse::Released { address }.into(),
+                };
+            }
+            Some(header) if at < self.end && !header.tag.is_reserved() => {
+                return Corruption::Header { at }.into();
+            }
+            _ => {}
+        }
         let inside = address >= self.base() && address < self.end;
         if !inside {
             return Misuse::NotFromHere { address }.into();
