@@ -88,6 +88,12 @@ impl Ledger {
         }
     }
 
+    /// The account of a tag, if it has one.
+    #[inline]
+    pub(crate) fn find(&self, tag: Tag) -> AccountId {
+        AccountId(self.accounts.find(tag).unwrap_or(usize::MAX))
+    }
+
     #[inline]
     pub(crate) fn account(&self, tag: Tag) -> Option<&Account> {
         self.accounts.get(self.accounts.find(tag)?)
