@@ -17,6 +17,7 @@ mod collections;
 mod fixed;
 mod forks;
 mod free_list;
+mod kernel;
 mod kinds;
 mod locks;
 mod ownership;
