@@ -212,7 +212,7 @@ impl<H: Share> Bump<H> {
         };
         let (chunk, at) = match placed {
             Some(placed) => placed,
-            None => self.lengthen(layout)?,
+            None => self.lengthen(asked)?,
         };
         self.cursor.set(at + layout.size());
         self.allocations.set(self.allocations.get() + 1);
@@ -234,8 +234,9 @@ impl<H: Share> Bump<H> {
 
     /// Takes another chunk, twice as large as the last if the pool and the heap have that, and answers where
     /// the request fits into it.
-    fn lengthen(&self, layout: Layout) -> Result<(Chunk, usize), Error> {
-        let lacking = |cause| self.failed(layout, cause);
+    fn lengthen(&self, asked: Layout) -> Result<(Chunk, usize), Error> {
+        let layout = kind::at_least_one(asked);
+        let lacking = |cause| self.failed(asked, cause);
         let pad = layout.align().saturating_sub(UNIT);
         let needed = layout.size().checked_add(pad);
         let needed = needed.and_then(|bytes| align_up(bytes.checked_add(NOTE)?, UNIT));
@@ -251,9 +252,9 @@ impl<H: Share> Bump<H> {
         let ample = ample.min(room) & !(UNIT - 1);
         let ample = layout_of(ample.max(needed.size())).unwrap_or(needed);
 
-        let taken = match self.pool.take_chunk_for(layout, ample) {
+        let taken = match self.pool.take_chunk_for(asked, ample) {
             Err(Error::OutOfMemory(_)) if ample != needed => {
-                self.pool.take_chunk_for(layout, needed)
+                self.pool.take_chunk_for(asked, needed)
             }
             other => other,
         };
