@@ -8,9 +8,10 @@ use crate::contender::Outcome;
 use crate::contender::slots::{Slots, Value};
 use crate::deadline::Deadline;
 use crate::job::{Job, Workload};
+use crate::stats;
 
-/// Pairs between two looks at the clock.
-const BATCH: usize = 1024;
+/// Pairs between two looks at the clock, or a few more.
+const BATCH: usize = 4096;
 
 /// What to do, known before anything is timed.
 #[derive(Debug)]
@@ -32,24 +33,31 @@ impl Plan {
         Self {
             workload: job.workload,
             alive,
-            victims: (0..64 * BATCH).map(|_| random.u32(0..most)).collect(),
+            victims: (0..32 * BATCH).map(|_| random.u32(0..most)).collect(),
             warm_up: job.operations(400_000),
             timed: job.operations(4_000_000),
         }
     }
 }
 
-/// Nanoseconds per pair of a take and a free.
+/// Nanoseconds per pair of a take and a free: the median of batches, so that turns of other processes in
+/// between do not count.
 pub(crate) fn run<S: Slots>(job: &Job, pool: &mut S) -> Option<Outcome> {
     let plan = Plan::new(job, job.n, 0);
     let mut hand = Hand::new(pool, &plan)?;
     hand.repeat(plan.warm_up, Deadline::to_repeat(job), || false)?;
-    let start = Instant::now();
-    let done = hand.repeat(plan.timed, Deadline::to_repeat(job), || false)?;
-    let time = start.elapsed();
+    let deadline = Deadline::to_repeat(job);
+    let mut times = Vec::new();
+    let mut done = 0;
+    while done < plan.timed && !(done > 0 && deadline.is_over()) {
+        let start = Instant::now();
+        let pairs = hand.batch()?;
+        times.push(start.elapsed().as_nanos() as f64 / pairs as f64);
+        done += pairs;
+    }
     hand.check();
-    let nanoseconds = time.as_nanos() as f64 / done as f64;
-    Some(Outcome::new(nanoseconds, done, plan.timed.max(done)))
+    let median = stats::median(&mut times);
+    Some(Outcome::new(median, done, plan.timed.max(done)))
 }
 
 /// Somebody who puts values into slots and takes them out again.
@@ -110,9 +118,12 @@ impl<'a, S: Slots> Hand<'a, S> {
             }
             Workload::FixedRandom | Workload::FixedRandomShared => self.random(),
             _ => {
-                self.put(self.plan.alive)?;
-                self.take(self.plan.alive);
-                Some(self.plan.alive)
+                let bursts = BATCH.div_ceil(self.plan.alive);
+                for _ in 0..bursts {
+                    self.put(self.plan.alive)?;
+                    self.take(self.plan.alive);
+                }
+                Some(bursts * self.plan.alive)
             }
         }
     }
