@@ -8,6 +8,7 @@
 
 use core::alloc::Layout;
 use core::cell::Cell;
+use core::fmt::{self, Write};
 use core::ptr::NonNull;
 
 use crate::pools::chunk::{Chunk, Chunks, NOTE};
@@ -16,6 +17,7 @@ use crate::pools::pool::Pool;
 use crate::sharing::share::Share;
 use crate::words::error::{Error, Misuse, Shortage};
 use crate::words::size::{HEADER, UNIT, align_up};
+use crate::words::strip::{Part, Piece, Strip};
 use crate::words::usage::{Measure, Usage};
 
 /// An arena: pieces one behind the other in chunks that double, all given back at once.
@@ -493,5 +495,36 @@ impl<H: Share> Bump<H> {
         }
         self.chunks.push(newest);
         given
+    }
+}
+
+impl<H: Share> fmt::Display for Bump<H> {
+    /// A line for each chunk, the newest first: what is behind its cursor, and in brackets what is not.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let newest = self.chunks.newest();
+        for chunk in self.chunks.iter() {
+            let chunk = match chunk {
+                Ok(chunk) => chunk,
+                Err(at) => return write!(f, "\n{}", self.pool.damage(at)),
+            };
+            let is_newest = newest == Some(chunk);
+            let end = if is_newest {
+                self.cursor.get()
+            } else {
+                chunk.end()
+            };
+            let start = chunk.base() + NOTE;
+            if !is_newest {
+                f.write_char('\n')?;
+            }
+            let mut strip = Strip::new(f, start);
+            for part in [Piece::Used(end - start), Piece::Free(chunk.end() - end)] {
+                if part.bytes() > 0 {
+                    strip.push(part)?;
+                }
+            }
+            strip.finish()?;
+        }
+        Ok(())
     }
 }

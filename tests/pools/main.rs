@@ -1,6 +1,7 @@
 //! Every kind of pool: one battery over all of them on every sort of heap, and beside it what is special
 //! to each.
 
+#![cfg_attr(std_allocator, feature(allocator_api))]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
