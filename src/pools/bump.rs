@@ -509,7 +509,7 @@ impl<H: Share> fmt::Display for Bump<H> {
             };
             let is_newest = newest == Some(chunk);
             let end = if is_newest {
-                self.cursor.get()
+                self.position()
             } else {
                 chunk.end()
             };

@@ -13,6 +13,7 @@
 mod battery;
 mod collections;
 mod kinds;
+mod marks;
 mod ownership;
 
 use std::cell::Cell;
