@@ -241,7 +241,7 @@ unsafe impl<S: Source, R: Rule, P: Placement> Share for LocalHeap<S, R, P> {
 /// std::thread::scope(|scope| {
 ///     for number in 1..=4 {
 ///         let heap = &heap;
-///         scope.spawn(move || heap.allocate(Tag::new(number), Layout::new::<u64>()));
+///         scope.spawn(move || heap.allocate(Tag::new(number), Layout::new::<u64>()).map(drop));
 ///     }
 /// });
 /// assert_eq!(heap.look(|heap| heap.tags().count())?, 4);

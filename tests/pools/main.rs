@@ -104,4 +104,9 @@ macro_rules! battery {
 battery! {
     pool: Pools;
     bump: Bumps;
+    fixed: Fixeds;
+    growing_fixed: GrowingFixeds;
+    classes: Classeses;
+    borrowing_classes: BorrowingClasses;
+    priority: Priorities;
 }
