@@ -109,4 +109,8 @@ battery! {
     classes: Classeses;
     borrowing_classes: BorrowingClasses;
     priority: Priorities;
+    lock_free: LockFrees;
+    locked_fixed: LockedFixeds;
+    locked_pool: LockedPools;
+    timed_pool: TimedPools;
 }
