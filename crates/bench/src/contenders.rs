@@ -43,6 +43,7 @@ pub(crate) const ALL: &[Entry] = &[
     entry::<touch::Touch>(),
     local::<pools::Fixed>(),
     local::<pools::Growing>(),
+    local::<pools::Buddy>(),
     shared::<pools::LockFree>(),
     shared::<pools::Locked>(),
     local::<slab::Keys>(),

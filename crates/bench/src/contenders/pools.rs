@@ -30,7 +30,7 @@ fn pool() -> Pool<Local> {
 }
 
 /// Takes a slot from a pool and writes to it.
-#[inline]
+#[inline(always)]
 fn put(pool: &impl Kind, value: Value) -> Option<Placed> {
     let at = pool.allocate(SLOT).ok()?;
     // SAFETY: just handed out.
@@ -42,7 +42,7 @@ fn put(pool: &impl Kind, value: Value) -> Option<Placed> {
 /// # Safety
 ///
 /// From [`put`], and taken once.
-#[inline]
+#[inline(always)]
 unsafe fn take(pool: &impl Kind, held: Placed) -> u64 {
     let (at, first) = held.into_parts();
     // SAFETY: the caller's promise.
@@ -59,12 +59,12 @@ macro_rules! local {
         impl Slots for $name {
             type Held = Placed;
 
-            #[inline]
+            #[inline(always)]
             fn put(&mut self, value: Value) -> Option<Placed> {
                 put(&self.0, value)
             }
 
-            #[inline]
+            #[inline(always)]
             unsafe fn take(&mut self, held: Placed) -> u64 {
                 // SAFETY: the caller's promise.
                 unsafe { take(&self.0, held) }
@@ -98,12 +98,12 @@ macro_rules! shared {
                 Self($new(slots).expect("room"))
             }
 
-            #[inline]
+            #[inline(always)]
             fn put(&self, value: Value) -> Option<Placed> {
                 put(&self.0, value)
             }
 
-            #[inline]
+            #[inline(always)]
             unsafe fn take(&self, held: Placed) -> u64 {
                 // SAFETY: the caller's promise.
                 unsafe { take(&self.0, held) }
@@ -118,6 +118,11 @@ local! {
 
     /// A chunk more whenever there is no free slot.
     Growing: "Fixed, growing", own::Fixed<Local>, |_| own::Fixed::growing(pool(), SLOT, CHUNK);
+
+    /// A region of a power of two, as the peer has, in which a slot is a smallest block.
+    Buddy: "Buddy", own::Buddy<Local>, |slots| {
+        own::Buddy::new(pool(), slots * SLOT.size(), SLOT.size())
+    };
 }
 
 shared! {
