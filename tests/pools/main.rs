@@ -15,8 +15,10 @@ mod buddy;
 mod collections;
 mod free_list;
 mod kinds;
+mod locks;
 mod marks;
 mod ownership;
+mod pieces;
 mod stack;
 
 use std::cell::Cell;

@@ -1,7 +1,8 @@
 //! Pools of slots: one trait for those of one thread, one for those that threads share.
 //!
 //! A value of 64 bytes is put into a slot, all of it written; later its first word is read and the slot freed.
-//! Every contender does just that: slab and heapless, which move a value in, and those that hand out memory.
+//! Every contender does just that: slab and heapless, which move a value in, and those that hand out memory. What
+//! stands between the workload and a contender is always inlined, so that no one pays for a call more.
 
 use std::ptr::NonNull;
 

@@ -46,18 +46,20 @@ pub(crate) fn run<S: Slots>(job: &Job, pool: &mut S) -> Option<Outcome> {
     let plan = Plan::new(job, job.n, 0);
     let mut hand = Hand::new(pool, &plan)?;
     hand.repeat(plan.warm_up, Deadline::to_repeat(job), || false)?;
-    let deadline = Deadline::to_repeat(job);
-    let mut times = Vec::new();
-    let mut done = 0;
-    while done < plan.timed && !(done > 0 && deadline.is_over()) {
-        let start = Instant::now();
-        let pairs = hand.batch()?;
-        times.push(start.elapsed().as_nanos() as f64 / pairs as f64);
-        done += pairs;
-    }
+    let mut times = hand.repeat(plan.timed, Deadline::to_repeat(job), || false)?;
     hand.check();
-    let median = stats::median(&mut times);
+    let median = stats::median(&mut times.each);
+    let done = times.pairs;
     Some(Outcome::new(median, done, plan.timed.max(done)))
+}
+
+/// How long batches took.
+#[derive(Debug, Default)]
+pub(super) struct Times {
+    /// Nanoseconds per pair of each.
+    pub(super) each: Vec<f64>,
+    /// Pairs of all together.
+    pub(super) pairs: usize,
 }
 
 /// Somebody who puts values into slots and takes them out again.
@@ -92,18 +94,25 @@ impl<'a, S: Slots> Hand<'a, S> {
         Some(hand)
     }
 
-    /// At least so many pairs, or as many as can be done before the deadline or until somebody says stop.
+    /// At least so many pairs, or as many as can be done before the deadline, or until somebody who is asked after
+    /// each batch says stop.
     pub(super) fn repeat(
         &mut self,
         pairs: usize,
         deadline: Deadline,
         stop: impl Fn() -> bool,
-    ) -> Option<usize> {
-        let mut done = 0;
-        while done < pairs && !(done > 0 && (deadline.is_over() || stop())) {
-            done += self.batch()?;
+    ) -> Option<Times> {
+        let mut times = Times::default();
+        loop {
+            let start = Instant::now();
+            let done = self.batch()?;
+            let time = start.elapsed();
+            times.each.push(time.as_nanos() as f64 / done as f64);
+            times.pairs += done;
+            if stop() || times.pairs >= pairs || deadline.is_over() {
+                return Some(times);
+            }
         }
-        Some(done)
     }
 
     fn batch(&mut self) -> Option<usize> {
