@@ -12,14 +12,22 @@
 
 mod battery;
 mod buddy;
+mod classes;
 mod collections;
+mod fixed;
+mod forks;
 mod free_list;
 mod kinds;
 mod locks;
 mod marks;
 mod ownership;
 mod pieces;
+mod priority;
+mod signals;
 mod stack;
+mod threads;
+mod timed;
+mod treiber;
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -109,11 +117,11 @@ macro_rules! battery {
 battery! {
     pool: Pools;
     bump: Bumps;
-    fixed: Fixeds;
-    growing_fixed: GrowingFixeds;
-    classes: Classeses;
+    fixed_slots: FixedSlots;
+    growing_slots: GrowingSlots;
+    refusing_classes: RefusingClasses;
     borrowing_classes: BorrowingClasses;
-    priority: Priorities;
+    priorities: Priorities;
     lock_free: LockFrees;
     locked_fixed: LockedFixeds;
     locked_pool: LockedPools;
