@@ -20,6 +20,7 @@ mod free_list;
 mod kernel;
 mod kinds;
 mod locks;
+mod marks;
 mod ownership;
 mod pieces;
 mod priority;
