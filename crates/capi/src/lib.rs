@@ -1,0 +1,46 @@
+//! The C face of tagheap: what `include/tagheap.h` declares.
+//!
+//! Types and functions bear the header's names, and their comments are the header's, written for readers of
+//! C. The header is made from them by a test, see `tests/capi/header.rs`.
+//!
+//! A release build has no std and no libc in it. One that unwinds, as debug builds do, cannot be without std on
+//! a stable compiler; so those link it, and are for checking only.
+
+#![no_std]
+#![deny(unsafe_code)]
+#![allow(non_camel_case_types, reason = "the header's names")]
+#![allow(
+    clippy::missing_safety_doc,
+    reason = "the header says what a caller owes, in the words of C"
+)]
+
+#[cfg(not(panic = "abort"))]
+extern crate std;
+
+/* What the program is that this is linked into. */
+mod hosted;
+
+/* How a call ends. */
+mod answer;
+mod fatal;
+pub mod status;
+mod text;
+
+/* Heaps. */
+pub mod blocks;
+pub mod create;
+mod ground;
+pub mod handle;
+pub mod look;
+mod sharing;
+pub mod tags;
+
+/* Pools. */
+pub mod kinds;
+pub mod pool;
+mod registry;
+
+/* One heap for the whole program. */
+pub mod global;
+
+pub mod version;
