@@ -5,7 +5,17 @@
 
 pub(crate) mod bump;
 pub(crate) mod chunk;
+pub(crate) mod classes;
+pub(crate) mod fixed;
 pub(crate) mod kind;
+pub(crate) mod lock_free;
+pub(crate) mod locked;
 pub(crate) mod meter;
 pub(crate) mod pool;
+pub(crate) mod priority;
+pub(crate) mod sets;
+pub(crate) mod slots;
+pub(crate) mod stride;
+pub(crate) mod timed;
+pub(crate) mod treiber;
 pub(crate) mod typed;

@@ -33,7 +33,6 @@ impl Watermark {
         (share as usize).max(1)
     }
 
-    #[cold]
     pub(crate) fn call(&self, tag: Tag, usage: &Usage) {
         if let Some(call) = self.call {
             call(tag, usage);
@@ -42,15 +41,22 @@ impl Watermark {
 }
 
 /// What a pool counts.
+///
+/// Whatever is taken is added up, and whatever is given back, apart from each other: so neither waits for the
+/// other, and the peak is looked for only when something is given back.
 #[derive(Debug)]
 pub(crate) struct Meter {
     tag: Tag,
     measure: Measure,
     total: Cell<usize>,
-    used: Cell<usize>,
-    peak: Cell<usize>,
+    /// All that was ever taken, and given back, modulo 2^64; of slots as many as pieces.
+    taken: Cell<usize>,
+    given: Cell<usize>,
+    /// Pieces taken and given back, where they are not slots.
     allocations: Cell<u64>,
     deallocations: Cell<u64>,
+    /// The most that was in use before something was given back.
+    peak: Cell<usize>,
     failures: Cell<u64>,
     watermark: Watermark,
     /// What must be in use for a call.
@@ -63,10 +69,11 @@ impl Meter {
             tag,
             measure,
             total: Cell::new(total),
-            used: Cell::new(0),
-            peak: Cell::new(0),
+            taken: Cell::new(0),
+            given: Cell::new(0),
             allocations: Cell::new(0),
             deallocations: Cell::new(0),
+            peak: Cell::new(0),
             failures: Cell::new(0),
             watermark,
             mark: Cell::new(watermark.of(total)),
@@ -75,7 +82,7 @@ impl Meter {
 
     #[inline]
     pub(crate) fn used(&self) -> usize {
-        self.used.get()
+        self.taken.get().wrapping_sub(self.given.get())
     }
 
     #[inline]
@@ -93,29 +100,64 @@ impl Meter {
     #[inline]
     pub(crate) fn take(&self, amount: usize) {
         self.allocations.set(self.allocations.get() + 1);
-        self.rise(self.used.get() + amount);
+        self.rise(amount);
+    }
+
+    /// Counts an allocation of a slot, as [`take`](Meter::take) does.
+    #[inline]
+    pub(crate) fn take_slot(&self) {
+        debug_assert_eq!(self.measure, Measure::Slots);
+        let used = self.used() + 1;
+        self.taken.set(self.taken.get().wrapping_add(1));
+        if used == self.mark.get() {
+            self.call();
+        }
     }
 
     /// Counts a piece in use that is now larger or smaller; calls as [`take`](Meter::take) does.
     pub(crate) fn resize(&self, old: usize, new: usize) {
-        self.rise(self.used.get() - old + new);
+        match new.checked_sub(old) {
+            Some(more) => self.rise(more),
+            None => self.fall(old - new),
+        }
     }
 
     #[inline]
-    fn rise(&self, used: usize) {
-        let before = self.used.replace(used);
-        self.peak.set(self.peak.get().max(used));
+    fn rise(&self, amount: usize) {
+        let before = self.used();
+        self.taken.set(self.taken.get().wrapping_add(amount));
         let mark = self.mark.get();
-        if used >= mark && before < mark {
-            self.watermark.call(self.tag, &self.usage());
+        if before + amount >= mark && before < mark {
+            self.call();
         }
+    }
+
+    #[cold]
+    fn call(&self) {
+        self.watermark.call(self.tag, &self.usage());
     }
 
     /// Counts a deallocation of so much.
     #[inline]
     pub(crate) fn give(&self, amount: usize) {
-        self.used.set(self.used.get() - amount);
         self.deallocations.set(self.deallocations.get() + 1);
+        self.fall(amount);
+    }
+
+    /// Counts a deallocation of a slot.
+    #[inline]
+    pub(crate) fn give_slot(&self) {
+        debug_assert_eq!(self.measure, Measure::Slots);
+        self.fall(1);
+    }
+
+    #[inline]
+    fn fall(&self, amount: usize) {
+        let used = self.used();
+        if used > self.peak.get() {
+            self.peak.set(used);
+        }
+        self.given.set(self.given.get().wrapping_add(amount));
     }
 
     /// Counts a request refused.
@@ -126,18 +168,23 @@ impl Meter {
 
     /// Counts all pieces in use as given back.
     pub(crate) fn reset(&self) {
-        self.used.set(0);
+        self.fall(self.used());
         self.deallocations.set(self.allocations.get());
     }
 
     pub(crate) fn usage(&self) -> Usage {
+        let used = self.used();
+        let (allocations, deallocations) = match self.measure {
+            Measure::Bytes => (self.allocations.get(), self.deallocations.get()),
+            Measure::Slots => (self.taken.get() as u64, self.given.get() as u64),
+        };
         Usage {
             measure: self.measure,
             total: self.total.get(),
-            used: self.used.get(),
-            peak: self.peak.get(),
-            allocations: self.allocations.get(),
-            deallocations: self.deallocations.get(),
+            used,
+            peak: self.peak.get().max(used),
+            allocations,
+            deallocations,
             failures: self.failures.get(),
         }
     }

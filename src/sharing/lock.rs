@@ -4,9 +4,14 @@
 //!
 //! Beside a mutex stands a word that names the thread which holds it. It is written after the mutex was
 //! taken and cleared before it is given back, so for a few instructions the mutex is taken and the word
-//! names nobody. A signal handler that interrupts its own thread just there cannot tell that from another
-//! thread which stands there; it gives others a thousand chances to run on and then says that the lock was
-//! re-entered. Whoever finds a name that is not his own waits, as every mutex lets him.
+//! names nobody. Whoever finds a name that is not his own waits, as every mutex lets him.
+//!
+//! A signal handler that interrupts its own thread just there must not wait for it. So a thread that sees the
+//! mutex free says in a second word that it is about to take it, and unsays so when it has it or not: a
+//! handler that finds its own name there has interrupted its own thread. It may not find it: others may
+//! have said the same since, and a thread that waited in the mutex takes it without saying so. Then the
+//! handler cannot tell its own thread from another that was stopped there. It gives others time to run on, a
+//! tenth of a second or more if the machine is busy, and then says that the lock was re-entered.
 //!
 //! # Safety
 //!
@@ -17,26 +22,31 @@ use core::fmt;
 
 use lock_api::RawMutex;
 
-use crate::sharing::atomic::{AtomicUsize, Ordering};
+use crate::sharing::atomic::{AtomicUsize, Ordering, compiler_fence};
 use crate::sharing::thread;
 use crate::words::error::Misuse;
 
 /// A value behind a lock, reached by one thread at a time.
 pub(crate) struct Guarded<T, L: RawMutex> {
     holder: AtomicUsize,
+    entering: AtomicUsize,
     mutex: lock_api::Mutex<L, T>,
 }
 
 /// Nobody holds the lock, or whoever holds it is about to say or just unsaid so.
 const NOBODY: usize = 0;
 
-/// How often somebody who finds the lock taken and no holder's name looks again.
+/// How often somebody who finds the lock taken and no holder's name looks again at once.
 const CHANCES: usize = 1000;
+
+/// How often he looks again after a nap.
+const NAPS: usize = 1000;
 
 impl<T, L: RawMutex> Guarded<T, L> {
     pub(crate) const fn new(value: T) -> Self {
         Self {
             holder: AtomicUsize::new(NOBODY),
+            entering: AtomicUsize::new(NOBODY),
             mutex: lock_api::Mutex::from_raw(L::INIT, value),
         }
     }
@@ -63,26 +73,47 @@ impl<T, L: RawMutex> Guarded<T, L> {
     #[inline]
     fn enter(&self) -> Result<Entered<'_, T, L>, Misuse> {
         let me = thread::current().get();
-        let value = match self.mutex.try_lock() {
+        let value = match self.take(me) {
             Some(value) => value,
             None => self.wait(me)?,
         };
         self.holder.store(me, Ordering::Relaxed);
+        // In this order, for a signal handler of this thread.
+        compiler_fence(Ordering::Release);
+        self.entering.store(NOBODY, Ordering::Relaxed);
         Ok(Entered {
             holder: &self.holder,
             value,
         })
     }
 
+    /// The mutex, if it is free; and says who is entering.
+    #[inline]
+    fn take(&self, me: usize) -> Option<lock_api::MutexGuard<'_, L, T>> {
+        // Who just took it may still need his name there.
+        if self.mutex.is_locked() {
+            return None;
+        }
+        self.entering.store(me, Ordering::Relaxed);
+        compiler_fence(Ordering::Release);
+        let taken = self.mutex.try_lock();
+        if taken.is_none() {
+            self.entering.store(NOBODY, Ordering::Relaxed);
+        }
+        taken
+    }
+
     #[cold]
     fn wait(&self, me: usize) -> Result<lock_api::MutexGuard<'_, L, T>, Misuse> {
-        for _ in 0..CHANCES {
+        for chance in 0..CHANCES + NAPS {
             match self.holder.load(Ordering::Relaxed) {
-                NOBODY => thread::give_way(),
-                holder if holder == me => return Err(Misuse::Reentered),
+                NOBODY if self.entering.load(Ordering::Relaxed) == me => break,
+                NOBODY if chance < CHANCES => thread::give_way(),
+                NOBODY => thread::nap(),
+                holder if holder == me => break,
                 _somebody_else => return Ok(self.mutex.lock()),
             }
-            if let Some(value) = self.mutex.try_lock() {
+            if let Some(value) = self.take(me) {
                 return Ok(value);
             }
         }

@@ -110,7 +110,8 @@ pub unsafe trait Share {
     ///
     /// # Safety
     ///
-    /// As there: if a pool owns the tag, nobody uses what it handed out, nor the pool itself but to drop it.
+    /// As there: if a pool owns the tag, nobody uses what it handed out, nor the pool itself, which is dropped
+    /// before another pool gets the tag.
     unsafe fn release(&self, tag: Tag) -> Result<Amount, Error> {
         let release = |heap: &mut Heap<_, _, _>| {
             // SAFETY: the caller's promise.
@@ -240,7 +241,7 @@ unsafe impl<S: Source, R: Rule, P: Placement> Share for LocalHeap<S, R, P> {
 /// std::thread::scope(|scope| {
 ///     for number in 1..=4 {
 ///         let heap = &heap;
-///         scope.spawn(move || heap.allocate(Tag::new(number), Layout::new::<u64>()));
+///         scope.spawn(move || heap.allocate(Tag::new(number), Layout::new::<u64>()).map(drop));
 ///     }
 /// });
 /// assert_eq!(heap.look(|heap| heap.tags().count())?, 4);

@@ -1,6 +1,7 @@
 //! The kinds that the battery runs on, and the heaps.
 
-use tagheap::{Bump, Error, Pool, Share};
+use core::alloc::Layout;
+use tagheap::{Bump, Classes, Error, Fixed, Pool, Priority, Share, WhenFull};
 
 use crate::battery::{BOUND, Habits, Recipe};
 
@@ -41,5 +42,59 @@ recipe!(
         finds_double_free: false,
         finds_interior: false,
         ..ANY
+    }
+);
+
+/// Slots of 64 bytes.
+const SLOTS: Habits = Habits {
+    most: 64,
+    align: 16,
+    ..ANY
+};
+
+fn slot() -> Layout {
+    Layout::new::<[u128; 4]>()
+}
+
+recipe!(Fixeds, Fixed<H>, |pool| Fixed::new(pool, slot(), 60), SLOTS);
+
+recipe!(
+    GrowingFixeds,
+    Fixed<H>,
+    |pool| Fixed::growing(pool, slot(), 10),
+    SLOTS
+);
+
+/// Three classes, the last of which serves every request of the battery.
+fn classes<H: Share>(pool: Pool<H>, when_full: WhenFull) -> Result<Classes<H, 3>, Error> {
+    Classes::new(pool, [(256, 8), (16, 30), (64, 20)], when_full)
+}
+
+recipe!(
+    Classeses,
+    Classes<H, 3>,
+    |pool| classes(pool, WhenFull::Refuse),
+    Habits { most: 256, ..SLOTS }
+);
+
+recipe!(
+    BorrowingClasses,
+    Classes<H, 3>,
+    |pool| classes(pool, WhenFull::Borrow),
+    Habits { most: 256, ..SLOTS }
+);
+
+recipe!(
+    Priorities,
+    Priority<H>,
+    |pool| Priority::with_sizes(
+        pool,
+        [(32, 8), (64, 8), (128, 4), (256, 10)],
+        WhenFull::Refuse
+    ),
+    Habits {
+        most: 256,
+        align: 256,
+        ..SLOTS
     }
 );
