@@ -17,30 +17,37 @@
 #[cfg(not(panic = "abort"))]
 extern crate std;
 
-/* What the program is that this is linked into. */
-mod hosted;
-
-/* How a call ends. */
-mod answer;
-mod fatal;
-pub mod status;
-mod text;
+// The header has things in this order.
 
 /* Heaps. */
-pub mod blocks;
 pub mod create;
-mod ground;
-pub mod handle;
-pub mod look;
-mod sharing;
+
+pub mod blocks;
+
 pub mod tags;
 
-/* Pools. */
+pub mod look;
+
+/* Pools on them. */
 pub mod kinds;
+
 pub mod pool;
-mod registry;
 
 /* One heap for the whole program. */
 pub mod global;
 
+/* The rest. */
+pub mod status;
+
 pub mod version;
+
+// What is not in the header.
+
+mod answer;
+mod fatal;
+mod ground;
+pub mod handle;
+mod hosted;
+mod registry;
+mod sharing;
+mod text;
