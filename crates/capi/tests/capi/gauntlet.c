@@ -222,7 +222,7 @@ static void c10_a_wrong_claim_is_found(th_heap *heap) {
     CHECK(th_deallocate_in(heap, held(heap, other) ? other : level, block) == TH_OK);
 }
 
-static void d01_a_release_frees_its_tag_and_no_other(th_heap *heap) {
+static void d06_a_release_frees_the_tag_and_nothing_else(th_heap *heap) {
     th_amount released = {0, 0};
     void *kept[3];
     for (int i = 0; i < 3; i++) {
@@ -236,15 +236,30 @@ static void d01_a_release_frees_its_tag_and_no_other(th_heap *heap) {
     for (int i = 0; i < 3; i++) CHECK(th_deallocate(heap, kept[i]) == TH_OK);
 }
 
-static void d02_a_release_of_nothing_is_no_error(th_heap *heap) {
-    th_amount released = {9, 9};
-    CHECK(th_release(heap, 12345, &released) == TH_OK && released.blocks == 0 && released.bytes == 0);
-    take(heap, level, 10);
-    CHECK(th_release(heap, level, NULL) == TH_OK && th_release(heap, level, &released) == TH_OK);
-    CHECK(released.blocks == 0);
+static void d01_a_released_block_is_told_from_a_freed_one(th_heap *heap) {
+    void *freed = take(heap, level, 10), *before = take(heap, other, 10);
+    void *released = take(heap, level, 10), *behind = take(heap, other, 10);
+    CHECK(th_deallocate(heap, freed) == TH_OK && th_release(heap, level, NULL) == TH_OK);
+    CHECK(th_deallocate(heap, freed) == TH_DOUBLE_FREE && th_deallocate(heap, released) == TH_RELEASED);
+    CHECK(th_deallocate_in(heap, level, released) == TH_RELEASED);
+    CHECK(th_deallocate_sized(heap, released, 10, 16) == TH_RELEASED);
+    CHECK(th_deallocate(heap, before) == TH_OK && th_deallocate(heap, behind) == TH_OK);
 }
 
-static void d03_ranges_of_tags_are_released_together(th_heap *heap) {
+static void d02_a_tag_without_blocks_releases_nothing(th_heap *heap) {
+    th_amount released = {9, 9};
+    CHECK(th_release(heap, 12345, &released) == TH_OK && released.blocks == 0 && released.bytes == 0);
+    CHECK(th_release(heap, 12345, NULL) == TH_OK);
+}
+
+static void d03_a_second_release_releases_nothing(th_heap *heap) {
+    th_amount released = {9, 9};
+    take(heap, level, 10);
+    CHECK(th_release(heap, level, NULL) == TH_OK && th_release(heap, level, &released) == TH_OK);
+    CHECK(released.blocks == 0 && released.bytes == 0);
+}
+
+static void ranges_of_tags_are_released_together(th_heap *heap) {
     th_amount released;
     for (uint64_t tag = 10; tag < 16; tag++) take(heap, tag, 10);
     CHECK(th_release_range(heap, 11, 13, &released) == TH_OK && released.blocks == 3);
@@ -270,7 +285,7 @@ static void d04_reserved_tags_are_refused(th_heap *heap) {
     CHECK(th_deallocate(heap, block) == TH_OK);
 }
 
-static void d05_what_a_pool_owns_is_left_to_the_pool(th_heap *heap) {
+static void what_a_pool_owns_is_left_to_the_pool(th_heap *heap) {
     th_status why = TH_OK;
     th_amount released;
     void *mine = take(heap, level, 10);
@@ -308,7 +323,7 @@ static bool see(const th_block *block, void *context) {
     return ++seen->blocks < seen->most;
 }
 
-static void c11_a_walk_keeps_the_heap_busy_and_can_be_stopped(th_heap *heap) {
+static void a_walk_keeps_the_heap_busy_and_can_be_stopped(th_heap *heap) {
     struct seen seen = {heap, 0, SIZE_MAX};
     for (int i = 0; i < 4; i++) take(heap, level, 10);
     CHECK(th_walk(heap, see, &seen) == TH_OK && seen.blocks == 5);
@@ -318,7 +333,7 @@ static void c11_a_walk_keeps_the_heap_busy_and_can_be_stopped(th_heap *heap) {
     CHECK(th_release(heap, level, NULL) == TH_OK);
 }
 
-static void e01_a_scribbled_header_is_found(th_heap *heap) {
+static void e01_a_flip_of_a_bit_is_found(th_heap *heap) {
     char *first = take(heap, level, 32), *second = take(heap, level, 32);
     char kept = first[32];
     first[32] ^= 4;
@@ -328,7 +343,7 @@ static void e01_a_scribbled_header_is_found(th_heap *heap) {
     CHECK(th_check(heap) == TH_OK && th_release(heap, level, NULL) == TH_OK);
 }
 
-static void b01_resizing_keeps_what_is_there(th_heap *heap) {
+static void g05_every_resize_keeps_what_fits(th_heap *heap) {
     unsigned char *block = take(heap, level, 10);
     size_t kept = 10;
     for (size_t i = 0; i < 10; i++) block[i] = (unsigned char)(i + 1);
@@ -347,7 +362,7 @@ static void b01_resizing_keeps_what_is_there(th_heap *heap) {
     CHECK(th_deallocate(heap, block) == TH_OK);
 }
 
-static void f01_names_limits_and_marks(th_heap *heap) {
+static void names_limits_and_marks(th_heap *heap) {
     th_status why;
     th_tag_stats stats;
     if (th_set_name(heap, level, "harbour") == TH_NO_INDEX) {
@@ -395,7 +410,7 @@ static void f01_names_limits_and_marks(th_heap *heap) {
     CHECK(th_stats_of_tag(heap, level, &stats) == TH_OK && stats.name[0] == '\0' && stats.allocations == 0);
 }
 
-static void f02_text_is_cut_where_the_room_ends(th_heap *heap) {
+static void text_is_cut_where_the_room_ends(th_heap *heap) {
     char text[400], small[400];
     size_t length = 0, again = 0;
     take(heap, level, 10);
@@ -418,7 +433,7 @@ static const struct {
     ROW(a01_size_0_gives_unique_pointers_that_can_be_freed),
     ROW(a04_a05_sizes_that_overflow_give_null),
     ROW(a06_bad_alignments_are_errors),
-    ROW(b01_resizing_keeps_what_is_there),
+    ROW(g05_every_resize_keeps_what_fits),
     ROW(c01_a_double_free_is_found),
     ROW(c03_interior_pointers_are_found),
     ROW(c04_null_is_no_operation),
@@ -427,15 +442,17 @@ static const struct {
     ROW(c08_a_wrong_size_or_alignment_is_found),
     ROW(c09_questions_about_freed_blocks_are_answered_by_an_error),
     ROW(c10_a_wrong_claim_is_found),
-    ROW(c11_a_walk_keeps_the_heap_busy_and_can_be_stopped),
-    ROW(d01_a_release_frees_its_tag_and_no_other),
-    ROW(d02_a_release_of_nothing_is_no_error),
-    ROW(d03_ranges_of_tags_are_released_together),
+    ROW(a_walk_keeps_the_heap_busy_and_can_be_stopped),
+    ROW(d01_a_released_block_is_told_from_a_freed_one),
+    ROW(d06_a_release_frees_the_tag_and_nothing_else),
+    ROW(d02_a_tag_without_blocks_releases_nothing),
+    ROW(d03_a_second_release_releases_nothing),
+    ROW(ranges_of_tags_are_released_together),
     ROW(d04_reserved_tags_are_refused),
-    ROW(d05_what_a_pool_owns_is_left_to_the_pool),
-    ROW(e01_a_scribbled_header_is_found),
-    ROW(f01_names_limits_and_marks),
-    ROW(f02_text_is_cut_where_the_room_ends),
+    ROW(what_a_pool_owns_is_left_to_the_pool),
+    ROW(e01_a_flip_of_a_bit_is_found),
+    ROW(names_limits_and_marks),
+    ROW(text_is_cut_where_the_room_ends),
 };
 
 static char small[8 * 1024], large[256 * 1024];
