@@ -56,6 +56,37 @@ void deallocate_pool(uint64_t pool);
 #define TH_PASS_THROUGH 2
 
 /**
+ * A pool of th_pool_classes or th_pool_priority: when all slots meant for a request are in use, it takes one that
+ * is larger, or meant for less important requests.
+ */
+#define TH_BORROW 4
+
+/**
+ * How many classes a pool can have.
+ */
+#define TH_CLASSES 8
+
+/**
+ * What must not fail.
+ */
+#define TH_CRITICAL 0
+
+/**
+ * What usually comes.
+ */
+#define TH_NORMAL 1
+
+/**
+ * Large objects.
+ */
+#define TH_LARGE 2
+
+/**
+ * What goes soon.
+ */
+#define TH_TEMPORARY 3
+
+/**
  * The version of this header: major, minor and patch level in a byte each.
  */
 #define TH_VERSION 256
@@ -200,6 +231,14 @@ typedef enum {
      * Somebody else owns the program break: the libc, or another heap of this library's.
      */
     TH_BREAK_OWNED = 38,
+    /**
+     * The call is not for this kind of pool.
+     */
+    TH_WRONG_KIND = 39,
+    /**
+     * A number is outside its range.
+     */
+    TH_OUT_OF_RANGE = 40,
     /**
      * A block's header is damaged.
      */
@@ -396,7 +435,7 @@ typedef bool (*th_visit_tag)(const th_tag_stats *stats, void *context);
  */
 typedef struct {
     /**
-     * TH_LOCKED and TH_PASS_THROUGH, or 0.
+     * TH_LOCKED, TH_PASS_THROUGH and TH_BORROW, or 0.
      */
     uint32_t flags;
     /**
@@ -404,6 +443,20 @@ typedef struct {
      */
     size_t bound;
 } th_pool_options;
+
+/**
+ * Slots of one size.
+ */
+typedef struct {
+    /**
+     * Bytes of a slot. 0 counts as 1.
+     */
+    size_t size;
+    /**
+     * How many slots.
+     */
+    size_t slots;
+} th_class;
 
 /**
  * Numbers about a pool, in bytes, or in slots where its memory is equal slots.
@@ -760,6 +813,45 @@ th_pool *th_pool_blocks(th_heap *heap,
                         th_status *why);
 
 /**
+ * A pool of `slots` equal slots, each for up to `size` bytes aligned to `align`. Takes all its memory now.
+ *
+ * A request takes one slot, whatever its size. Double frees, interior and foreign pointers are found.
+ * TH_BAD_ALIGN besides.
+ */
+th_pool *th_pool_fixed(th_heap *heap,
+                       uint64_t tag,
+                       size_t size,
+                       size_t align,
+                       size_t slots,
+                       const th_pool_options *options,
+                       th_status *why);
+
+/**
+ * As th_pool_fixed, but takes a chunk of at least `slots` slots whenever none is free.
+ */
+th_pool *th_pool_fixed_growing(th_heap *heap,
+                               uint64_t tag,
+                               size_t size,
+                               size_t align,
+                               size_t slots,
+                               const th_pool_options *options,
+                               th_status *why);
+
+/**
+ * As th_pool_fixed, for threads and signal handlers that take and give back slots at once, without a lock.
+ *
+ * Its heap has a lock if several threads use the pool; that is for reset, check and destroy. It needs no TH_LOCKED.
+ * With TH_PASS_THROUGH it is not for signal handlers.
+ */
+th_pool *th_pool_lock_free(th_heap *heap,
+                           uint64_t tag,
+                           size_t size,
+                           size_t align,
+                           size_t slots,
+                           const th_pool_options *options,
+                           th_status *why);
+
+/**
  * A pool that only moves a cursor through chunks that double: an arena.
  *
  * Pieces of any size and alignment, without headers. The last one can be given back and resized in place; what
@@ -771,6 +863,34 @@ th_pool *th_pool_bump(th_heap *heap,
                       th_status *why);
 
 /**
+ * A pool of slots in several sizes: `count` classes, from 1 to TH_CLASSES. Takes all its memory now.
+ *
+ * A request takes a slot of the smallest class that fits; when that is full it is refused, or with TH_BORROW takes
+ * a slot of the next larger class that has one. Slots are aligned to the largest power of two, up to 4096, that
+ * divides their size. TH_OUT_OF_RANGE besides.
+ */
+th_pool *th_pool_classes(th_heap *heap,
+                         uint64_t tag,
+                         const th_class *classes,
+                         size_t count,
+                         const th_pool_options *options,
+                         th_status *why);
+
+/**
+ * A pool of slots for four levels of importance, so that requests of one leave those of others alone.
+ *
+ * `levels` says the size and count of slots for each, TH_CRITICAL first; null for 64 slots of 32 bytes, 32 of 128, 8
+ * of 1024 and 16 of 256. Requests name their level by th_pool_allocate_at; those that name none are TH_TEMPORARY.
+ * When a level is full, a request to it is refused, or with TH_BORROW takes a slot of a less important one. Takes
+ * all its memory now.
+ */
+th_pool *th_pool_priority(th_heap *heap,
+                          uint64_t tag,
+                          const th_class *levels,
+                          const th_pool_options *options,
+                          th_status *why);
+
+/**
  * Hands out a piece of `size` bytes, aligned to `align`, a power of two. A size of 0 gets a piece of its own.
  *
  * The piece is the caller's until it is given back, the pool is reset or destroyed, or its heap is.
@@ -778,6 +898,16 @@ th_pool *th_pool_bump(th_heap *heap,
  * TH_OVERSIZED, TH_OVERALIGNED, TH_BAD_ALIGN, TH_REENTERED.
  */
 void *th_pool_allocate(th_pool *pool, size_t size, size_t align, th_status *why);
+
+/**
+ * As th_pool_allocate, for a request of a level, from a pool of th_pool_priority: TH_CRITICAL, TH_NORMAL, TH_LARGE or
+ * TH_TEMPORARY. TH_WRONG_KIND, TH_OUT_OF_RANGE besides.
+ */
+void *th_pool_allocate_at(th_pool *pool,
+                          uint32_t level,
+                          size_t size,
+                          size_t align,
+                          th_status *why);
 
 /**
  * Gives a piece back, with the size and alignment it was asked for with. A null piece is no error.
@@ -821,6 +951,14 @@ th_status th_pool_check(const th_pool *pool);
  * Numbers about the pool, to `usage`.
  */
 th_status th_pool_usage(const th_pool *pool, th_usage *usage);
+
+/**
+ * Numbers about a part of the pool, to `usage`: a class of th_pool_classes, in the order in which they were given, or
+ * a level of th_pool_priority. TH_WRONG_KIND, TH_OUT_OF_RANGE.
+ */
+th_status th_pool_usage_of(const th_pool *pool,
+                           size_t part,
+                           th_usage *usage);
 
 /**
  * The tag that the pool owns; 0 if there is no pool.

@@ -15,7 +15,7 @@ use heap::{Heap, Misuse, Tag};
 use crate::answer::{self, Answer, given, put};
 use crate::ground::Ground;
 use crate::handle::{on, refuse_owned, th_heap};
-use crate::pool::layout;
+use crate::pooled::layout;
 use crate::registry::Registry;
 use crate::status::th_status;
 

@@ -118,7 +118,7 @@ pub extern "C" fn th_global_allocate(pool: u64, size: usize) -> *mut c_void {
         if tag == OWN {
             return Err(Misuse::ReservedTag { tag }.into());
         }
-        let layout = crate::pool::layout(tag, size, 16)?;
+        let layout = crate::pooled::layout(tag, size, 16)?;
         Ok(GLOBAL.heap()?.allocate(tag, layout)?)
     };
     // SAFETY: nobody wants the status.

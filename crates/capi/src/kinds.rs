@@ -2,137 +2,61 @@
 //!
 //! # Safety
 //!
-//! A pool is written behind its handle, in a block that is the library's own and large enough for both.
+//! What C gives to make a pool with is read: null, or the caller vouches for it.
 #![allow(unsafe_code)]
 
-use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use heap::{Bump, Error, Kind, Misuse, Pool, Split, Tag};
+use heap::{Bump, Fixed, Level, LockFree, Priority};
 
-use crate::answer::{self, Answer};
-use crate::create::{TH_LOCKED, TH_PASS_THROUGH, refuse_flags};
-use crate::handle::{self, OWN, refuse_owned, th_heap};
-use crate::pool::{self, Pooled, th_pool};
-use crate::sharing::Sharing;
+use crate::answer::{Answer, given};
+use crate::create::TH_LOCKED;
+use crate::handle::th_heap;
+use crate::making::{Request, create};
+use crate::pooled::{layout, th_pool};
 use crate::status::th_status;
 
 /// Settings of a pool. All zero is a pool without a bound, for one thread.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct th_pool_options {
-    /// TH_LOCKED and TH_PASS_THROUGH, or 0.
+    /// TH_LOCKED, TH_PASS_THROUGH and TH_BORROW, or 0.
     pub flags: u32,
     /// Bytes of payload that the pool may take from its heap; 0 for as many as it likes.
     pub bound: usize,
 }
 
-/// The heap as pools see it.
-type Ours = &'static Sharing<Split>;
-
-/// A handle and the pool behind it.
+/// Slots of one size.
 #[repr(C)]
-struct Holder<P> {
-    handle: th_pool,
-    pooled: P,
+#[derive(Clone, Copy, Debug, Default)]
+pub struct th_class {
+    /// Bytes of a slot. 0 counts as 1.
+    pub size: usize,
+    /// How many slots.
+    pub slots: usize,
 }
 
-/// A pool for one thread.
-struct Alone<K>(K);
-
-impl<K: Kind> Pooled for Alone<K> {
-    fn kind(&self) -> &dyn Kind {
-        &self.0
-    }
-
-    fn kind_mut(&mut self) -> &mut dyn Kind {
-        &mut self.0
-    }
-
-    fn before_fork(&self) -> Result<(), Error> {
-        Ok(())
-    }
-
-    unsafe fn after_fork(&self) {}
-}
-
-/// Makes a pool of a kind, for one thread or behind a lock.
-///
-/// # Safety
-///
-/// The pointers are what the header says.
-unsafe fn create<K: Kind + 'static>(
-    heap: *mut th_heap,
-    tag: u64,
-    options: *const th_pool_options,
-    why: *mut th_status,
-    make: impl FnOnce(Pool<Ours>) -> Answer<K>,
-) -> *mut th_pool {
-    let options = NonNull::new(options.cast_mut());
-    // SAFETY: the caller's promise.
-    let options = options.map_or(th_pool_options::default(), |it| unsafe { it.read() });
-    let create = |heap: &'static th_heap| {
-        refuse_flags(options.flags, TH_LOCKED | TH_PASS_THROUGH)?;
-        let pool = Pool::new(&heap.sharing, Tag::new(tag));
-        let pool = pool.pass_through(options.flags & TH_PASS_THROUGH != 0);
-        let pool = match options.bound {
-            0 => pool,
-            bytes => pool.bounded(bytes),
-        };
-        if options.flags & TH_LOCKED == 0 {
-            return install(heap, Tag::new(tag), || Ok(Alone(make(pool)?)));
-        }
-        Err(th_status::TH_BAD_FLAGS.into())
-    };
-    // SAFETY: the caller's promise.
-    let answer = unsafe { handle::on(heap, create) };
-    // SAFETY: as above.
-    unsafe { answer::pointer(answer, why) }
-}
-
-/// Takes a block for a pool and its handle, makes the tag its own, and then the pool.
-fn install<P: Pooled + 'static>(
-    heap: &'static th_heap,
-    tag: Tag,
-    make: impl FnOnce() -> Answer<P>,
-) -> Answer<NonNull<th_pool>> {
-    let layout = Layout::new::<Holder<P>>();
-    let holder: NonNull<Holder<P>> = heap.with(|inner, registry| {
-        refuse_owned(registry, tag)?;
-        if tag.is_reserved() {
-            return Err(Misuse::ReservedTag { tag }.into());
-        }
-        if inner.stats_of(tag)?.blocks > 0 {
-            return Err(Misuse::TagInUse { tag }.into());
-        }
-        let holder = inner.allocate(OWN, layout)?.cast::<Holder<P>>();
-        let handle: NonNull<th_pool> = holder.cast();
-        // SAFETY: the block is new and large enough, and the handle is the holder's first field.
-        unsafe { handle.write(th_pool::new(heap, tag, layout)) };
-        // SAFETY: it stays there until `pool::remove`.
-        unsafe { registry.add(handle) };
-        Ok(holder)
-    })?;
-    let handle: NonNull<th_pool> = holder.cast();
-    match make() {
-        Ok(pooled) => {
-            let offset = core::mem::offset_of!(Holder<P>, pooled);
-            let place = holder.map_addr(|at| at.saturating_add(offset)).cast::<P>();
-            // SAFETY: the holder's second field, which nobody has used yet.
-            unsafe { place.write(pooled) };
-            // SAFETY: written above.
-            let handle_ref = unsafe { handle.as_ref() };
-            handle_ref.pooled.set(Some(place));
-            handle_ref.begin();
-            Ok(handle)
-        }
-        Err(failure) => {
-            // SAFETY: nobody has seen it. If the heap is damaged, the block stays there.
-            let _ = unsafe { pool::remove(heap, handle) };
-            Err(failure)
-        }
+impl From<th_class> for (usize, usize) {
+    fn from(class: th_class) -> Self {
+        (class.size, class.slots)
     }
 }
+
+/// A pool of th_pool_classes or th_pool_priority: when all slots meant for a request are in use, it takes one that
+/// is larger, or meant for less important requests.
+pub const TH_BORROW: u32 = 4;
+
+/// How many classes a pool can have.
+pub const TH_CLASSES: usize = 8;
+
+/// What must not fail.
+pub const TH_CRITICAL: u32 = 0;
+/// What usually comes.
+pub const TH_NORMAL: u32 = 1;
+/// Large objects.
+pub const TH_LARGE: u32 = 2;
+/// What goes soon.
+pub const TH_TEMPORARY: u32 = 3;
 
 /// A pool that is no more than a tag of its own: each piece is a block of the heap's, with a header of 32 bytes.
 ///
@@ -152,8 +76,73 @@ pub unsafe extern "C" fn th_pool_blocks(
     options: *const th_pool_options,
     why: *mut th_status,
 ) -> *mut th_pool {
+    let make = |heap, request: Request| request.make(heap, Ok);
     // SAFETY: the header's contract.
-    unsafe { create(heap, tag, options, why, Ok) }
+    unsafe { create(heap, (tag, options), why, make) }
+}
+
+/// A pool of `slots` equal slots, each for up to `size` bytes aligned to `align`. Takes all its memory now.
+///
+/// A request takes one slot, whatever its size. Double frees, interior and foreign pointers are found.
+/// TH_BAD_ALIGN besides.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn th_pool_fixed(
+    heap: *mut th_heap,
+    tag: u64,
+    size: usize,
+    align: usize,
+    slots: usize,
+    options: *const th_pool_options,
+    why: *mut th_status,
+) -> *mut th_pool {
+    let make = |heap, request: Request| {
+        let layout = layout(request.tag, size, align)?;
+        request.make(heap, |pool| Ok(Fixed::new(pool, layout, slots)?))
+    };
+    // SAFETY: the header's contract.
+    unsafe { create(heap, (tag, options), why, make) }
+}
+
+/// As th_pool_fixed, but takes a chunk of at least `slots` slots whenever none is free.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn th_pool_fixed_growing(
+    heap: *mut th_heap,
+    tag: u64,
+    size: usize,
+    align: usize,
+    slots: usize,
+    options: *const th_pool_options,
+    why: *mut th_status,
+) -> *mut th_pool {
+    let make = |heap, request: Request| {
+        let layout = layout(request.tag, size, align)?;
+        request.make(heap, |pool| Ok(Fixed::growing(pool, layout, slots)?))
+    };
+    // SAFETY: the header's contract.
+    unsafe { create(heap, (tag, options), why, make) }
+}
+
+/// As th_pool_fixed, for threads and signal handlers that take and give back slots at once, without a lock.
+///
+/// Its heap has a lock if several threads use the pool; that is for reset, check and destroy. It needs no TH_LOCKED.
+/// With TH_PASS_THROUGH it is not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn th_pool_lock_free(
+    heap: *mut th_heap,
+    tag: u64,
+    size: usize,
+    align: usize,
+    slots: usize,
+    options: *const th_pool_options,
+    why: *mut th_status,
+) -> *mut th_pool {
+    let make = |heap, mut request: Request| {
+        let layout = layout(request.tag, size, align)?;
+        request.flags &= !TH_LOCKED;
+        request.make(heap, |pool| Ok(LockFree::new(pool, layout, slots)?))
+    };
+    // SAFETY: the header's contract.
+    unsafe { create(heap, (tag, options), why, make) }
 }
 
 /// A pool that only moves a cursor through chunks that double: an arena.
@@ -167,6 +156,81 @@ pub unsafe extern "C" fn th_pool_bump(
     options: *const th_pool_options,
     why: *mut th_status,
 ) -> *mut th_pool {
+    let make = |heap, request: Request| request.make(heap, |pool| Ok(Bump::new(pool)));
     // SAFETY: the header's contract.
-    unsafe { create(heap, tag, options, why, |pool| Ok(Bump::new(pool))) }
+    unsafe { create(heap, (tag, options), why, make) }
+}
+
+/// A pool of slots in several sizes: `count` classes, from 1 to TH_CLASSES. Takes all its memory now.
+///
+/// A request takes a slot of the smallest class that fits; when that is full it is refused, or with TH_BORROW takes
+/// a slot of the next larger class that has one. Slots are aligned to the largest power of two, up to 4096, that
+/// divides their size. TH_OUT_OF_RANGE besides.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn th_pool_classes(
+    heap: *mut th_heap,
+    tag: u64,
+    classes: *const th_class,
+    count: usize,
+    options: *const th_pool_options,
+    why: *mut th_status,
+) -> *mut th_pool {
+    let make = |heap, request: Request| {
+        // SAFETY: the header's contract.
+        match *unsafe { read_classes(classes, count) }? {
+            [a] => request.classes(heap, [a]),
+            [a, b] => request.classes(heap, [a, b]),
+            [a, b, c] => request.classes(heap, [a, b, c]),
+            [a, b, c, d] => request.classes(heap, [a, b, c, d]),
+            [a, b, c, d, e] => request.classes(heap, [a, b, c, d, e]),
+            [a, b, c, d, e, f] => request.classes(heap, [a, b, c, d, e, f]),
+            [a, b, c, d, e, f, g] => request.classes(heap, [a, b, c, d, e, f, g]),
+            [a, b, c, d, e, f, g, h] => request.classes(heap, [a, b, c, d, e, f, g, h]),
+            _ => Err(th_status::TH_OUT_OF_RANGE.into()),
+        }
+    };
+    // SAFETY: the header's contract.
+    unsafe { create(heap, (tag, options), why, make) }
+}
+
+/// # Safety
+///
+/// So many classes are there, or the pointer is null.
+unsafe fn read_classes<'a>(classes: *const th_class, count: usize) -> Answer<&'a [th_class]> {
+    let classes = given(classes)?;
+    if !(1..=TH_CLASSES).contains(&count) {
+        return Err(th_status::TH_OUT_OF_RANGE.into());
+    }
+    // SAFETY: the caller's promise; nobody changes them during the call.
+    Ok(unsafe { NonNull::slice_from_raw_parts(classes, count).as_ref() })
+}
+
+/// A pool of slots for four levels of importance, so that requests of one leave those of others alone.
+///
+/// `levels` says the size and count of slots for each, TH_CRITICAL first; null for 64 slots of 32 bytes, 32 of 128, 8
+/// of 1024 and 16 of 256. Requests name their level by th_pool_allocate_at; those that name none are TH_TEMPORARY.
+/// When a level is full, a request to it is refused, or with TH_BORROW takes a slot of a less important one. Takes
+/// all its memory now.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn th_pool_priority(
+    heap: *mut th_heap,
+    tag: u64,
+    levels: *const th_class,
+    options: *const th_pool_options,
+    why: *mut th_status,
+) -> *mut th_pool {
+    let make = |heap, request: Request| {
+        let mut sizes = Level::SIZES;
+        if !levels.is_null() {
+            // SAFETY: the header's contract.
+            let levels = unsafe { read_classes(levels, sizes.len()) }?;
+            sizes =
+                core::array::from_fn(|level| levels.get(level).copied().unwrap_or_default().into());
+        }
+        let when_full = request.when_full();
+        let made = |pool| Ok(Priority::with_sizes(pool, sizes, when_full)?);
+        request.make(heap, made)
+    };
+    // SAFETY: the header's contract.
+    unsafe { create(heap, (tag, options), why, make) }
 }

@@ -33,6 +33,8 @@ pub mod kinds;
 
 pub mod pool;
 
+pub mod pooled;
+
 /* One heap for the whole program. */
 pub mod global;
 
@@ -48,6 +50,7 @@ mod fatal;
 mod ground;
 pub mod handle;
 mod hosted;
+mod making;
 mod registry;
 mod sharing;
 mod text;

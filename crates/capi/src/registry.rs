@@ -9,7 +9,7 @@ use core::ptr::NonNull;
 
 use heap::Tag;
 
-use crate::pool::th_pool;
+use crate::pooled::th_pool;
 
 /// The pools on a heap.
 pub(crate) struct Registry {

@@ -75,6 +75,10 @@ pub enum th_status {
     TH_NOT_LOCKED = 37,
     /// Somebody else owns the program break: the libc, or another heap of this library's.
     TH_BREAK_OWNED = 38,
+    /// The call is not for this kind of pool.
+    TH_WRONG_KIND = 39,
+    /// A number is outside its range.
+    TH_OUT_OF_RANGE = 40,
 
     /// A block's header is damaged.
     TH_DAMAGED_HEADER = 48,
@@ -95,7 +99,7 @@ pub enum th_status {
 use th_status::*;
 
 /// Every status and what it says.
-const TEXTS: [(th_status, &CStr); 36] = [
+const TEXTS: [(th_status, &CStr); 38] = [
     (TH_OK, c"done"),
     (
         TH_TOO_LARGE,
@@ -169,6 +173,11 @@ const TEXTS: [(th_status, &CStr); 36] = [
         TH_BREAK_OWNED,
         c"break owned: the libc, or another heap, has the program break",
     ),
+    (
+        TH_WRONG_KIND,
+        c"wrong kind: the call is not for this kind of pool",
+    ),
+    (TH_OUT_OF_RANGE, c"out of range"),
     (TH_DAMAGED_HEADER, c"damaged header of a block"),
     (TH_DAMAGED_ROOT, c"damaged root block"),
     (
