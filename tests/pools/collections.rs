@@ -64,6 +64,14 @@ macro_rules! collections {
 collections! {
     pool: Pools;
     bump: Bumps;
+    fixed: Fixeds;
+    growing_fixed: GrowingFixeds;
+    classes: Classeses;
+    priority: Priorities;
+    lock_free: LockFrees;
+    locked_fixed: LockedFixeds;
+    locked_pool: LockedPools;
+    timed_pool: TimedPools;
 }
 
 /// On a compiler that has std's own trait: `cargo +nightly test --features nightly --test pools`.

@@ -1,7 +1,9 @@
 //! The kinds that the battery runs on, and the heaps.
 
 use core::alloc::Layout;
-use tagheap::{Bump, Classes, Error, Fixed, Pool, Priority, Share, WhenFull};
+use tagheap::{
+    Bump, Classes, Error, Fixed, LockFree, Locked, Pool, Priority, Share, Timed, WhenFull,
+};
 
 use crate::battery::{BOUND, Habits, Recipe};
 
@@ -98,3 +100,26 @@ recipe!(
         ..SLOTS
     }
 );
+
+recipe!(
+    LockFrees,
+    LockFree<H>,
+    |pool| LockFree::new(pool, slot(), 60),
+    SLOTS
+);
+
+recipe!(
+    LockedFixeds,
+    Locked<Fixed<H>>,
+    |pool| Ok(Locked::new(Fixed::new(pool, slot(), 60)?)),
+    SLOTS
+);
+
+recipe!(
+    LockedPools,
+    Locked<Pool<H>>,
+    |pool| Ok(Locked::new(pool)),
+    ANY
+);
+
+recipe!(TimedPools, Timed<Pool<H>>, |pool| Ok(Timed::new(pool)), ANY);

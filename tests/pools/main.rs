@@ -108,4 +108,8 @@ battery! {
     classes: Classeses;
     borrowing_classes: BorrowingClasses;
     priority: Priorities;
+    lock_free: LockFrees;
+    locked_fixed: LockedFixeds;
+    locked_pool: LockedPools;
+    timed_pool: TimedPools;
 }
