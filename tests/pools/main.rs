@@ -13,6 +13,7 @@
 mod battery;
 mod collections;
 mod kinds;
+mod locks;
 mod ownership;
 
 use std::cell::Cell;
