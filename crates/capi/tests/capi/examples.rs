@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::library::library;
+use crate::system_calls::{Answer, Filtered};
 use crate::tools::{
     BARE, COMPILERS, Compiler, GCC, empty, have, package, repository, scratch, told,
 };
@@ -122,7 +123,7 @@ fn level_loads_the_next_level_into_the_memory_of_the_last() {
 }
 
 #[test]
-fn nolibc_runs_on_the_raw_break() {
+fn b10_nolibc_runs_on_the_raw_break_by_four_system_calls() {
     let compilers = COMPILERS
         .into_iter()
         .filter(|it| !it.flags.contains(&"c++"));
@@ -133,8 +134,19 @@ fn nolibc_runs_on_the_raw_break() {
         more.push(package("freestanding/mem.s"));
         more.push(library().join("libtagheap.a"));
         compiler.build(&program, &sources, more);
-        let text = told(&mut Command::new(&program));
+        let mut calls = vec![
+            libc::SYS_execve,
+            libc::SYS_brk,
+            libc::SYS_write,
+            libc::SYS_exit_group,
+        ];
+        let text = told(&mut Command::new(&program).filtered(&calls, Answer::Kill));
         assert!(text.contains("begins where the last one did"), "{text}");
+        calls.retain(|call| *call != libc::SYS_brk);
+        let refused =
+            tools::run(&mut Command::new(&program).filtered(&calls, Answer::Errno(libc::ENOMEM)));
+        assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+        assert!(refused.stdout.starts_with(b"out of memory"), "{refused:?}");
         let headers = told(Command::new("readelf").args(["-lWd"]).arg(&program));
         for word in ["INTERP", "NEEDED", "DYNAMIC", "RWE"] {
             assert!(!headers.contains(word), "{word}: {headers}");

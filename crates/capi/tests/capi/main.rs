@@ -14,5 +14,8 @@ mod header;
 mod install;
 mod library;
 mod names;
+mod statuses;
 mod symbols;
+#[path = "../../../../tests/examples/system_calls.rs"]
+mod system_calls;
 mod tools;
