@@ -45,6 +45,14 @@ impl Chunk {
         }
     }
 
+    /// No memory at all, for a pool that takes none.
+    pub(crate) fn none() -> Self {
+        Self {
+            start: sys::NOWHERE,
+            bytes: 0,
+        }
+    }
+
     #[inline]
     pub(crate) fn start(self) -> NonNull<u8> {
         self.start

@@ -2,7 +2,8 @@
 
 use core::alloc::Layout;
 use tagheap::{
-    Bump, Classes, Error, Fixed, LockFree, Locked, Pool, Priority, Share, Timed, WhenFull,
+    Buddy, Bump, Classes, Error, Fixed, FreeList, LockFree, Locked, Pool, Priority, Share, Stack,
+    Timed, WhenFull,
 };
 
 use crate::battery::{BOUND, Habits, Recipe};
@@ -123,3 +124,33 @@ recipe!(
 );
 
 recipe!(TimedPools, Timed<Pool<H>>, |pool| Ok(Timed::new(pool)), ANY);
+
+recipe!(
+    Stacks,
+    Stack<H>,
+    |pool| Stack::new(pool, 4096),
+    Habits {
+        most: 1024,
+        align: 256,
+        last_first: true,
+        ..ANY
+    }
+);
+
+recipe!(
+    FreeLists,
+    FreeList<H>,
+    |pool| FreeList::new(pool, 4096),
+    Habits {
+        most: 1024,
+        align: 256,
+        ..ANY
+    }
+);
+
+recipe!(
+    Buddies,
+    Buddy<H>,
+    |pool| Buddy::new(pool, 4096, 16),
+    Habits { most: 1024, ..ANY }
+);

@@ -11,10 +11,14 @@
 )]
 
 mod battery;
+mod buddy;
 mod collections;
+mod free_list;
 mod kinds;
 mod locks;
 mod ownership;
+mod pieces;
+mod stack;
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -113,4 +117,7 @@ battery! {
     locked_fixed: LockedFixeds;
     locked_pool: LockedPools;
     timed_pool: TimedPools;
+    stacks: Stacks;
+    free_lists: FreeLists;
+    buddies: Buddies;
 }
