@@ -863,6 +863,42 @@ th_pool *th_pool_bump(th_heap *heap,
                       th_status *why);
 
 /**
+ * A stack of `bytes` bytes, in one block of the heap's: the piece put on last is given back first.
+ *
+ * Sizes are rounded up to 8. A piece given back out of order is TH_OUT_OF_ORDER. Only the piece on top grows.
+ */
+th_pool *th_pool_stack(th_heap *heap,
+                       uint64_t tag,
+                       size_t bytes,
+                       const th_pool_options *options,
+                       th_status *why);
+
+/**
+ * `bytes` bytes, in one block of the heap's, divided into pieces of any size that come back in any order.
+ *
+ * A request takes the lowest free place that fits; sizes are rounded up to 16, and nothing stands in front of a
+ * piece. Double frees, interior and foreign pointers are found.
+ */
+th_pool *th_pool_free_list(th_heap *heap,
+                           uint64_t tag,
+                           size_t bytes,
+                           const th_pool_options *options,
+                           th_status *why);
+
+/**
+ * A buddy system over `bytes` bytes, in one block of the heap's: pieces are powers of two, down to `smallest`.
+ *
+ * Both numbers are rounded up to a power of two, the second to 16 at least. Every call takes the same short time.
+ * Double frees, interior and foreign pointers are found.
+ */
+th_pool *th_pool_buddy(th_heap *heap,
+                       uint64_t tag,
+                       size_t bytes,
+                       size_t smallest,
+                       const th_pool_options *options,
+                       th_status *why);
+
+/**
  * A pool of slots in several sizes: `count` classes, from 1 to TH_CLASSES. Takes all its memory now.
  *
  * A request takes a slot of the smallest class that fits; when that is full it is refused, or with TH_BORROW takes

@@ -7,7 +7,7 @@
 
 use core::ptr::NonNull;
 
-use heap::{Bump, Fixed, Level, LockFree, Priority};
+use heap::{Buddy, Bump, Fixed, FreeList, Level, LockFree, Priority, Stack};
 
 use crate::answer::{Answer, given};
 use crate::create::TH_LOCKED;
@@ -157,6 +157,58 @@ pub unsafe extern "C" fn th_pool_bump(
     why: *mut th_status,
 ) -> *mut th_pool {
     let make = |heap, request: Request| request.make(heap, |pool| Ok(Bump::new(pool)));
+    // SAFETY: the header's contract.
+    unsafe { create(heap, (tag, options), why, make) }
+}
+
+/// A stack of `bytes` bytes, in one block of the heap's: the piece put on last is given back first.
+///
+/// Sizes are rounded up to 8. A piece given back out of order is TH_OUT_OF_ORDER. Only the piece on top grows.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn th_pool_stack(
+    heap: *mut th_heap,
+    tag: u64,
+    bytes: usize,
+    options: *const th_pool_options,
+    why: *mut th_status,
+) -> *mut th_pool {
+    let make = |heap, request: Request| request.make(heap, |pool| Ok(Stack::new(pool, bytes)?));
+    // SAFETY: the header's contract.
+    unsafe { create(heap, (tag, options), why, make) }
+}
+
+/// `bytes` bytes, in one block of the heap's, divided into pieces of any size that come back in any order.
+///
+/// A request takes the lowest free place that fits; sizes are rounded up to 16, and nothing stands in front of a
+/// piece. Double frees, interior and foreign pointers are found.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn th_pool_free_list(
+    heap: *mut th_heap,
+    tag: u64,
+    bytes: usize,
+    options: *const th_pool_options,
+    why: *mut th_status,
+) -> *mut th_pool {
+    let make = |heap, request: Request| request.make(heap, |pool| Ok(FreeList::new(pool, bytes)?));
+    // SAFETY: the header's contract.
+    unsafe { create(heap, (tag, options), why, make) }
+}
+
+/// A buddy system over `bytes` bytes, in one block of the heap's: pieces are powers of two, down to `smallest`.
+///
+/// Both numbers are rounded up to a power of two, the second to 16 at least. Every call takes the same short time.
+/// Double frees, interior and foreign pointers are found.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn th_pool_buddy(
+    heap: *mut th_heap,
+    tag: u64,
+    bytes: usize,
+    smallest: usize,
+    options: *const th_pool_options,
+    why: *mut th_status,
+) -> *mut th_pool {
+    let make =
+        |heap, request: Request| request.make(heap, |pool| Ok(Buddy::new(pool, bytes, smallest)?));
     // SAFETY: the header's contract.
     unsafe { create(heap, (tag, options), why, make) }
 }

@@ -10,8 +10,8 @@ use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use heap::{
-    Bump, Classes, Fixed, Level, LockFree, Locked, Misuse, Pool, Priority, Split, Tag, Usage,
-    WhenFull,
+    Buddy, Bump, Classes, Fixed, FreeList, Level, LockFree, Locked, Misuse, Pool, Priority, Split,
+    Stack, Tag, Usage, WhenFull,
 };
 
 use crate::answer::{self, Answer};
@@ -36,6 +36,9 @@ impl Special for Pool<Ours> {}
 impl Special for Fixed<Ours> {}
 impl Special for Bump<Ours> {}
 impl Special for LockFree<Ours> {}
+impl Special for Stack<Ours> {}
+impl Special for FreeList<Ours> {}
+impl Special for Buddy<Ours> {}
 
 impl<const N: usize> Special for Classes<Ours, N> {
     fn usage_of(&self, part: usize) -> Answer<Usage> {

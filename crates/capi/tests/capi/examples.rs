@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::library::library;
 use crate::system_calls::{Answer, Filtered};
 use crate::tools::{
-    BARE, COMPILERS, Compiler, GCC, empty, have, package, repository, scratch, told,
+    self, BARE, COMPILERS, Compiler, GCC, empty, have, package, repository, scratch, told,
 };
 
 const SANITIZED: &[&str] = &["-fsanitize=address,undefined", "-fno-sanitize-recover=all"];

@@ -49,6 +49,9 @@ fn every_kind_of_pool_serves_c() {
             "bump",
             "classes",
             "priority",
+            "stack",
+            "free_list",
+            "buddy",
         ] {
             assert_eq!(kinds.get(kind), Some(&3), "{kind}: {kinds:?}");
         }
