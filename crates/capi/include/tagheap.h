@@ -516,7 +516,8 @@ th_heap *th_heap_reserve(size_t capacity,
 size_t th_heap_size(void);
 
 /**
- * A heap in the caller's own bytes: first its handle, see th_heap_size, then its memory. No system call is made.
+ * A heap in the caller's own bytes: first its handle, see th_heap_size, then its memory. Without TH_LOCKED, no
+ * system call is made.
  *
  * The bytes, whatever they hold, are the heap's until it is destroyed, and the caller's again then. Of 64 KiB and
  * more, a twelfth and 4 KiB are the heap's indexes; smaller buffers have none: a heap in one scans its blocks,

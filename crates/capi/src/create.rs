@@ -102,7 +102,8 @@ pub extern "C" fn th_heap_size() -> usize {
     size_of::<th_heap>()
 }
 
-/// A heap in the caller's own bytes: first its handle, see th_heap_size, then its memory. No system call is made.
+/// A heap in the caller's own bytes: first its handle, see th_heap_size, then its memory. Without TH_LOCKED, no
+/// system call is made.
 ///
 /// The bytes, whatever they hold, are the heap's until it is destroyed, and the caller's again then. Of 64 KiB and
 /// more, a twelfth and 4 KiB are the heap's indexes; smaller buffers have none: a heap in one scans its blocks,

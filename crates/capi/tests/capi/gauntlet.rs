@@ -52,6 +52,8 @@ fn every_kind_of_pool_serves_c() {
             "stack",
             "free_list",
             "buddy",
+            "orders",
+            "locks",
         ] {
             assert_eq!(kinds.get(kind), Some(&3), "{kind}: {kinds:?}");
         }

@@ -233,6 +233,56 @@ static void what_only_some_kinds_do(th_heap *heap) {
     puts(name);
 }
 
+/* Pools end in any order, and each takes its own tag with it and no other's. */
+static void pools_end_in_any_order(th_heap *heap) {
+    static const int orders[6][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
+    name = "orders";
+    for (int order = 0; order < 6; order++) {
+        th_pool *pools[3];
+        bool there[3] = {true, true, true};
+        for (int i = 0; i < 3; i++) {
+            pools[i] = th_pool_bump(heap, tag + (uint64_t)i, NULL, NULL);
+            CHECK(pools[i] != NULL && th_pool_allocate(pools[i], 10, 8, NULL) != NULL);
+        }
+        for (int n = 0; n < 3; n++) {
+            const int gone = orders[order][n];
+            CHECK(th_pool_destroy(pools[gone]) == TH_OK);
+            there[gone] = false;
+            for (int i = 0; i < 3; i++) {
+                th_status why;
+                void *block = th_allocate(heap, tag + (uint64_t)i, 10, 16, &why);
+                CHECK((block == NULL) == there[i] && (!there[i] || why == TH_TAG_IN_USE));
+                CHECK(block == NULL || th_deallocate(heap, block) == TH_OK);
+                CHECK(!there[i] || th_pool_check(pools[i]) == TH_OK);
+            }
+        }
+        CHECK(held(heap, TH_TAG_LIBRARY) == 0);
+    }
+    puts(name);
+}
+
+/* What has a lock is busy while this thread has it, and what has none is not. */
+static void locks_are_there_when_asked_for(th_heap *heap, bool has_lock) {
+    th_status why;
+    const th_pool_options locked = {TH_LOCKED, 0};
+    name = "locks";
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        const bool waits = has_lock && kinds[i].make != lock_free;
+        th_pool *pool = kinds[i].make(heap, has_lock ? &locked : NULL, &why);
+        CHECK(pool != NULL && th_pool_before_fork(pool) == TH_OK);
+        CHECK((th_pool_allocate(pool, 10, 8, &why) == NULL) == waits && why == (waits ? TH_REENTERED : TH_OK));
+        CHECK(th_pool_check(pool) == (waits ? TH_REENTERED : TH_OK));
+        CHECK(th_pool_before_fork(pool) == (waits ? TH_REENTERED : TH_OK));
+        CHECK(th_pool_after_fork(pool) == TH_OK && th_pool_allocate(pool, 10, 8, &why) != NULL);
+        CHECK(th_pool_destroy(pool) == TH_OK);
+    }
+    CHECK(th_heap_before_fork(heap) == TH_OK);
+    CHECK((th_allocate(heap, 1, 10, 16, &why) == NULL) == has_lock && why == (has_lock ? TH_REENTERED : TH_OK));
+    CHECK(th_heap_before_fork(heap) == (has_lock ? TH_REENTERED : TH_OK));
+    CHECK(th_heap_after_fork(heap) == TH_OK && th_release(heap, 1, NULL) == TH_OK);
+    puts(name);
+}
+
 int main(void) {
     th_status why;
     static char buffer[512 * 1024];
@@ -253,6 +303,8 @@ int main(void) {
             puts(name);
         }
         if (place < 2) what_only_some_kinds_do(heap);
+        pools_end_in_any_order(heap);
+        locks_are_there_when_asked_for(heap, place < 2);
         CHECK(th_heap_destroy(heap) == TH_OK);
     }
     return 0;
