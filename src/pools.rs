@@ -21,6 +21,7 @@ pub(crate) mod pool;
 pub(crate) mod priority;
 pub(crate) mod region;
 pub(crate) mod sets;
+pub(crate) mod shape;
 pub(crate) mod slots;
 pub(crate) mod stack;
 pub(crate) mod stride;

@@ -26,6 +26,8 @@ macro_rules! allocators {
         allocators!([H: Share] crate::LockFree<H>);
         allocators!([K: Kind, L: RawMutex] crate::Locked<K, L>);
         allocators!([K: Kind] crate::Timed<K>);
+        // What a view of a pool is, such as of one level.
+        allocators!(['a] (dyn Kind + 'a));
     };
     ([$($parameters:tt)*] $kind:ty) => {
         // SAFETY: see the head of the file.

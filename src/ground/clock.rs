@@ -73,8 +73,9 @@ fn moment() -> (u64, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use core::time::Duration;
     use std::thread::sleep;
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
 
     #[test]
     fn both_clocks_show_the_same_time() {

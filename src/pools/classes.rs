@@ -28,7 +28,7 @@ use crate::words::usage::Usage;
 /// let pool = Pool::new(&heap, Tag::named("messages"));
 /// let messages = Classes::new(pool, [(32, 100), (128, 20), (1024, 4)], WhenFull::Borrow)?;
 /// let short = messages.own_str("ciao")?;
-/// let long = messages.own([0; 1000])?;
+/// let long = messages.own([0_u8; 1000])?;
 /// assert_eq!(messages.usage_of(0).map(|usage| usage.used), Some(1));
 /// assert_eq!((&*short, long.len(), messages.usage()?.total), ("ciao", 1000, 124));
 /// # Ok::<(), tagheap::Error>(())

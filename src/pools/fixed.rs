@@ -11,6 +11,7 @@ use core::ptr::NonNull;
 use crate::pools::kind::{self, Kind};
 use crate::pools::meter::Meter;
 use crate::pools::pool::Pool;
+use crate::pools::shape::Shape;
 use crate::pools::slots::Slots;
 use crate::sharing::share::Share;
 use crate::words::error::{Error, OutOfMemory, Shortage};
@@ -27,8 +28,8 @@ use crate::words::usage::{Measure, Usage};
 ///
 /// let heap = LocalHeap::new(Heap::new(Reserve::new()?)?);
 /// let bullets = Fixed::new(Pool::new(&heap, Tag::named("bullets")), Layout::new::<[f32; 4]>(), 100)?;
-/// let one = bullets.own([0.0; 4])?;
-/// let two = bullets.own([1.0; 4])?;
+/// let one = bullets.own([0.0_f32; 4])?;
+/// let two = bullets.own([1.0_f32; 4])?;
 /// assert_eq!(bullets.usage()?.used, 2);
 /// drop(one); // its slot is the next one handed out
 /// assert_eq!((two[3], bullets.usage()?.free()), (1.0, 99));
@@ -59,11 +60,12 @@ impl<H: Share> Fixed<H> {
     pub fn new(pool: Pool<H>, layout: Layout, slots: usize) -> Result<Self, Error> {
         let layout = kind::at_least_one(layout);
         if pool.passes() {
-            return Ok(Self::of(pool, Slots::none(), 0));
+            return Ok(Self::of(pool, Slots::new(Shape::NONE), 0));
         }
-        let Some(set) = Slots::single(layout, slots) else {
+        let Some(shape) = Shape::single(layout, slots) else {
             return Err(pool.refusal(layout, Shortage::TooLarge));
         };
+        let set = Slots::new(shape);
         set.lengthen(&pool)?;
         Ok(Self::of(pool, set, slots))
     }
@@ -80,16 +82,16 @@ impl<H: Share> Fixed<H> {
     pub fn growing(pool: Pool<H>, layout: Layout, slots_per_chunk: usize) -> Result<Self, Error> {
         let layout = kind::at_least_one(layout);
         if pool.passes() {
-            return Ok(Self::of(pool, Slots::none(), 0));
+            return Ok(Self::of(pool, Slots::new(Shape::NONE), 0));
         }
-        let Some(set) = Slots::growing(layout, slots_per_chunk) else {
+        let Some(shape) = Shape::growing(layout, slots_per_chunk) else {
             return Err(pool.refusal(layout, Shortage::TooLarge));
         };
-        let total = pool.bound().map_or(0, |bound| set.count_in(bound));
+        let total = pool.bound().map_or(0, |bound| shape.count_in(bound));
         let grows = true;
         Ok(Self {
             grows,
-            ..Self::of(pool, set, total)
+            ..Self::of(pool, Slots::new(shape), total)
         })
     }
 
@@ -126,7 +128,8 @@ impl<H: Share> Fixed<H> {
 
     fn note_total(&self) {
         if self.pool.bound().is_none() {
-            self.meter.set_total(self.slots.count_in(self.pool.held()));
+            self.meter
+                .set_total(self.slots.shape().count_in(self.pool.held()));
         }
     }
 
@@ -140,8 +143,8 @@ impl<H: Share> Fixed<H> {
 
     /// A slot of another group than the one opened last, or of a new chunk.
     fn find(&self, layout: Layout) -> Result<NonNull<[u8]>, Error> {
-        if !self.slots.fits(layout) {
-            return Err(self.pool.refusal(layout, self.slots.lack(layout)));
+        if !self.slots.shape().fits(layout) {
+            return Err(self.pool.refusal(layout, self.slots.shape().lack(layout)));
         }
         let damage = |at| self.pool.damage(at);
         let start = match self.slots.take_next().map_err(damage)? {
@@ -195,9 +198,9 @@ impl<H: Share> Fixed<H> {
     /// A piece in use, with another layout.
     fn resized(&self, ptr: NonNull<u8>, old: Layout, new: Layout) -> Result<NonNull<[u8]>, Error> {
         self.slots.has(ptr, old)?;
-        if !self.slots.fits(new) {
+        if !self.slots.shape().fits(new) {
             self.meter.fail();
-            return Err(self.pool.refusal(new, self.slots.lack(new)));
+            return Err(self.pool.refusal(new, self.slots.shape().lack(new)));
         }
         Ok(NonNull::slice_from_raw_parts(ptr, new.size()))
     }
@@ -208,7 +211,7 @@ impl<H: Share> Fixed<H> {
 unsafe impl<H: Share> Kind for Fixed<H> {
     #[inline]
     fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, Error> {
-        if self.slots.fits(layout)
+        if self.slots.shape().fits(layout)
             && let Some(start) = self.slots.take()
         {
             return Ok(self.taken(start, layout));
@@ -218,7 +221,7 @@ unsafe impl<H: Share> Kind for Fixed<H> {
 
     #[inline]
     unsafe fn deallocate(&self, ptr: NonNull<u8>, layout: Layout) -> Result<(), Error> {
-        if self.slots.fits(layout) && self.slots.give(ptr) {
+        if self.slots.shape().fits(layout) && self.slots.give(ptr) {
             self.meter.give_slot();
             return Ok(());
         }

@@ -189,3 +189,58 @@ impl Meter {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn agrees_with_plain_counters() {
+        for measure in [Measure::Bytes, Measure::Slots] {
+            let mut random = fastrand::Rng::with_seed(measure as u64);
+            let meter = Meter::new(Tag::new(1), measure, 900, Watermark::default());
+            let mut pieces = std::vec::Vec::new();
+            let mut wanted = meter.usage();
+            for _ in 0..20_000 {
+                let amount = match measure {
+                    Measure::Bytes => random.usize(..20),
+                    Measure::Slots => 1,
+                };
+                match (random.u8(..100), pieces.len()) {
+                    (0, _) => {
+                        meter.reset();
+                        pieces.clear();
+                        wanted.deallocations = wanted.allocations;
+                    }
+                    (1, _) => {
+                        meter.fail();
+                        wanted.failures += 1;
+                    }
+                    (2..10, 1..) if measure == Measure::Bytes => {
+                        let piece = random.usize(..pieces.len());
+                        meter.resize(core::mem::replace(&mut pieces[piece], amount), amount);
+                    }
+                    (2..50, 1..) => {
+                        let amount = pieces.swap_remove(random.usize(..pieces.len()));
+                        match measure {
+                            Measure::Bytes => meter.give(amount),
+                            Measure::Slots => meter.give_slot(),
+                        }
+                        wanted.deallocations += 1;
+                    }
+                    _ => {
+                        match measure {
+                            Measure::Bytes => meter.take(amount),
+                            Measure::Slots => meter.take_slot(),
+                        }
+                        pieces.push(amount);
+                        wanted.allocations += 1;
+                    }
+                }
+                wanted.used = pieces.iter().sum();
+                wanted.peak = wanted.peak.max(wanted.used);
+                assert_eq!(meter.usage(), wanted);
+            }
+        }
+    }
+}

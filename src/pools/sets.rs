@@ -11,6 +11,7 @@ use core::ptr::NonNull;
 use crate::pools::kind::{self, Kind};
 use crate::pools::meter::{Meter, Watermark};
 use crate::pools::pool::Pool;
+use crate::pools::shape::Shape;
 use crate::pools::slots::Slots;
 use crate::sharing::share::Share;
 use crate::words::error::{Error, Misuse, Shortage};
@@ -39,20 +40,20 @@ pub(crate) struct Class {
 impl Class {
     #[inline]
     pub(crate) fn fits(&self, layout: Layout) -> bool {
-        self.slots.fits(layout)
+        self.slots.shape().fits(layout)
     }
 
     pub(crate) fn size(&self) -> usize {
-        self.slots.size()
+        self.slots.shape().size()
     }
 
     pub(crate) fn align(&self) -> usize {
-        self.slots.align()
+        self.slots.shape().align
     }
 
     /// What its slots lack for a layout that does not fit.
     pub(crate) fn lack(&self, layout: Layout) -> Shortage {
-        self.slots.lack(layout)
+        self.slots.shape().lack(layout)
     }
 
     #[inline]
@@ -71,6 +72,10 @@ fn layout_of(size: usize) -> Option<Layout> {
     Layout::from_size_align(size, align).ok()
 }
 
+fn shape_of(size: usize, count: usize) -> Option<Shape> {
+    Shape::single(layout_of(size)?, count)
+}
+
 /// Sets of slots, in the order in which they were named.
 #[derive(Debug)]
 pub(crate) struct Sets<H: Share, const N: usize> {
@@ -84,16 +89,15 @@ impl<H: Share, const N: usize> Sets<H, N> {
     pub(crate) fn new(pool: Pool<H>, sizes: [(usize, usize); N]) -> Result<Self, Error> {
         let mut total = 0_usize;
         for (size, count) in sizes {
-            let slots = layout_of(size).and_then(|layout| Slots::single(layout, count));
-            if slots.is_none() {
+            if shape_of(size, count).is_none() {
                 let layout = layout_of(size).unwrap_or(Layout::new::<u8>());
                 return Err(pool.refusal(layout, Shortage::TooLarge));
             }
             total = total.saturating_add(count);
         }
         let classes = sizes.map(|(size, count)| {
-            let slots = layout_of(size).and_then(|layout| Slots::single(layout, count));
-            let slots = slots.filter(|_| !pool.passes()).unwrap_or(Slots::none());
+            let shape = shape_of(size, count).filter(|_| !pool.passes());
+            let slots = Slots::new(shape.unwrap_or(Shape::NONE));
             let meter = Meter::new(pool.tag(), Measure::Slots, count, Watermark::default());
             Class { slots, meter }
         });

@@ -64,10 +64,9 @@ macro_rules! collections {
 collections! {
     pool: Pools;
     bump: Bumps;
-    fixed: Fixeds;
-    growing_fixed: GrowingFixeds;
-    classes: Classeses;
-    priority: Priorities;
+    fixed_slots: FixedSlots;
+    growing_slots: GrowingSlots;
+    priorities: Priorities;
     lock_free: LockFrees;
     locked_fixed: LockedFixeds;
     locked_pool: LockedPools;

@@ -59,22 +59,27 @@ fn slot() -> Layout {
     Layout::new::<[u128; 4]>()
 }
 
-recipe!(Fixeds, Fixed<H>, |pool| Fixed::new(pool, slot(), 60), SLOTS);
+recipe!(
+    FixedSlots,
+    Fixed<H>,
+    |pool| Fixed::new(pool, slot(), 60),
+    SLOTS
+);
 
 recipe!(
-    GrowingFixeds,
+    GrowingSlots,
     Fixed<H>,
     |pool| Fixed::growing(pool, slot(), 10),
     SLOTS
 );
 
-/// Three classes, the last of which serves every request of the battery.
+/// Three classes, of which one has nine slots in ten: the battery's fill of one size must reach the watermark.
 fn classes<H: Share>(pool: Pool<H>, when_full: WhenFull) -> Result<Classes<H, 3>, Error> {
-    Classes::new(pool, [(256, 8), (16, 30), (64, 20)], when_full)
+    Classes::new(pool, [(256, 1), (4, 6), (48, 80)], when_full)
 }
 
 recipe!(
-    Classeses,
+    RefusingClasses,
     Classes<H, 3>,
     |pool| classes(pool, WhenFull::Refuse),
     Habits { most: 256, ..SLOTS }
@@ -92,14 +97,10 @@ recipe!(
     Priority<H>,
     |pool| Priority::with_sizes(
         pool,
-        [(32, 8), (64, 8), (128, 4), (256, 10)],
+        [(16, 2), (32, 2), (128, 2), (64, 60)],
         WhenFull::Refuse
     ),
-    Habits {
-        most: 256,
-        align: 256,
-        ..SLOTS
-    }
+    SLOTS
 );
 
 recipe!(

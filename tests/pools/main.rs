@@ -12,12 +12,15 @@
 
 mod battery;
 mod buddy;
+mod classes;
 mod collections;
+mod fixed;
 mod free_list;
 mod kinds;
 mod locks;
 mod ownership;
 mod pieces;
+mod priority;
 mod stack;
 
 use std::cell::Cell;
@@ -108,11 +111,11 @@ macro_rules! battery {
 battery! {
     pool: Pools;
     bump: Bumps;
-    fixed: Fixeds;
-    growing_fixed: GrowingFixeds;
-    classes: Classeses;
+    fixed_slots: FixedSlots;
+    growing_slots: GrowingSlots;
+    refusing_classes: RefusingClasses;
     borrowing_classes: BorrowingClasses;
-    priority: Priorities;
+    priorities: Priorities;
     lock_free: LockFrees;
     locked_fixed: LockedFixeds;
     locked_pool: LockedPools;
