@@ -3,7 +3,7 @@
 /// The atomics of what threads share: what a model checker puts others in place of.
 pub(crate) mod atomic {
     pub(crate) use core::hint::spin_loop;
-    pub(crate) use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering, compiler_fence};
+    pub(crate) use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 }
 pub(crate) mod lock;
 pub(crate) mod share;

@@ -23,6 +23,9 @@ macro_rules! allocators {
         allocators!([H: Share] crate::Fixed<H>);
         allocators!([H: Share, const N: usize] crate::Classes<H, N>);
         allocators!([H: Share] crate::Priority<H>);
+        allocators!([H: Share] crate::Stack<H>);
+        allocators!([H: Share] crate::FreeList<H>);
+        allocators!([H: Share] crate::Buddy<H>);
         allocators!([H: Share] crate::LockFree<H>);
         allocators!([K: Kind, L: RawMutex] crate::Locked<K, L>);
         allocators!([K: Kind] crate::Timed<K>);

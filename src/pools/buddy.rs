@@ -262,14 +262,14 @@ unsafe impl<H: Share> Kind for Buddy<H> {
     #[inline]
     fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, Error> {
         let order = self.order(layout);
-        if layout.align() > self.align || order > self.top {
+        if layout.align() > self.align {
             return self.allocate_elsewhere(layout);
         }
         let Some(block) = self.free.take(order) else {
             return self.allocate_elsewhere(layout);
         };
         let Some(note) = self.note(block) else {
-            return Err(self.pool.damage(self.region.end()));
+            return self.allocate_elsewhere(layout);
         };
         note.set(order as u8 + 1);
         self.meter.take(self.bytes(order));

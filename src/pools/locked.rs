@@ -89,7 +89,7 @@ impl<K: Kind, L: RawMutex> Locked<K, L> {
     ///
     /// # Errors
     ///
-    /// [`Misuse::Reentered`] if this thread has it already: a fork from a signal handler that interrupted the
+    /// [`Misuse::Reentered`] if this thread has it already, or waits for it: a fork from a signal handler that interrupted the
     /// pool must not use it in the child.
     pub fn before_fork(&self) -> Result<(), Misuse> {
         self.kind.before_fork()

@@ -127,7 +127,8 @@ impl Meter {
         let before = self.used();
         self.taken.set(self.taken.get().wrapping_add(amount));
         let mark = self.mark.get();
-        if before + amount >= mark && before < mark {
+        // Whether the mark is above what was in use and not above what is: wraps to far above if it is not.
+        if mark.wrapping_sub(before).wrapping_sub(1) < amount {
             self.call();
         }
     }

@@ -61,6 +61,12 @@ fn bit_of(word: u64) -> Option<usize> {
     (word != 0).then(|| word.trailing_zeros() as usize)
 }
 
+/// A word with no bit but its lowest.
+#[inline]
+const fn lowest_bit(word: u64) -> usize {
+    (word & word.wrapping_neg()) as usize
+}
+
 impl Orders {
     /// Words of a book for a region of two to so many smallest blocks.
     pub(crate) fn words(top: u32) -> usize {
@@ -137,20 +143,27 @@ impl Orders {
             return None;
         }
         let from = found.trailing_zeros();
+        if self.has_more(from) {
+            return Some(self.take_of_more(order, from));
+        }
         let lowest = self.lowest(from);
         let block = lowest.get();
-        if self.has_more(from) {
-            self.take_next(from);
-            self.halve(block, order, from);
-            let halves = (1 << from) - (1 << order);
-            self.nonempty.set(self.nonempty.get() | halves);
-            return Some(block);
-        }
         lowest.set(NONE);
         self.halve(block, order, from);
         // The lowest bit from `order` on goes, and those from `order` up to it come.
         self.nonempty.set(nonempty - (1 << order));
         Some(block)
+    }
+
+    /// As [`take`](Orders::take), from an order that has some in the tree.
+    #[inline(never)]
+    fn take_of_more(&self, order: u32, from: u32) -> usize {
+        let block = self.lowest(from).get();
+        self.take_next(from);
+        self.halve(block, order, from);
+        let halves = (1 << from) - (1 << order);
+        self.nonempty.set(self.nonempty.get() | halves);
+        block
     }
 
     /// Notes the upper halves of a block of the order `from` that is halved down to `order`. No order between
@@ -159,8 +172,8 @@ impl Orders {
     fn halve(&self, block: usize, order: u32, from: u32) {
         let mut halves = (1_u64 << from) - (1 << order);
         while halves != 0 {
-            let half = halves.trailing_zeros();
-            self.lowest(half).set(block + self.bytes(half));
+            let upper = block + (lowest_bit(halves) << self.shift);
+            self.lowest(halves.trailing_zeros()).set(upper);
             halves &= halves - 1;
         }
     }
@@ -232,7 +245,6 @@ impl Orders {
     }
 
     /// The lowest block of an order is none any more; the next takes its place.
-    #[inline(never)]
     fn take_next(&self, order: u32) {
         let next = if self.has_more(order) {
             self.first_up(order)

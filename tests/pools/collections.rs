@@ -64,6 +64,9 @@ macro_rules! collections {
 collections! {
     pool: Pools;
     bump: Bumps;
+    buddy: Buddies;
+    free_list: FreeLists;
+    stack: Stacks;
     fixed_slots: FixedSlots;
     growing_slots: GrowingSlots;
     priorities: Priorities;

@@ -15,13 +15,18 @@ mod buddy;
 mod classes;
 mod collections;
 mod fixed;
+mod forks;
 mod free_list;
 mod kinds;
 mod locks;
 mod ownership;
 mod pieces;
 mod priority;
+mod signals;
 mod stack;
+mod threads;
+mod timed;
+mod treiber;
 
 use std::cell::Cell;
 use std::rc::Rc;
