@@ -3,8 +3,8 @@
  * It starts at its own _start, and makes three system calls: brk, write and exit_group. Besides libtagheap.a it is
  * linked with crates/capi/freestanding/mem.s, for what the compiler and the library call by name.
  *
- *     gcc -std=c99 -O2 -ffreestanding -fno-stack-protector -nostdlib -static -I../../crates/capi/include \
- *         nolibc.c ../../crates/capi/freestanding/mem.s ../../target/release/libtagheap.a
+ *     gcc -std=c99 -O2 -ffreestanding -fno-stack-protector -nostdlib -static -Wl,--gc-sections \
+ *         -I../../crates/capi/include nolibc.c ../../crates/capi/freestanding/mem.s ../../target/release/libtagheap.a
  */
 #include "tagheap.h"
 

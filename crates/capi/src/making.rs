@@ -150,40 +150,23 @@ pub(crate) unsafe fn create(
     unsafe { answer::pointer(answer, why) }
 }
 
-/// Takes a block for a pool and its handle, makes the tag its own, and then the pool.
+/// Makes the tag a pool's own, then the pool, and puts it behind its handle.
 fn install<P: Pooled + 'static>(
     heap: &'static th_heap,
     tag: Tag,
     make: impl FnOnce() -> Answer<P>,
 ) -> Answer<NonNull<th_pool>> {
-    let layout = Layout::new::<Holder<P>>();
-    let holder: NonNull<Holder<P>> = heap.with(|inner, registry| {
-        refuse_owned(registry, tag)?;
-        if tag.is_reserved() {
-            return Err(Misuse::ReservedTag { tag }.into());
-        }
-        if inner.stats_of(tag)?.blocks > 0 {
-            return Err(Misuse::TagInUse { tag }.into());
-        }
-        let holder = inner.allocate(OWN, layout)?.cast::<Holder<P>>();
-        let handle: NonNull<th_pool> = holder.cast();
-        // SAFETY: the block is new and large enough, and the handle is the holder's first field.
-        unsafe { handle.write(th_pool::new(heap, tag, layout)) };
-        // SAFETY: it stays there until `remove`.
-        unsafe { registry.add(handle) };
-        Ok(holder)
-    })?;
-    let handle: NonNull<th_pool> = holder.cast();
+    let handle = claim(heap, tag, Layout::new::<Holder<P>>())?;
     match make() {
         Ok(pooled) => {
             let offset = core::mem::offset_of!(Holder<P>, pooled);
-            let place = holder.map_addr(|at| at.saturating_add(offset)).cast::<P>();
-            // SAFETY: the holder's second field, which nobody has used yet.
+            let place = handle.map_addr(|at| at.saturating_add(offset)).cast::<P>();
+            // SAFETY: the holder's second field, in a block made for a holder, which nobody has used yet.
             unsafe { place.write(pooled) };
-            // SAFETY: written above.
-            let handle_ref = unsafe { handle.as_ref() };
-            handle_ref.pooled.set(Some(place));
-            handle_ref.begin();
+            // SAFETY: written by `claim`.
+            let written = unsafe { handle.as_ref() };
+            written.pooled.set(Some(place));
+            written.begin();
             Ok(handle)
         }
         Err(failure) => {
@@ -194,11 +177,34 @@ fn install<P: Pooled + 'static>(
     }
 }
 
+/// Takes a block for a pool with its handle, writes the handle, and makes the tag that pool's own.
+///
+/// One for all kinds: a copy for each would be most of the library.
+#[inline(never)]
+fn claim(heap: &'static th_heap, tag: Tag, layout: Layout) -> Answer<NonNull<th_pool>> {
+    heap.with(|inner, registry| {
+        refuse_owned(registry, tag)?;
+        if tag.is_reserved() {
+            return Err(Misuse::ReservedTag { tag }.into());
+        }
+        if inner.stats_of(tag)?.blocks > 0 {
+            return Err(Misuse::TagInUse { tag }.into());
+        }
+        let handle = inner.allocate(OWN, layout)?.cast::<th_pool>();
+        // SAFETY: the block is new, and a holder begins with its handle.
+        unsafe { handle.write(th_pool::new(heap, tag, layout)) };
+        // SAFETY: it stays there until `remove`.
+        unsafe { registry.add(handle) };
+        Ok(handle)
+    })
+}
+
 /// Takes a handle from its heap's registry, and gives its block back.
 ///
 /// # Safety
 ///
 /// Nobody uses the handle afterwards.
+#[inline(never)]
 pub(crate) unsafe fn remove(heap: &th_heap, pool: NonNull<th_pool>) -> Answer<()> {
     heap.with(|heap, registry| {
         registry.remove(pool);

@@ -95,11 +95,12 @@ pub(crate) const COMPILERS: [Compiler; 4] = [
 ];
 
 /// Flags for a program without libc.
-pub(crate) const BARE: [&str; 4] = [
+pub(crate) const BARE: [&str; 5] = [
     "-nostdlib",
     "-static",
     "-ffreestanding",
     "-fno-stack-protector",
+    "-Wl,--gc-sections",
 ];
 
 impl Compiler {
