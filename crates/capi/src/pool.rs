@@ -8,7 +8,7 @@
 use core::ffi::c_void;
 use core::ptr::NonNull;
 
-use heap::{Measure, Usage};
+use heap::{Measure, Misuse, Usage};
 
 use crate::answer::{self, Answer, given, put};
 use crate::making;
@@ -127,6 +127,7 @@ pub unsafe extern "C" fn th_pool_resize(
     let resize = |pool: &th_pool| {
         let (kind, old) = (pool.kind()?, layout(pool.tag(), old_size, align)?);
         let (piece, new) = (given(piece)?.cast(), layout(pool.tag(), new_size, align)?);
+        refuse_unreadable(pool, piece, old_size)?;
         if new_size >= old_size {
             // SAFETY: the caller holds the piece, by the header's contract.
             Ok(unsafe { kind.grow(piece, old, new) }?)
@@ -139,6 +140,28 @@ pub unsafe extern "C" fn th_pool_resize(
     let answer = unsafe { on(pool, resize) };
     // SAFETY: as above.
     unsafe { answer::block(answer, why) }
+}
+
+/// Refuses a piece that a kind could not copy: one that does not lie in the pool's memory, all of it. Whether it is
+/// one is for the kind to say.
+fn refuse_unreadable(pool: &th_pool, piece: NonNull<u8>, size: usize) -> Answer<()> {
+    let kind = pool.kind()?;
+    if !kind.contains(piece)? {
+        let address = piece.addr().get();
+        return Err(Misuse::NotFromHere { address }.into());
+    }
+    let last = piece.addr().checked_add(size.saturating_sub(1));
+    if let Some(last) = last
+        && kind.contains(piece.with_addr(last))?
+    {
+        return Ok(());
+    }
+    // Where pieces are blocks, a pool contains their first bytes.
+    let usable = pool.heap.look(|heap| Ok(heap.usable_size(piece)?));
+    match usable {
+        Ok(usable) if size <= usable => Ok(()),
+        _ => Err(th_status::TH_SIZE_MISMATCH.into()),
+    }
 }
 
 /// Takes all pieces back. Nobody uses them any more, nor the pool during the call, locked or not.

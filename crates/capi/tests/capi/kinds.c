@@ -152,6 +152,17 @@ static void what_all_kinds_do(th_heap *heap, const struct kind *kind, options wi
     CHECK(smaller != NULL && smaller[4] == 5);
     CHECK(th_pool_resize(pool, NULL, 1, 1, 2, &why) == NULL && why == TH_NULL);
     CHECK(th_pool_resize(pool, smaller, 5, 8, SIZE_MAX, &why) == NULL && why == TH_TOO_LARGE);
+    /* Nothing is copied from where nothing of the pool's is. */
+    void *wild[] = {(void *)1, (void *)16, (void *)(uintptr_t)-16, (void *)UINTPTR_MAX, elsewhere, heap};
+    for (size_t i = 0; i < sizeof wild / sizeof *wild; i++) {
+        CHECK(th_pool_resize(pool, wild[i], 20, 8, 50, &why) == NULL && why == TH_NOT_FROM_HERE);
+        CHECK(th_pool_resize(pool, wild[i], 50, 8, 20, &why) == NULL && why == TH_NOT_FROM_HERE);
+    }
+    const size_t claims[] = {(size_t)1 << 40, SIZE_MAX / 2 - 4096};
+    for (size_t i = 0; i < sizeof claims / sizeof *claims; i++) {
+        CHECK(th_pool_resize(pool, smaller, claims[i], 8, claims[i] + 8, &why) == NULL && why == TH_SIZE_MISMATCH);
+        CHECK(th_pool_resize(pool, smaller, claims[i], 8, 5, &why) == NULL && why == TH_SIZE_MISMATCH);
+    }
     CHECK(th_pool_deallocate(pool, smaller, 5, 8) == TH_OK);
 
     /* Full, or not. */
