@@ -69,6 +69,7 @@ pub use crate::{
         bump::{Bump, BumpMark},
         kind::Kind,
         pool::Pool,
+        size_classes::SizeClasses,
         typed::{Own, Typed},
     },
     sharing::share::{Futex, LocalHeap, Share, SharedHeap},

@@ -8,4 +8,5 @@ pub(crate) mod chunk;
 pub(crate) mod kind;
 pub(crate) mod meter;
 pub(crate) mod pool;
+pub(crate) mod size_classes;
 pub(crate) mod typed;

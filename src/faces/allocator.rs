@@ -18,6 +18,7 @@ macro_rules! allocators {
 
         allocators!([H: Share] crate::Pool<H>);
         allocators!([H: Share] crate::Bump<H>);
+        allocators!([H: Share] crate::SizeClasses<H>);
     };
     ([$($parameters:tt)*] $kind:ty) => {
         // SAFETY: see the head of the file.

@@ -61,4 +61,5 @@ macro_rules! collections {
 collections! {
     pool: Pools;
     bump: Bumps;
+    size_classes: Classes;
 }

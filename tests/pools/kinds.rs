@@ -1,6 +1,6 @@
 //! The kinds that the battery runs on, and the heaps.
 
-use tagheap::{Bump, Error, Pool, Share};
+use tagheap::{Bump, Error, Pool, Share, SizeClasses};
 
 use crate::battery::{BOUND, Habits, Recipe};
 
@@ -42,4 +42,11 @@ recipe!(
         finds_interior: false,
         ..ANY
     }
+);
+
+recipe!(
+    Classes,
+    SizeClasses<H>,
+    |pool| Ok(SizeClasses::new(pool)),
+    ANY
 );

@@ -82,4 +82,5 @@ macro_rules! battery {
 battery! {
     pool: Pools;
     bump: Bumps;
+    size_classes: Classes;
 }

@@ -1,0 +1,394 @@
+//! A pool whose pieces come from a cursor, and go back to a list for each size class.
+//!
+//! # The theory
+//!
+//! A **chunk** is a block of the heap's: a map, then pieces, one behind the other. The **cursor** moves through
+//! the open chunk; each piece that it passes has the size of its **class**. A piece that is given back is free
+//! and waits on the list of its class, in front of the cursor. Pieces neither split nor merge.
+//!
+//! # Invariants
+//!
+//! - C1 Pieces tile every chunk that was opened since the last reset, from behind its map to the cursor, or to
+//!   its end once another was opened: what is skipped for an alignment, or left over at the end, becomes free
+//!   pieces.
+//! - C2 The map says where each piece starts and whether it is in use.
+//! - C3 Every free piece is on the list of a class of its size, or of one of its alignment too.
+//! - C4 What is in use is the cursor less the floor, in bytes.
+//!
+//! # Safety
+//!
+//! A piece is handed out when the cursor passes it (C1), or when its state in the map changes from free to in
+//! use (C2): so no two overlap, whatever stands in free pieces. A piece is taken back only if the map says that
+//! it starts there, is in use, and is of its class's size.
+#![allow(unsafe_code)]
+
+mod check;
+mod class;
+mod lists;
+mod map;
+mod shelf;
+mod supply;
+
+use core::alloc::Layout;
+use core::cell::Cell;
+use core::ptr::NonNull;
+
+use crate::pools::chunk::Chunk;
+use crate::pools::kind::{self, Kind};
+use crate::pools::pool::Pool;
+use crate::pools::size_classes::class::{Class, LARGEST};
+use crate::pools::size_classes::lists::{Lists, Spot};
+use crate::pools::size_classes::shelf::Shelf;
+use crate::sharing::share::Share;
+use crate::words::error::{Error, Misuse};
+use crate::words::size::UNIT;
+use crate::words::usage::{Measure, Usage};
+
+/// An arena that takes single objects back: a cursor through chunks that double, and a list of free pieces
+/// for each size class in front of it.
+///
+/// As dense as an arena but for the rounding to classes (steps of 16 bytes to 128, then four to a doubling, to
+/// 32 KiB) and two bits a piece of 16 bytes: an object has no header. A request and its giving back cost a few
+/// instructions, a reset or a drop as much as the chunks are. Larger requests, and those for which no chunk is
+/// to be had, are blocks of the heap's own.
+///
+/// ```
+/// use tagheap::{Heap, Kind, LocalHeap, Pool, Reserve, SizeClasses, Tag, Typed};
+///
+/// let heap = LocalHeap::new(Heap::new(Reserve::new()?)?);
+/// let mut level = SizeClasses::new(Pool::new(&heap, Tag::named("level")));
+/// let name = level.alloc_str("harbour")?;
+/// for _ in 0..1000 {
+///     level.own([0_u8; 300])?; // each takes the place of the last
+/// }
+/// assert_eq!((&*name, level.usage()?.peak), ("harbour", 16 + 320));
+/// level.reset()?;
+/// assert_eq!(level.usage()?.used, 0);
+/// # Ok::<(), tagheap::Error>(())
+/// ```
+///
+/// Making one costs no memory and no call. A reset keeps the chunks that were reached since the one before, to
+/// use them in the same order, unless blocks of the heap's own are out: then all goes back. [`trim`](Self::trim)
+/// gives back what is not in use.
+///
+/// # Misuse
+///
+/// Foreign addresses, addresses at which no piece starts, pieces given back twice, and layouts of another class
+/// than the piece's are found, all of them, as long as the address was not handed out anew in between. What
+/// somebody writes into a piece that he gave back is found when it is next on its list, and named
+/// [`Corruption::Pool`](crate::Corruption::Pool); no request of this class is served from then on, until a
+/// reset.
+#[derive(Debug)]
+pub struct SizeClasses<H: Share> {
+    /// Bytes up to which a request is served without a look at anything else: 0 where each request must be
+    /// looked at, for somebody is to be called, or pooling is off.
+    quick: usize,
+    /// Address behind the last piece; 0 without a chunk.
+    cursor: Cell<usize>,
+    /// Address up to which the cursor may move, for the map is clear up to there.
+    limit: Cell<usize>,
+    /// The cursor less the bytes in use, C4. May lie below 0.
+    floor: Cell<usize>,
+    /// The most bytes that were in use before that last fell.
+    peak: Cell<usize>,
+    allocations: Cell<u64>,
+    deallocations: Cell<u64>,
+    failures: Cell<u64>,
+    /// Blocks of the heap's own.
+    blocks: Cell<u64>,
+    /// Bytes of the first chunk's block, header and all.
+    grain: usize,
+    lists: Lists,
+    shelf: Shelf,
+    pool: Pool<H>,
+}
+
+/// Bytes of the first chunk's block where nothing else is said, header and all.
+const GRAIN: usize = 16 << 10;
+
+impl<H: Share> SizeClasses<H> {
+    /// A pool of size classes. Takes no memory yet.
+    #[inline]
+    pub fn new(pool: Pool<H>) -> Self {
+        Self::with_chunk(pool, GRAIN)
+    }
+
+    /// A pool of size classes whose first chunk has so many bytes, if the pool and the heap have that: what it
+    /// will usually hold. The next ones double. Takes no memory yet.
+    #[inline]
+    pub fn with_chunk(pool: Pool<H>, bytes: usize) -> Self {
+        let looked_at = pool.passes() || pool.watermark().calls();
+        Self {
+            quick: if looked_at { 0 } else { LARGEST },
+            cursor: Cell::new(0),
+            limit: Cell::new(0),
+            floor: Cell::new(0),
+            peak: Cell::new(0),
+            allocations: Cell::new(0),
+            deallocations: Cell::new(0),
+            failures: Cell::new(0),
+            blocks: Cell::new(0),
+            grain: bytes,
+            lists: Lists::new(),
+            shelf: Shelf::new(),
+            pool,
+        }
+    }
+
+    /// The pool from which it takes its chunks.
+    pub fn pool(&self) -> &Pool<H> {
+        &self.pool
+    }
+
+    /// Bytes in use.
+    #[inline]
+    fn used(&self) -> usize {
+        self.cursor.get().wrapping_sub(self.floor.get())
+    }
+
+    /// Bytes that come into use, in front of the cursor or beside it.
+    #[inline]
+    fn rise(&self, bytes: usize) {
+        self.floor.set(self.floor.get().wrapping_sub(bytes));
+    }
+
+    /// Bytes that go out of use, or are about to.
+    #[inline]
+    fn fall(&self, bytes: usize) {
+        self.peak.set(self.peak.get().max(self.used()));
+        self.floor.set(self.floor.get().wrapping_add(bytes));
+    }
+
+    #[inline]
+    fn count(&self, counter: &Cell<u64>) {
+        counter.set(counter.get() + 1);
+    }
+
+    /// Moves the cursor over a piece, if the open chunk has room for it without a look at the map.
+    #[inline]
+    fn advance(&self, bytes: usize) -> Option<(Chunk, usize)> {
+        let at = self.cursor.get();
+        let chunk = self.shelf.open()?;
+        if bytes > self.limit.get() - at {
+            return None;
+        }
+        self.cursor.set(at + bytes);
+        map::set(chunk, at, map::USED);
+        Some((chunk, at))
+    }
+
+    /// Takes the first piece from the list of a class, which has one; the address of damage to the list.
+    #[inline]
+    fn reuse(&self, class: Class) -> Result<(Chunk, usize), usize> {
+        let spot = self.lists.head(class).ok_or(0_usize)?;
+        let chunk = self.shelf.at(spot.chunk()).ok_or(0_usize)?;
+        let at = chunk.base() + spot.offset();
+        if map::state(chunk, at) != map::FREE {
+            return Err(at);
+        }
+        let behind = self.lists.behind(chunk.pointer(at)).ok_or(at)?;
+        self.lists.lead(class, behind);
+        map::set(chunk, at, map::USED);
+        self.rise(class.bytes());
+        Ok((chunk, at))
+    }
+
+    /// A piece in use, if the map knows one of this class there; what is wrong, otherwise.
+    #[inline]
+    fn held(&self, chunk: Chunk, at: usize, class: Class) -> Result<(), Held> {
+        let top = if self.shelf.open() == Some(chunk) {
+            self.cursor.get()
+        } else {
+            chunk.end()
+        };
+        let placed = at.is_multiple_of(UNIT) && map::first(chunk) <= at && at < top;
+        if !placed {
+            return Err(Held::Nothing);
+        }
+        match map::state(chunk, at) {
+            map::USED => {}
+            map::FREE => return Err(Held::Free),
+            _ => return Err(Held::Nothing),
+        }
+        let usable = map::next(chunk, at, top) - at;
+        if usable != class.bytes() {
+            return Err(Held::OfBytes(usable));
+        }
+        if !at.is_multiple_of(class.align()) {
+            return Err(Held::Unaligned);
+        }
+        Ok(())
+    }
+
+    /// The error for what was found in place of a piece in use.
+    #[cold]
+    fn misuse(&self, found: Held, address: usize, layout: Layout) -> Error {
+        match found {
+            Held::Nothing => Misuse::NotABlock { address },
+            Held::Free => Misuse::DoubleFree { address },
+            Held::OfBytes(usable) => Misuse::SizeMismatch {
+                address,
+                claimed: layout.size(),
+                usable,
+            },
+            Held::Unaligned => Misuse::AlignMismatch {
+                address,
+                claimed: layout.align(),
+            },
+        }
+        .into()
+    }
+
+    fn numbers(&self) -> Usage {
+        let used = self.used();
+        Usage {
+            measure: Measure::Bytes,
+            total: self.total(),
+            used,
+            peak: self.peak.get().max(used),
+            allocations: self.allocations.get(),
+            deallocations: self.deallocations.get(),
+            failures: self.failures.get(),
+        }
+    }
+
+    /// Makes the last piece larger or smaller by moving the cursor, if it is the last and there is room.
+    fn move_end(&self, chunk: Chunk, at: usize, [old, new]: [Class; 2]) -> bool {
+        let last = self.shelf.open() == Some(chunk) && at + old.bytes() == self.cursor.get();
+        let fits = new.bytes() <= self.limit.get() - at && at.is_multiple_of(new.align());
+        let moves = last && fits && self.quick > 0;
+        if moves {
+            self.fall(0);
+            self.cursor.set(at + new.bytes());
+        }
+        moves
+    }
+}
+
+/// What was found in place of a piece in use of some class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Held {
+    /// No piece starts there.
+    Nothing,
+    /// A free piece.
+    Free,
+    /// A piece of so many bytes.
+    OfBytes(usize),
+    /// A piece that has not the class's alignment.
+    Unaligned,
+}
+
+// SAFETY: see the head of the file; chunks stay where they are until the pool is borrowed exclusively, or hold
+// no piece.
+unsafe impl<H: Share> Kind for SizeClasses<H> {
+    #[inline]
+    fn allocate(&self, asked: Layout) -> Result<NonNull<[u8]>, Error> {
+        // Of 0 bytes wraps, which no quick request is as large as.
+        if asked.size().wrapping_sub(1) < self.quick && asked.align() <= UNIT {
+            let class = Class::plain(asked.size());
+            let piece = if self.lists.has(class) {
+                self.reuse(class).ok()
+            } else {
+                self.advance(class.bytes())
+            };
+            if let Some((chunk, at)) = piece {
+                self.count(&self.allocations);
+                return Ok(chunk.piece(at, asked.size()));
+            }
+        }
+        self.allocate_slowly(asked)
+    }
+
+    #[inline]
+    unsafe fn deallocate(&self, ptr: NonNull<u8>, layout: Layout) -> Result<(), Error> {
+        let at = ptr.addr().get();
+        let found = self.shelf.holding(at);
+        let class = Class::of(kind::at_least_one(layout));
+        let (Some((place, chunk)), Some(class)) = (found, class) else {
+            // SAFETY: the caller's promise.
+            return unsafe { self.put_block(ptr, layout) };
+        };
+        if let Err(found) = self.held(chunk, at, class) {
+            return Err(self.misuse(found, at, layout));
+        }
+        map::set(chunk, at, map::FREE);
+        let spot = Spot::new(place, at - chunk.base());
+        self.lists.push(class, spot, chunk.pointer(at));
+        self.fall(class.bytes());
+        self.count(&self.deallocations);
+        Ok(())
+    }
+
+    /// In place within the class, and for the last piece before the cursor.
+    unsafe fn grow(
+        &self,
+        ptr: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<[u8]>, Error> {
+        if new.size() < old.size() {
+            return Err(kind::wrong_way(old, new));
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.resize(ptr, old, new) }
+    }
+
+    /// In place within the class.
+    unsafe fn shrink(
+        &self,
+        ptr: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<[u8]>, Error> {
+        if new.size() > old.size() {
+            return Err(kind::wrong_way(old, new));
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.resize(ptr, old, new) }
+    }
+
+    /// Keeps the chunks that were opened since the last reset; all goes back if blocks of the heap's own are
+    /// out. O(chunks and blocks).
+    fn reset(&mut self) -> Result<(), Error> {
+        if self.pool.passes() {
+            return self.pool.reset();
+        }
+        if self.blocks.get() > 0 {
+            self.pool.release()?;
+            self.shelf = Shelf::new();
+        } else {
+            self.give_back(self.shelf.place() + 1)?;
+        }
+        self.fall(self.used());
+        self.deallocations.set(self.allocations.get());
+        self.blocks.set(0);
+        self.lists.clear();
+        self.restart();
+        Ok(())
+    }
+
+    /// Whether the address lies in one of its chunks, behind the map, or a block of the heap's own starts
+    /// there. O(chunks).
+    fn contains(&self, ptr: NonNull<u8>) -> Result<bool, Error> {
+        let at = ptr.addr().get();
+        if let Some(chunk) = self.shelf.iter().find(|chunk| chunk.holds(at)) {
+            return Ok(at >= map::first(chunk));
+        }
+        self.pool.contains(ptr)
+    }
+
+    /// Checks maps, lists and numbers against each other, and then as [`Pool`] does. O(bytes of the chunks).
+    fn check(&self) -> Result<(), Error> {
+        if !self.pool.passes() {
+            self.check_pieces()?;
+        }
+        self.pool.check()
+    }
+
+    fn usage(&self) -> Result<Usage, Error> {
+        if self.pool.passes() {
+            return self.pool.usage();
+        }
+        Ok(self.numbers())
+    }
+}
