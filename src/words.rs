@@ -8,6 +8,7 @@ pub(crate) mod root;
 pub(crate) mod size;
 pub(crate) mod slot;
 pub(crate) mod stats;
+pub(crate) mod strip;
 pub(crate) mod tag;
 pub(crate) mod usage;
 pub(crate) mod walk;

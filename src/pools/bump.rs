@@ -8,6 +8,7 @@
 
 use core::alloc::Layout;
 use core::cell::Cell;
+use core::fmt::{self, Write};
 use core::ptr::NonNull;
 
 use crate::pools::chunk::{Chunk, Chunks, NOTE};
@@ -16,6 +17,7 @@ use crate::pools::pool::Pool;
 use crate::sharing::share::Share;
 use crate::words::error::{Error, Misuse, Shortage};
 use crate::words::size::{HEADER, UNIT, align_up};
+use crate::words::strip::{Part, Piece, Strip};
 use crate::words::usage::{Measure, Usage};
 
 /// An arena: pieces one behind the other in chunks that double, all given back at once.
@@ -212,7 +214,7 @@ impl<H: Share> Bump<H> {
         };
         let (chunk, at) = match placed {
             Some(placed) => placed,
-            None => self.lengthen(layout)?,
+            None => self.lengthen(asked)?,
         };
         self.cursor.set(at + layout.size());
         self.allocations.set(self.allocations.get() + 1);
@@ -234,8 +236,9 @@ impl<H: Share> Bump<H> {
 
     /// Takes another chunk, twice as large as the last if the pool and the heap have that, and answers where
     /// the request fits into it.
-    fn lengthen(&self, layout: Layout) -> Result<(Chunk, usize), Error> {
-        let lacking = |cause| self.failed(layout, cause);
+    fn lengthen(&self, asked: Layout) -> Result<(Chunk, usize), Error> {
+        let layout = kind::at_least_one(asked);
+        let lacking = |cause| self.failed(asked, cause);
         let pad = layout.align().saturating_sub(UNIT);
         let needed = layout.size().checked_add(pad);
         let needed = needed.and_then(|bytes| align_up(bytes.checked_add(NOTE)?, UNIT));
@@ -251,9 +254,9 @@ impl<H: Share> Bump<H> {
         let ample = ample.min(room) & !(UNIT - 1);
         let ample = layout_of(ample.max(needed.size())).unwrap_or(needed);
 
-        let taken = match self.pool.take_chunk_for(layout, ample) {
+        let taken = match self.pool.take_chunk_for(asked, ample) {
             Err(Error::OutOfMemory(_)) if ample != needed => {
-                self.pool.take_chunk_for(layout, needed)
+                self.pool.take_chunk_for(asked, needed)
             }
             other => other,
         };
@@ -475,5 +478,36 @@ impl<H: Share> Bump<H> {
         }
         self.chunks.push(newest);
         given
+    }
+}
+
+impl<H: Share> fmt::Display for Bump<H> {
+    /// A line for each chunk, the newest first: what is behind its cursor, and in brackets what is not.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let newest = self.chunks.newest();
+        for chunk in self.chunks.iter() {
+            let chunk = match chunk {
+                Ok(chunk) => chunk,
+                Err(at) => return write!(f, "\n{}", self.pool.damage(at)),
+            };
+            let is_newest = newest == Some(chunk);
+            let end = if is_newest {
+                self.cursor.get()
+            } else {
+                chunk.end()
+            };
+            let start = chunk.base() + NOTE;
+            if !is_newest {
+                f.write_char('\n')?;
+            }
+            let mut strip = Strip::new(f, start);
+            for part in [Piece::Used(end - start), Piece::Free(chunk.end() - end)] {
+                if part.bytes() > 0 {
+                    strip.push(part)?;
+                }
+            }
+            strip.finish()?;
+        }
+        Ok(())
     }
 }

@@ -110,7 +110,8 @@ pub unsafe trait Share {
     ///
     /// # Safety
     ///
-    /// As there: if a pool owns the tag, nobody uses what it handed out, nor the pool itself but to drop it.
+    /// As there: if a pool owns the tag, nobody uses what it handed out, nor the pool itself, which is dropped
+    /// before another pool gets the tag.
     unsafe fn release(&self, tag: Tag) -> Result<Amount, Error> {
         let release = |heap: &mut Heap<_, _, _>| {
             // SAFETY: the caller's promise.

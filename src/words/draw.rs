@@ -1,8 +1,9 @@
 //! Pictures of a heap in plain text: its blocks in a row, and a table by tag.
 
-use core::fmt::{self, Write};
+use core::fmt;
 
 use crate::words::stats::Amount;
+use crate::words::strip::{Part, Strip};
 use crate::words::walk::{Block, Image, State, Walk};
 
 /// Draws the row of an image: each block as its tag and its bytes, free ones in brackets, equal
@@ -20,77 +21,36 @@ pub struct Drawing<I>(pub I);
 #[derive(Clone, Copy, Debug)]
 pub struct Table<I>(pub I);
 
-/// Columns after which a drawing goes on in a new line.
-const WIDTH: usize = 92;
-
-/// Counts the columns that pass through it.
-struct Columns<'a, 'f> {
-    out: &'a mut fmt::Formatter<'f>,
-    used: usize,
-}
-
-impl Write for Columns<'_, '_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.used += text.len();
-        self.out.write_str(text)
+impl fmt::Display for Block {
+    /// Its tag and its bytes; a free one's bytes in brackets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.state {
+            State::Free => write!(f, "[{}]", self.size),
+            State::Used(tag) => write!(f, "{tag} {}", self.size),
+        }
     }
 }
 
-/// Equal neighbours: the first of them, and how many they are.
-struct Run {
-    block: Block,
-    count: usize,
-}
-
-impl Run {
-    fn takes(&self, next: &Block) -> bool {
-        self.block.size == next.size && self.block.state == next.state
+impl Part for Block {
+    fn bytes(&self) -> usize {
+        self.size
     }
 
-    fn draw(&self, to: &mut Columns<'_, '_>) -> fmt::Result {
-        if to.used == 0 {
-            write!(to, "{:#x} |", self.block.at)?;
-        }
-        match self.block.state {
-            State::Free => write!(to, "[{}]", self.block.size)?,
-            State::Used(tag) => write!(to, "{tag} {}", self.block.size)?,
-        }
-        if self.count > 1 {
-            write!(to, " x{}", self.count)?;
-        }
-        to.write_char('|')?;
-        if to.used >= WIDTH {
-            to.write_char('\n')?;
-            to.used = 0;
-        }
-        Ok(())
+    fn is_like(&self, other: &Self) -> bool {
+        self.size == other.size && self.state == other.state
     }
 }
 
 impl<I: Image> fmt::Display for Drawing<I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut to = Columns { out: f, used: 0 };
-        let mut run: Option<Run> = None;
+        let mut strip = Strip::new(f, self.0.base());
         for block in Walk::new(&self.0) {
-            let block = match block {
-                Ok(block) => block,
-                Err(damage) => {
-                    if let Some(run) = run.take() {
-                        run.draw(&mut to)?;
-                    }
-                    return write!(to, " {damage}");
-                }
-            };
-            match &mut run {
-                Some(run) if run.takes(&block) => run.count += 1,
-                _ => {
-                    if let Some(run) = run.replace(Run { block, count: 1 }) {
-                        run.draw(&mut to)?;
-                    }
-                }
+            match block {
+                Ok(block) => strip.push(block)?,
+                Err(damage) => return strip.fail(damage),
             }
         }
-        run.map_or(Ok(()), |run| run.draw(&mut to))
+        strip.finish()
     }
 }
 

@@ -9,8 +9,8 @@
 //! - A09, C04: null pointers and out parameters exist in C only; here a pointer is `NonNull`.
 //! - C02: a stale free after the address was given to somebody else takes the block from its new
 //!   holder. That is the documented gap; `misuse.rs` shows it with the tag claim that closes it.
-//! - D08 to D11: handles, pools and destructors; a heap has tags only.
-//! - F01 to F09: a heap is not shared; whoever locks it answers those.
+//! - B15, D08 to D11: pools and destructors, which a heap has not: `tests/pools`, `tests/lifetimes`.
+//! - F01 to F07: threads, signals and forks, for which a heap is shared: `tests/pools`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -27,6 +27,7 @@ mod support;
 mod careless;
 mod claims;
 mod damage;
+mod exhaustion;
 mod ground;
 mod growth;
 mod limits;

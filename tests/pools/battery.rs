@@ -141,11 +141,18 @@ fn random_layout(habits: &Habits) -> Layout {
 
 /// A kind answers as the model does, and no piece is ever touched, through random programs with resets.
 pub(crate) fn agrees_with_the_model<R: Recipe>(heap: &impl Share) {
+    agrees_while::<R>(heap, |_refused| {});
+}
+
+/// As [`agrees_with_the_model`], while `weather` is told now and then whether memory may grow.
+pub(crate) fn agrees_while<R: Recipe>(heap: &impl Share, weather: impl Fn(bool)) {
     for seed in 0..20 {
         fastrand::seed(seed);
+        weather(false);
         let mut kind = R::make(pool(heap)).unwrap();
         let mut model = Model::default();
         for _ in 0..300 {
+            weather(fastrand::u8(..3) > 0);
             match fastrand::u8(..32) {
                 0 => {
                     kind.reset().unwrap();

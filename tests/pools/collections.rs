@@ -2,6 +2,9 @@
 
 use hashbrown::{DefaultHashBuilder, HashMap};
 
+#[cfg(std_allocator)]
+use tagheap::Share;
+
 use crate::battery::{self, BOUND, Habits, TAG};
 
 /// A box, vectors that grow and shrink, and a map live in a pool: contents are what they must be.
@@ -62,4 +65,23 @@ collections! {
     pool: Pools;
     bump: Bumps;
     size_classes: Classes;
+}
+
+/// On a compiler that has std's own trait: `cargo +nightly test --features nightly --test pools`.
+#[cfg(std_allocator)]
+#[test]
+fn std_collections_live_in_pools() {
+    crate::in_reserve(|heap| {
+        let pool = &tagheap::Pool::new(heap, TAG);
+        let mut boxes = Vec::new_in(pool);
+        let mut texts = Vec::new_in(pool);
+        for n in 0..1000 {
+            boxes.push(Box::new_in([n; 10], pool));
+            texts.push(n);
+        }
+        assert_eq!(boxes[500][9], texts[500]);
+        assert!(heap.stats_of(TAG).unwrap().blocks > 1000);
+        drop((boxes, texts));
+        assert_eq!(tagheap::Kind::usage(pool).unwrap().live(), 0);
+    });
 }

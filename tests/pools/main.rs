@@ -1,6 +1,7 @@
 //! Every kind of pool: one battery over all of them on every sort of heap, and beside it what is special
 //! to each.
 
+#![cfg_attr(std_allocator, feature(allocator_api))]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -12,8 +13,13 @@
 mod battery;
 mod collections;
 mod kinds;
+mod ownership;
+
+use std::cell::Cell;
+use std::rc::Rc;
 
 use tagheap::{Buffer, Heap, LocalHeap, Reserve, SharedHeap};
+use tagheap_trace::{Granting, Ground};
 
 /// A heap in a buffer too small for indexes.
 fn in_buffer(test: impl FnOnce(&LocalHeap<Buffer<'_>>)) {
@@ -38,6 +44,14 @@ fn behind_lock(test: impl FnOnce(&SharedHeap<Reserve>)) {
     ));
 }
 
+/// A heap whose memory grows or not as the test says.
+fn with_refusals(test: impl FnOnce(&LocalHeap<Granting>, &dyn Fn(bool))) {
+    let refused = Rc::new(Cell::new(false));
+    let source = Granting::new(Rc::new(Ground::new(1 << 20)), refused.clone());
+    let heap = LocalHeap::new(Heap::new(source).unwrap());
+    test(&heap, &|no| refused.set(no));
+}
+
 macro_rules! battery {
     ($($name:ident: $recipe:ident;)*) => { $(mod $name {
         use crate::kinds::$recipe as Recipe;
@@ -47,7 +61,14 @@ macro_rules! battery {
         battery!(on behind_lock);
 
         #[test]
-        fn is_made_or_not() {
+        fn b15_a_refusal_half_way_leaves_nothing() {
+            crate::with_refusals(|heap, weather| {
+                crate::battery::agrees_while::<Recipe>(heap, weather);
+            });
+        }
+
+        #[test]
+        fn b15_is_made_or_not() {
             crate::battery::is_made_or_not::<Recipe, _>(|bytes| {
                 let bytes = vec![0; bytes].leak();
                 let heap = tagheap::Heap::new(tagheap::Buffer::new(bytes)).ok()?;
