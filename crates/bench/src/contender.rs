@@ -1,4 +1,8 @@
-//! What takes part: one trait, implemented once per allocator.
+//! What takes part: one trait for allocators of blocks, implemented once for each; pools of slots and arenas
+//! have their own.
+
+pub(crate) mod arena;
+pub(crate) mod slots;
 
 use std::alloc::Layout;
 use std::ptr::NonNull;
@@ -102,10 +106,10 @@ fn place(contender: &mut impl Contender, piece: &Piece) -> Option<Block> {
     })
 }
 
-/// Writes to the first bytes of a block, as its owner would.
+/// Writes to the first bytes of a block or an object, as its owner would.
 #[inline]
 pub(crate) fn touch(at: NonNull<u8>) {
-    // SAFETY: every block of a workload has 16 bytes at least, aligned to 8.
+    // SAFETY: each of any workload has 16 bytes at least, aligned to 8.
     unsafe { at.cast::<u64>().write_volatile(1) };
 }
 

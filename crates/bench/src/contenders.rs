@@ -1,18 +1,30 @@
 //! The list of contenders.
 
 pub(crate) mod arena;
+mod buddy_system;
 mod bump;
+mod bump_scope;
 mod bumpalo;
 mod dlmalloc;
 mod glibc;
+mod heapless;
 mod linked_list;
+#[cfg(feature = "mimalloc")]
+mod mimalloc;
+mod pools;
 mod rlsf;
+mod slab;
+#[cfg(feature = "snmalloc")]
+mod snmalloc;
+mod stack;
 mod stores;
 mod tagheap;
 mod talc;
 mod touch;
 mod twin;
 
+use crate::contender::arena::arena;
+use crate::contender::slots::{local, shared};
 use crate::contender::{Entry, entry};
 
 /// All contenders, in the order of the tables.
@@ -29,4 +41,19 @@ pub(crate) const ALL: &[Entry] = &[
     entry::<bump::Pointer>(),
     entry::<stores::HeaderStores>(),
     entry::<touch::Touch>(),
+    local::<slab::Keys>(),
+    shared::<slab::Locked>(),
+    shared::<heapless::Boxes>(),
+    local::<buddy_system::Arena>(),
+    shared::<buddy_system::Locked>(),
+    shared::<glibc::Malloc>(),
+    #[cfg(feature = "mimalloc")]
+    shared::<mimalloc::Mimalloc>(),
+    #[cfg(feature = "snmalloc")]
+    shared::<snmalloc::Snmalloc>(),
+    local::<stack::Places>(),
+    arena::<pools::Bump>(),
+    arena::<bumpalo::Arena>(),
+    arena::<bump_scope::Arena>(),
+    arena::<bump::Endless>(),
 ];

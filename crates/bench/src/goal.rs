@@ -43,6 +43,11 @@ pub(crate) const fn reference(workload: Workload) -> Option<&'static str> {
         Workload::FirstFit | Workload::Churn => Some("dlmalloc"),
         Workload::Release => Some("talc"),
         Workload::ReleaseEmpty => Some(TWIN),
+        Workload::FixedLifo | Workload::FixedRandom | Workload::FixedBurst => Some("slab"),
+        Workload::FixedLifoShared
+        | Workload::FixedRandomShared
+        | Workload::FixedBurstShared
+        | Workload::FixedPassed => Some("heapless"),
         _ => None,
     }
 }
@@ -116,6 +121,19 @@ pub(crate) fn goals(case: &Case) -> Vec<Goal> {
                 own,
             )]
         }
+        Workload::FixedLifo | Workload::FixedRandom | Workload::FixedBurst => pools(
+            case,
+            &[
+                ("Fixed", "slab"),
+                ("LockFree", "heapless"),
+                ("Buddy", "buddy_system_allocator"),
+            ],
+        ),
+        Workload::FixedLifoShared
+        | Workload::FixedRandomShared
+        | Workload::FixedBurstShared
+        | Workload::FixedPassed => pools(case, &[("LockFree", "heapless")]),
+        Workload::Bump => pools(case, &[("Bump", "bumpalo"), ("Bump", "bump-scope")]),
         Workload::Limits => Vec::new(),
         _ => vec![goal(
             "time over the best peer's".into(),
@@ -123,6 +141,20 @@ pub(crate) fn goals(case: &Case) -> Vec<Goal> {
             over_reference,
         )],
     }
+}
+
+/// Kinds of pools, each beside a peer of its own kind: at most as slow.
+fn pools(case: &Case, pairs: &[(&str, &str)]) -> Vec<Goal> {
+    let goal = |(own, peer): &(&str, &str)| Goal {
+        workload: title(case.workload),
+        what: format!("{own}'s time over {peer}'s, n = {}", case.n),
+        bound: Bound::AtMost(1.0),
+        figure: case
+            .median(own)
+            .zip(case.median(peer))
+            .map(|(own, peer)| own / peer),
+    };
+    pairs.iter().map(goal).collect()
 }
 
 /// Two steps: near dlmalloc's time up to 100,000 blocks and far from the twin's; then dlmalloc's own time.

@@ -23,6 +23,22 @@ pub(crate) enum Workload {
     GrowStep,
     /// The same once more after it was freed.
     GrowStepAgain,
+    /// n slots of 64 bytes in use; the one put in last is freed, another taken.
+    FixedLifo,
+    /// The same, a random one freed.
+    FixedRandom,
+    /// n slots are taken, then freed from the last to the first.
+    FixedBurst,
+    /// As `fixed-lifo`, two threads on one pool, each with half of the slots.
+    FixedLifoShared,
+    /// As `fixed-random`, two threads on one pool, each with half of the slots.
+    FixedRandomShared,
+    /// As `fixed-burst`, two threads on one pool, each with half of the slots.
+    FixedBurstShared,
+    /// One thread takes slots and another frees them; up to n are on the way.
+    FixedPassed,
+    /// n objects of 16 to 512 bytes one behind the other, then a reset.
+    Bump,
     /// What the machine allows.
     Limits,
 }
@@ -38,6 +54,42 @@ impl Workload {
         Self::GrowStep,
         Self::GrowStepAgain,
     ];
+
+    /// What pools of slots for one thread can be made to do.
+    pub(crate) const OF_SLOTS: &[Self] = &[Self::FixedLifo, Self::FixedRandom, Self::FixedBurst];
+
+    /// What pools of slots for several threads can be made to do.
+    pub(crate) const OF_SHARED_SLOTS: &[Self] = &[
+        Self::FixedLifo,
+        Self::FixedRandom,
+        Self::FixedBurst,
+        Self::FixedLifoShared,
+        Self::FixedRandomShared,
+        Self::FixedBurstShared,
+        Self::FixedPassed,
+    ];
+
+    /// Whether several threads take part.
+    pub(crate) const fn is_shared(self) -> bool {
+        matches!(
+            self,
+            Self::FixedLifoShared
+                | Self::FixedRandomShared
+                | Self::FixedBurstShared
+                | Self::FixedPassed
+        )
+    }
+
+    /// Whether it is one of those of slots.
+    pub(crate) fn is_of_slots(self) -> bool {
+        Self::OF_SHARED_SLOTS.contains(&self)
+    }
+
+    /// Whether both stand in one table over all sizes.
+    pub(crate) fn is_beside(self, other: Self) -> bool {
+        self == other
+            || (self.is_of_slots() && other.is_of_slots() && self.is_shared() == other.is_shared())
+    }
 }
 
 /// One measurement.
@@ -45,7 +97,7 @@ impl Workload {
 pub(crate) struct Job {
     #[arg(long)]
     pub(crate) workload: Workload,
-    /// Blocks or pools.
+    /// Blocks, slots, objects or pools.
     #[arg(long)]
     pub(crate) n: usize,
     /// Where the random sizes and victims come from; the same for all contenders.

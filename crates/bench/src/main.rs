@@ -73,6 +73,10 @@ enum Name {
     Release,
     /// A vector grows.
     Grow,
+    /// Slots of 64 bytes, by one thread and by two.
+    Fixed,
+    /// Objects one behind the other, then a reset.
+    Bump,
     /// A program starts, allocates ten times, and ends.
     Start,
     /// What the machine allows.
@@ -138,8 +142,13 @@ impl<'a> Run<'a> {
 
         let mut all = Vec::new();
         let mut reached = Vec::new();
-        for workload in workloads {
-            let cases = self.cases(workload)?;
+        for beside in workloads.chunk_by(|one, other| one.is_beside(*other)) {
+            let mut cases = Vec::new();
+            for workload in beside {
+                cases.extend(self.cases(*workload)?);
+            }
+            self.bar
+                .suspend(|| report::print_matrix(&cases, self.style));
             reached.extend(cases.iter().flat_map(goals));
             all.extend(cases);
         }
@@ -170,10 +179,7 @@ impl<'a> Run<'a> {
         let sizes = sizes(workload, self.settings.quick).iter();
         let cases = sizes.map(|n| measure::case(workload, *n, &self.settings, &self.bar));
         let cases: Vec<_> = cases.collect::<Result<_, _>>()?;
-        self.bar.suspend(|| {
-            report::print_cases(&cases, self.style);
-            report::print_matrix(&cases, self.style);
-        });
+        self.bar.suspend(|| report::print_cases(&cases, self.style));
         if let Some(directory) = &self.options.plot
             && let Some(path) = plot::draw(&cases, directory)?
         {
@@ -195,6 +201,8 @@ fn workloads(name: &Name) -> Vec<Workload> {
         Name::Churn => vec![Workload::Churn],
         Name::Release => vec![Workload::Release, Workload::ReleaseEmpty],
         Name::Grow => grow.to_vec(),
+        Name::Fixed => Workload::OF_SHARED_SLOTS.to_vec(),
+        Name::Bump => vec![Workload::Bump],
         Name::Limits => vec![Workload::Limits],
         Name::Start | Name::Worker(_) => Vec::new(),
         Name::All => [
@@ -203,6 +211,8 @@ fn workloads(name: &Name) -> Vec<Workload> {
             Name::Churn,
             Name::Release,
             Name::Grow,
+            Name::Fixed,
+            Name::Bump,
         ]
         .iter()
         .flat_map(workloads)
@@ -211,7 +221,7 @@ fn workloads(name: &Name) -> Vec<Workload> {
 }
 
 /// The sizes of a workload.
-const fn sizes(workload: Workload, quick: bool) -> &'static [usize] {
+fn sizes(workload: Workload, quick: bool) -> &'static [usize] {
     match (workload, quick) {
         (Workload::FirstFit, false) => &[100, 1000, 10_000, 100_000, 1_000_000],
         (Workload::FirstFit, true) => &[100, 1000],
@@ -219,6 +229,12 @@ const fn sizes(workload: Workload, quick: bool) -> &'static [usize] {
         (Workload::Churn, true) => &[1000],
         (Workload::Release | Workload::ReleaseEmpty, false) => &[1000],
         (Workload::Release | Workload::ReleaseEmpty, true) => &[20],
+        (Workload::FixedPassed, false) => &[1000],
+        (Workload::FixedPassed, true) => &[100],
+        (workload, false) if workload.is_of_slots() => &[1000, 100_000],
+        (workload, true) if workload.is_of_slots() => &[100, 1000],
+        (Workload::Bump, false) => &[1000, 100_000],
+        (Workload::Bump, true) => &[100, 1000],
         _ => &[1],
     }
 }

@@ -8,7 +8,7 @@ use plotters::prelude::*;
 use crate::job::Workload;
 use crate::measure::{Case, title};
 
-const COLOURS: [RGBColor; 9] = [
+const COLOURS: [RGBColor; 14] = [
     RGBColor(214, 39, 40),
     RGBColor(255, 152, 150),
     RGBColor(127, 127, 127),
@@ -18,6 +18,11 @@ const COLOURS: [RGBColor; 9] = [
     RGBColor(140, 86, 75),
     RGBColor(255, 127, 14),
     RGBColor(23, 190, 207),
+    RGBColor(188, 189, 34),
+    RGBColor(227, 119, 194),
+    RGBColor(0, 0, 0),
+    RGBColor(174, 199, 232),
+    RGBColor(152, 223, 138),
 ];
 
 /// Draws a workload's cases, if there are several sizes, and answers the file.
@@ -46,8 +51,15 @@ pub(crate) fn draw(cases: &[Case], directory: &Path) -> Result<Option<PathBuf>, 
         )?;
     chart
         .configure_mesh()
-        .x_desc("n, blocks")
-        .y_desc("nanoseconds per pair, median")
+        .x_desc(match first.workload {
+            Workload::Bump => "n, objects",
+            workload if workload.is_of_slots() => "n, slots",
+            _ => "n, blocks",
+        })
+        .y_desc(match first.workload {
+            Workload::Bump => "nanoseconds per object, median",
+            _ => "nanoseconds per pair, median",
+        })
         .axis_desc_style(("sans-serif", 15))
         .label_style(("sans-serif", 13))
         .x_label_formatter(&|value| power(*value))
@@ -93,6 +105,10 @@ pub(crate) fn draw(cases: &[Case], directory: &Path) -> Result<Option<PathBuf>, 
 fn heading(workload: Workload) -> String {
     match workload {
         Workload::FirstFit => "n blocks, every second freed; then free one, allocate one".into(),
+        Workload::FixedLifo => "n slots of 64 bytes in use; free the last, take one".into(),
+        Workload::FixedRandom => "n slots of 64 bytes in use; free a random one, take one".into(),
+        Workload::FixedBurst => "take n slots of 64 bytes, then free them backwards".into(),
+        Workload::Bump => "n objects of 16..512 bytes, then a reset".into(),
         _ => title(workload),
     }
 }

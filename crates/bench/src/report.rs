@@ -2,7 +2,8 @@
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use crate::contender::Role;
+use crate::contender::{Entry, Role};
+use crate::contenders;
 use crate::goal::{Bound, Goal, reference, reference_of};
 use crate::job::Workload;
 use crate::measure::{Case, Series, title};
@@ -65,6 +66,26 @@ fn caption(case: &Case) -> String {
         Workload::GrowDoubleAgain => "the same, once more after it was freed: µs".into(),
         Workload::GrowStep => "a vector grows by 16 KiB to 16 MiB of fresh memory: µs".into(),
         Workload::GrowStepAgain => "the same, once more after it was freed: µs".into(),
+        Workload::FixedLifo => {
+            format!("{n} slots of 64 bytes in use; the last one freed, another taken: ns per pair")
+        }
+        Workload::FixedRandom => {
+            format!("{n} slots of 64 bytes in use; a random one freed, another taken: ns per pair")
+        }
+        Workload::FixedBurst => format!(
+            "{n} slots of 64 bytes taken, then freed from the last to the first: ns per pair"
+        ),
+        Workload::FixedLifoShared | Workload::FixedRandomShared | Workload::FixedBurstShared => {
+            format!(
+                "the same, two threads on one pool, each with half of {n} slots: ns per pair of a thread"
+            )
+        }
+        Workload::FixedPassed => {
+            format!("one thread takes slots, another frees them, up to {n} on the way: ns per slot")
+        }
+        Workload::Bump => {
+            format!("{n} objects of 16..512 bytes, then a reset: ns per object, reset included")
+        }
         Workload::Limits => "what the machine allows: ns each".into(),
     };
     format!("**{}**: {what}", title(case.workload))
@@ -73,8 +94,12 @@ fn caption(case: &Case) -> String {
 /// Nanoseconds in the unit of a workload's tables.
 const fn unit(workload: Workload) -> f64 {
     match workload {
-        Workload::FirstFit | Workload::Churn | Workload::ReleaseEmpty | Workload::Limits => 1.0,
-        _ => 1000.0,
+        Workload::Release
+        | Workload::GrowDouble
+        | Workload::GrowDoubleAgain
+        | Workload::GrowStep
+        | Workload::GrowStepAgain => 1000.0,
+        _ => 1.0,
     }
 }
 
@@ -142,29 +167,49 @@ fn cut_short(series: &Series) -> Option<(f64, f64)> {
     (done < planned).then_some((done.round(), planned))
 }
 
-/// Prints all medians of a workload over its sizes in one table, with the ratio to the reference.
+/// Prints all medians of cases that stand beside each other in one table, with the ratio to the reference.
 pub(crate) fn print_matrix(cases: &[Case], style: Style) {
     let [first, _, ..] = cases else {
         return;
     };
-    let header = cases.iter().map(|case| format!("n = {}", case.n));
-    let header: Vec<_> = std::iter::once(title(first.workload))
-        .chain(header)
-        .collect();
+    let of_slots = first.workload.is_of_slots();
+    let corner = match of_slots {
+        true => String::new(),
+        false => title(first.workload),
+    };
+    let header = cases.iter().map(|case| match of_slots {
+        true => format!("{}, {}", title(case.workload), case.n),
+        false => format!("n = {}", case.n),
+    });
+    let header: Vec<_> = std::iter::once(corner).chain(header).collect();
     let mut table = style.table(&header);
-    for series in &first.series {
+    for name in names(cases) {
         let cells = cases.iter().map(|case| {
-            let median = case.median(series.contender)?;
+            let median = case.median(name)?;
             let reference = reference_of(case)?.spread()?.median;
             let shown = number(median / unit(case.workload));
             Some(format!("{shown} ({}×)", number(median / reference)))
         });
         let cells = cells.map(|cell| cell.unwrap_or_else(|| "–".into()));
-        let name = series.contender.to_owned();
-        table.add_row(std::iter::once(name).chain(cells).collect::<Vec<_>>());
+        table.add_row(
+            std::iter::once(name.to_owned())
+                .chain(cells)
+                .collect::<Vec<_>>(),
+        );
     }
     let name = reference(first.workload).unwrap_or("the best peer");
     println!("\nAll sizes: median (over {name}'s)\n\n{table}");
+}
+
+/// The rows of a table over all sizes: who takes part in a case, and which pools of slots cannot.
+fn names(cases: &[Case]) -> impl Iterator<Item = &'static str> + '_ {
+    let joins = |entry: &Entry, workload: Workload| {
+        let of_slots = || entry.joins.iter().any(|other| other.is_of_slots());
+        entry.joins.contains(&workload) || (workload.is_of_slots() && of_slots())
+    };
+    let all = contenders::ALL.iter();
+    let some = all.filter(move |entry| cases.iter().any(|case| joins(entry, case.workload)));
+    some.map(|entry| entry.name)
 }
 
 /// Prints what was to be reached.

@@ -1,8 +1,12 @@
 //! The workloads: the same operations for every contender.
 
+pub(crate) mod bump;
+pub(crate) mod fixed;
 mod grow;
 mod pairs;
+pub(crate) mod passed;
 mod release;
+pub(crate) mod shared;
 
 pub(crate) use release::evict;
 
@@ -17,6 +21,7 @@ pub(crate) fn run<C: Contender>(job: &Job) -> Option<Outcome> {
         Workload::ReleaseEmpty => release::run_empty::<C>(job),
         Workload::GrowDouble | Workload::GrowStep => grow::run::<C>(job, false),
         Workload::GrowDoubleAgain | Workload::GrowStepAgain => grow::run::<C>(job, true),
-        Workload::Limits => None,
+        // Not of single blocks of any layout.
+        _ => None,
     }
 }

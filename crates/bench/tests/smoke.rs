@@ -35,6 +35,14 @@ fn all_workloads_run_and_are_reported() {
         "grow-double-again",
         "grow-step",
         "grow-step-again",
+        "fixed-lifo",
+        "fixed-random",
+        "fixed-burst",
+        "fixed-lifo-shared",
+        "fixed-random-shared",
+        "fixed-burst-shared",
+        "fixed-passed",
+        "bump",
         "start",
     ] {
         assert!(
@@ -47,8 +55,10 @@ fn all_workloads_run_and_are_reported() {
         text.lines().any(|line| line.starts_with("{\"cases\"")),
         "{text}"
     );
-    let plot = fs::read_to_string(plots.join("first-fit.svg")).unwrap();
-    assert!(plot.contains("tagheap"));
+    for (plot, own) in [("first-fit", "tagheap"), ("bump", "Bump")] {
+        let plot = fs::read_to_string(plots.join(plot).with_extension("svg")).unwrap();
+        assert!(plot.contains(own));
+    }
 }
 
 #[test]

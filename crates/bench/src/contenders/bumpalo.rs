@@ -5,7 +5,7 @@ use std::ptr::NonNull;
 
 use bumpalo::Bump;
 
-use crate::contender::Contender;
+use crate::contender::{Contender, arena};
 use crate::job::Workload;
 
 /// An arena per tag, over the system's allocator.
@@ -38,5 +38,25 @@ impl Contender for Pools {
     unsafe fn release(&mut self, tag: u32) -> bool {
         self.0[tag as usize] = None;
         true
+    }
+}
+
+/// One arena, as it comes, over the system's allocator.
+pub(crate) struct Arena(Bump);
+
+impl arena::Arena for Arena {
+    const NAME: &'static str = "bumpalo";
+
+    fn new() -> Self {
+        Self(Bump::new())
+    }
+
+    #[inline]
+    fn allocate(&self, layout: Layout) -> Option<NonNull<u8>> {
+        self.0.try_alloc_layout(layout).ok()
+    }
+
+    fn reset(&mut self) {
+        self.0.reset();
     }
 }

@@ -4,6 +4,7 @@ use std::alloc::Layout;
 use std::ptr::NonNull;
 
 use crate::contender::Contender;
+use crate::contender::slots::{Placed, SharedSlots, Value};
 use crate::job::Workload;
 
 /// As it comes, its cache per thread included. Whoever measures allocates little besides.
@@ -39,5 +40,31 @@ impl Contender for Malloc {
     unsafe fn grow(&mut self, at: NonNull<u8>, _old: Layout, new: Layout) -> Option<NonNull<u8>> {
         // SAFETY: the caller's promise.
         NonNull::new(unsafe { libc::realloc(at.as_ptr().cast(), new.size()) }.cast())
+    }
+}
+
+impl SharedSlots for Malloc {
+    const NAME: &'static str = "glibc";
+
+    type Held = Placed;
+
+    fn new(_slots: usize) -> Self {
+        Self
+    }
+
+    #[inline]
+    fn put(&self, value: Value) -> Option<Placed> {
+        // SAFETY: any size may be asked for; what it answers is aligned to 16.
+        let at = NonNull::new(unsafe { libc::malloc(size_of::<Value>()) }.cast())?;
+        // SAFETY: just handed out.
+        Some(unsafe { Placed::new(at, value) })
+    }
+
+    #[inline]
+    unsafe fn take(&self, held: Placed) -> u64 {
+        let (at, first) = held.into_parts();
+        // SAFETY: the caller's promise.
+        unsafe { libc::free(at.as_ptr().cast()) };
+        first
     }
 }

@@ -59,9 +59,13 @@ impl fmt::Display for Tools {
             false => "missing (start without static C programs)",
         };
         let glibc = glibc_version();
+        let built = |is: bool| if is { "built in" } else { "left out" };
+        let mimalloc = built(cfg!(feature = "mimalloc"));
+        let snmalloc = built(cfg!(feature = "snmalloc"));
         write!(
             f,
-            "C peers: glibc {glibc} (malloc); gcc {gcc}; static glibc {library}"
+            "C peers: glibc {glibc} (malloc); gcc {gcc}; static glibc {library}; mimalloc {mimalloc} \
+             (feature `mimalloc`, needs gcc); snmalloc {snmalloc} (feature `snmalloc`, needs g++)"
         )
     }
 }

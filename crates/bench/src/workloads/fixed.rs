@@ -1,0 +1,190 @@
+//! Slots of 64 bytes taken and freed by one thread: `fixed-lifo`, `fixed-random`, `fixed-burst`.
+
+use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+use std::hint::black_box;
+use std::time::Instant;
+
+use crate::contender::Outcome;
+use crate::contender::slots::{Slots, Value};
+use crate::deadline::Deadline;
+use crate::job::{Job, Workload};
+
+/// Pairs between two looks at the clock.
+const BATCH: usize = 1024;
+
+/// What to do, known before anything is timed.
+#[derive(Debug)]
+pub(super) struct Plan {
+    workload: Workload,
+    /// Slots in use at a time.
+    alive: usize,
+    /// Which of the values, pair by pair; used again from the start at the end.
+    victims: Vec<u32>,
+    pub(super) warm_up: usize,
+    pub(super) timed: usize,
+}
+
+impl Plan {
+    /// For `alive` slots of one thread, the same for the same number.
+    pub(super) fn new(job: &Job, alive: usize, thread: u64) -> Self {
+        let mut random = fastrand::Rng::with_seed(job.seed + (thread << 32));
+        let most = alive as u32;
+        Self {
+            workload: job.workload,
+            alive,
+            victims: (0..64 * BATCH).map(|_| random.u32(0..most)).collect(),
+            warm_up: job.operations(400_000),
+            timed: job.operations(4_000_000),
+        }
+    }
+}
+
+/// Nanoseconds per pair of a take and a free.
+pub(crate) fn run<S: Slots>(job: &Job, pool: &mut S) -> Option<Outcome> {
+    let plan = Plan::new(job, job.n, 0);
+    let mut hand = Hand::new(pool, &plan)?;
+    hand.repeat(plan.warm_up, Deadline::to_repeat(job), || false)?;
+    let start = Instant::now();
+    let done = hand.repeat(plan.timed, Deadline::to_repeat(job), || false)?;
+    let time = start.elapsed();
+    hand.check();
+    let nanoseconds = time.as_nanos() as f64 / done as f64;
+    Some(Outcome::new(nanoseconds, done, plan.timed.max(done)))
+}
+
+/// Somebody who puts values into slots and takes them out again.
+pub(super) struct Hand<'a, S: Slots> {
+    pool: &'a mut S,
+    plan: &'a Plan,
+    held: Vec<S::Held>,
+    /// The next value's first word.
+    next: u64,
+    /// Of the first words of all values taken out.
+    sum: u64,
+    batches: usize,
+}
+
+impl<'a, S: Slots> Hand<'a, S> {
+    /// With as many values in slots as the workload has in use.
+    pub(super) fn new(pool: &'a mut S, plan: &'a Plan) -> Option<Self> {
+        let mut hand = Self {
+            pool,
+            plan,
+            held: Vec::with_capacity(plan.alive),
+            next: 1,
+            sum: 0,
+            batches: 0,
+        };
+        if !matches!(
+            plan.workload,
+            Workload::FixedBurst | Workload::FixedBurstShared
+        ) {
+            hand.put(plan.alive)?;
+        }
+        Some(hand)
+    }
+
+    /// At least so many pairs, or as many as can be done before the deadline or until somebody says stop.
+    pub(super) fn repeat(
+        &mut self,
+        pairs: usize,
+        deadline: Deadline,
+        stop: impl Fn() -> bool,
+    ) -> Option<usize> {
+        let mut done = 0;
+        while done < pairs && !(done > 0 && (deadline.is_over() || stop())) {
+            done += self.batch()?;
+        }
+        Some(done)
+    }
+
+    fn batch(&mut self) -> Option<usize> {
+        self.batches += 1;
+        match self.plan.workload {
+            Workload::FixedLifo | Workload::FixedLifoShared => {
+                for _ in 0..BATCH {
+                    self.take(1);
+                    self.put(1)?;
+                }
+                Some(BATCH)
+            }
+            Workload::FixedRandom | Workload::FixedRandomShared => self.random(),
+            _ => {
+                self.put(self.plan.alive)?;
+                self.take(self.plan.alive);
+                Some(self.plan.alive)
+            }
+        }
+    }
+
+    fn random(&mut self) -> Option<usize> {
+        let start = self.batches * BATCH % self.plan.victims.len();
+        let victims = &self.plan.victims[start..];
+        for index in 0..BATCH {
+            // The next victims' entries: the table is ours, its cache misses are nobody's cost.
+            if let Some(next) = victims.get(index + 8) {
+                prefetch(&raw const self.held[*next as usize]);
+            }
+            let held = self.held.swap_remove(victims[index] as usize);
+            // SAFETY: put in here, and out of the table.
+            self.sum = self.sum.wrapping_add(unsafe { self.pool.take(held) });
+            self.put(1)?;
+        }
+        Some(BATCH)
+    }
+
+    /// Puts so many values in.
+    #[inline]
+    fn put(&mut self, count: usize) -> Option<()> {
+        for _ in 0..count {
+            let value = Value::new(black_box(self.next));
+            self.next += 1;
+            self.held.push(self.pool.put(value)?);
+        }
+        Some(())
+    }
+
+    /// Takes so many out, the last one first.
+    #[inline]
+    fn take(&mut self, count: usize) {
+        for _ in 0..count {
+            if let Some(held) = self.held.pop() {
+                // SAFETY: put in here, and out of the table.
+                self.sum = self.sum.wrapping_add(unsafe { self.pool.take(held) });
+            }
+        }
+    }
+
+    /// Does all of it once more without a pool: what was read out of the slots must be what was put in.
+    pub(super) fn check(&self) {
+        let mut words = Words;
+        let model = Hand::new(&mut words, self.plan);
+        let mut model = model.expect("words have room");
+        for _ in 0..self.batches {
+            model.batch().expect("words have room");
+        }
+        assert_eq!(self.sum, model.sum, "values stay what they are");
+    }
+}
+
+/// Slots that are none: who holds a value's first word has it.
+#[derive(Debug)]
+struct Words;
+
+impl Slots for Words {
+    type Held = u64;
+
+    fn put(&mut self, value: Value) -> Option<u64> {
+        Some(value.first())
+    }
+
+    unsafe fn take(&mut self, held: u64) -> u64 {
+        held
+    }
+}
+
+#[inline]
+fn prefetch<T>(entry: *const T) {
+    // SAFETY: a hint, valid for any address.
+    unsafe { _mm_prefetch::<_MM_HINT_T0>(entry.cast()) };
+}

@@ -1,0 +1,64 @@
+//! Slots taken by one thread and freed by another: `fixed-passed`.
+
+use std::hint::{black_box, spin_loop};
+use std::thread;
+use std::time::Instant;
+
+use rtrb::{PushError, RingBuffer};
+
+use crate::contender::Outcome;
+use crate::contender::slots::{SharedSlots, Value};
+use crate::job::Job;
+
+/// Nanoseconds per value, from the first one put in to the last one taken out.
+pub(crate) fn run<S: SharedSlots>(job: &Job, pool: &S) -> Option<Outcome> {
+    let count = job.operations(2_000_000) as u64;
+    // Two more are in the threads' hands.
+    let (mut send, mut receive) = RingBuffer::new(job.n - 2);
+    let start = Instant::now();
+    let sum = thread::scope(|scope| {
+        scope.spawn(move || {
+            for number in 1..=count {
+                let value = Value::new(black_box(number));
+                let mut held = pool.put(value).expect("a slot more than the queue has");
+                let mut pause = Pause::default();
+                while let Err(PushError::Full(back)) = send.push(held) {
+                    held = back;
+                    pause.wait();
+                }
+            }
+        });
+        let mut sum = 0;
+        for _ in 0..count {
+            let mut pause = Pause::default();
+            let held = loop {
+                match receive.pop() {
+                    Ok(held) => break held,
+                    Err(_) => pause.wait(),
+                }
+            };
+            // SAFETY: put in by the other thread, and popped once.
+            sum += unsafe { pool.take(held) };
+        }
+        sum
+    });
+    let time = start.elapsed();
+    assert_eq!(sum, count * (count + 1) / 2, "values stay what they are");
+    let nanoseconds = time.as_nanos() as f64 / count as f64;
+    Some(Outcome::new(nanoseconds, count as usize, count as usize))
+}
+
+/// What a thread does that finds the queue full or empty: it spins, and lets others run now and then.
+#[derive(Debug, Default)]
+struct Pause(u32);
+
+impl Pause {
+    fn wait(&mut self) {
+        self.0 += 1;
+        if self.0.is_multiple_of(64) {
+            thread::yield_now();
+        } else {
+            spin_loop();
+        }
+    }
+}
