@@ -2,35 +2,42 @@
 //!
 //! # The theory
 //!
-//! A **chunk** is a block of the heap's: a map, then pieces, one behind the other. The **cursor** moves through
-//! the open chunk; each piece that it passes has the size of its **class**. A piece that is given back is free
-//! and waits on the list of its class, in front of the cursor. Pieces neither split nor merge.
+//! A **chunk** is a block of the heap's: a map, then pieces, one behind the other, then the log, which grows
+//! down towards them. The **cursor** moves through the open chunk; each piece that it passes has the size of its
+//! **class**, and an entry in the log. A piece that is given back is free and waits on the list of its class, in
+//! front of the cursor. Pieces neither split nor merge. The **map** is made from the log when a piece of a chunk
+//! is first given back, but for the last before the cursor: over that the cursor moves back.
 //!
 //! # Invariants
 //!
-//! - C1 Pieces tile every chunk that was opened since the last reset, from behind its map to the cursor, or to
-//!   its end once another was opened: what is skipped for an alignment, or left over at the end, becomes free
-//!   pieces.
-//! - C2 The map says where each piece starts and whether it is in use.
-//! - C3 Every free piece is on the list of a class of its size, or of one of its alignment too.
-//! - C4 What is in use is the cursor less the floor, in bytes.
+//! - C1 Pieces tile every chunk that was opened since the last reset, from behind its map up to the cursor, or to
+//!   the log once another was opened: what is skipped for an alignment, or left over at the end, becomes free
+//!   pieces when the map is made.
+//! - C2 The log tells of all pieces in order; the map, where it is made, tells where each starts and whether it
+//!   is in use. Pieces of which it does not tell are in use, or were left out and are on no list.
+//! - C3 Every free piece of which the map tells is on the list of a class of its size and alignment.
+//! - C4 What is in use is the cursor less the floor, in bytes. Requests served are the tally less the log's end.
 //!
 //! # Safety
 //!
 //! A piece is handed out when the cursor passes it (C1), or when its state in the map changes from free to in
 //! use (C2): so no two overlap, whatever stands in free pieces. A piece is taken back only if the map says that
-//! it starts there, is in use, and is of its class's size.
+//! it starts there, is in use, and is of its class's size, or the log says that of the last.
 #![allow(unsafe_code)]
 
 mod check;
 mod class;
 mod lists;
+mod log;
 mod map;
+mod resize;
 mod shelf;
 mod supply;
+mod survey;
 
 use core::alloc::Layout;
 use core::cell::Cell;
+use core::num::NonZero;
 use core::ptr::NonNull;
 
 use crate::pools::chunk::Chunk;
@@ -83,15 +90,20 @@ pub struct SizeClasses<H: Share> {
     /// Bytes up to which a request is served without a look at anything else: 0 where each request must be
     /// looked at, for somebody is to be called, or pooling is off.
     quick: usize,
-    /// Address behind the last piece; 0 without a chunk.
-    cursor: Cell<usize>,
-    /// Address up to which the cursor may move, for the map is clear up to there.
-    limit: Cell<usize>,
+    /// Behind the last piece.
+    cursor: Cell<NonNull<u8>>,
+    /// The log's last entry, which no piece reaches; where the cursor is, without a chunk.
+    limit: Cell<NonNull<u8>>,
     /// The cursor less the bytes in use, C4. May lie below 0.
     floor: Cell<usize>,
+    /// The requests served and the address of the limit, C4. May lie beyond all addresses.
+    tally: Cell<usize>,
+    /// Address up to which the map tells of the open chunk's pieces; 0 if of none.
+    mapped: Cell<usize>,
+    /// Address down to which the log was read for that.
+    read: Cell<usize>,
     /// The most bytes that were in use before that last fell.
     peak: Cell<usize>,
-    allocations: Cell<u64>,
     deallocations: Cell<u64>,
     failures: Cell<u64>,
     /// Blocks of the heap's own.
@@ -102,6 +114,9 @@ pub struct SizeClasses<H: Share> {
     shelf: Shelf,
     pool: Pool<H>,
 }
+
+/// Where the cursor and the limit are without a chunk.
+const NOWHERE: NonZero<usize> = NonZero::<usize>::MIN;
 
 /// Bytes of the first chunk's block where nothing else is said, header and all.
 const GRAIN: usize = 16 << 10;
@@ -120,11 +135,13 @@ impl<H: Share> SizeClasses<H> {
         let looked_at = pool.passes() || pool.watermark().calls();
         Self {
             quick: if looked_at { 0 } else { LARGEST },
-            cursor: Cell::new(0),
-            limit: Cell::new(0),
-            floor: Cell::new(0),
+            cursor: Cell::new(NonNull::without_provenance(NOWHERE)),
+            limit: Cell::new(NonNull::without_provenance(NOWHERE)),
+            floor: Cell::new(NOWHERE.get()),
+            tally: Cell::new(NOWHERE.get()),
+            mapped: Cell::new(0),
+            read: Cell::new(0),
             peak: Cell::new(0),
-            allocations: Cell::new(0),
             deallocations: Cell::new(0),
             failures: Cell::new(0),
             blocks: Cell::new(0),
@@ -143,7 +160,21 @@ impl<H: Share> SizeClasses<H> {
     /// Bytes in use.
     #[inline]
     fn used(&self) -> usize {
-        self.cursor.get().wrapping_sub(self.floor.get())
+        let cursor = self.cursor.get().addr().get();
+        cursor.wrapping_sub(self.floor.get())
+    }
+
+    /// Requests served.
+    #[inline]
+    fn allocations(&self) -> u64 {
+        let limit = self.limit.get().addr().get();
+        self.tally.get().wrapping_sub(limit) as u64
+    }
+
+    /// Counts a request that did not go through the log.
+    #[inline]
+    fn served(&self) {
+        self.tally.set(self.tally.get().wrapping_add(1));
     }
 
     /// Bytes that come into use, in front of the cursor or beside it.
@@ -164,43 +195,68 @@ impl<H: Share> SizeClasses<H> {
         counter.set(counter.get() + 1);
     }
 
-    /// Moves the cursor over a piece, if the open chunk has room for it without a look at the map.
+    /// Moves the cursor over a piece, if the open chunk has room for it and its entry.
     #[inline]
-    fn advance(&self, bytes: usize) -> Option<(Chunk, usize)> {
-        let at = self.cursor.get();
-        let chunk = self.shelf.open()?;
-        if bytes > self.limit.get() - at {
+    fn advance(&self, class: Class) -> Option<NonNull<u8>> {
+        let (at, last) = (self.cursor.get(), self.limit.get());
+        if last.addr().get() - at.addr().get() < class.bytes() + log::ENTRIES {
             return None;
         }
-        self.cursor.set(at + bytes);
-        map::set(chunk, at, map::USED);
-        Some((chunk, at))
+        // SAFETY: within the chunk, as just compared.
+        self.cursor.set(unsafe { at.add(class.bytes()) });
+        // SAFETY: as above; the limit is the end of the log.
+        self.limit.set(unsafe { log::write(last, class) });
+        Some(at)
+    }
+
+    /// Moves the cursor back over the last piece, if it is of this class and the map does not tell of it yet.
+    #[inline]
+    fn retreat(&self, chunk: Chunk, at: NonNull<u8>, class: Class) -> bool {
+        if !self.is_last(chunk, at, class) {
+            return false;
+        }
+        self.fall(0);
+        self.cursor.set(at);
+        // SAFETY: behind the last entry, within the chunk.
+        self.limit.set(unsafe { self.limit.get().add(1) });
+        self.served();
+        true
+    }
+
+    /// Whether the last piece starts there, in this chunk, is of this class, and the map does not tell of it yet.
+    #[inline]
+    fn is_last(&self, chunk: Chunk, at: NonNull<u8>, class: Class) -> bool {
+        let start = at.addr().get();
+        start.wrapping_add(class.bytes()) == self.cursor.get().addr().get()
+            && self.mapped.get() <= start
+            && map::first(chunk) <= start
+            && self.shelf.open() == Some(chunk)
+            // SAFETY: the cursor has left the start of the open chunk, so there is an entry.
+            && unsafe { log::is_of(self.limit.get(), class) }
     }
 
     /// Takes the first piece from the list of a class, which has one; the address of damage to the list.
-    #[inline]
-    fn reuse(&self, class: Class) -> Result<(Chunk, usize), usize> {
+    #[inline(never)]
+    fn reuse(&self, class: Class) -> Result<NonNull<u8>, usize> {
         let spot = self.lists.head(class).ok_or(0_usize)?;
         let chunk = self.shelf.at(spot.chunk()).ok_or(0_usize)?;
         let at = chunk.base() + spot.offset();
         if map::state(chunk, at) != map::FREE {
             return Err(at);
         }
-        let behind = self.lists.behind(chunk.pointer(at)).ok_or(at)?;
+        let piece = chunk.pointer(at);
+        let behind = self.lists.behind(piece).ok_or(at)?;
         self.lists.lead(class, behind);
         map::set(chunk, at, map::USED);
         self.rise(class.bytes());
-        Ok((chunk, at))
+        self.served();
+        Ok(piece)
     }
 
-    /// A piece in use, if the map knows one of this class there; what is wrong, otherwise.
+    /// Whether the map knows a piece of this class in use there; else what is wrong. The map tells of all pieces
+    /// up to `top`.
     #[inline]
-    fn held(&self, chunk: Chunk, at: usize, class: Class) -> Result<(), Held> {
-        let top = if self.shelf.open() == Some(chunk) {
-            self.cursor.get()
-        } else {
-            chunk.end()
-        };
+    fn held(&self, chunk: Chunk, at: usize, top: usize, class: Class) -> Result<(), Held> {
         let placed = at.is_multiple_of(UNIT) && map::first(chunk) <= at && at < top;
         if !placed {
             return Err(Held::Nothing);
@@ -246,22 +302,10 @@ impl<H: Share> SizeClasses<H> {
             total: self.total(),
             used,
             peak: self.peak.get().max(used),
-            allocations: self.allocations.get(),
+            allocations: self.allocations(),
             deallocations: self.deallocations.get(),
             failures: self.failures.get(),
         }
-    }
-
-    /// Makes the last piece larger or smaller by moving the cursor, if it is the last and there is room.
-    fn move_end(&self, chunk: Chunk, at: usize, [old, new]: [Class; 2]) -> bool {
-        let last = self.shelf.open() == Some(chunk) && at + old.bytes() == self.cursor.get();
-        let fits = new.bytes() <= self.limit.get() - at && at.is_multiple_of(new.align());
-        let moves = last && fits && self.quick > 0;
-        if moves {
-            self.fall(0);
-            self.cursor.set(at + new.bytes());
-        }
-        moves
     }
 }
 
@@ -278,6 +322,9 @@ enum Held {
     Unaligned,
 }
 
+// SAFETY: the cursor and the limit point into the pool's own chunks, which go where it goes.
+unsafe impl<H: Share + Send> Send for SizeClasses<H> {}
+
 // SAFETY: see the head of the file; chunks stay where they are until the pool is borrowed exclusively, or hold
 // no piece.
 unsafe impl<H: Share> Kind for SizeClasses<H> {
@@ -289,11 +336,10 @@ unsafe impl<H: Share> Kind for SizeClasses<H> {
             let piece = if self.lists.has(class) {
                 self.reuse(class).ok()
             } else {
-                self.advance(class.bytes())
+                self.advance(class)
             };
-            if let Some((chunk, at)) = piece {
-                self.count(&self.allocations);
-                return Ok(chunk.piece(at, asked.size()));
+            if let Some(piece) = piece {
+                return Ok(NonNull::slice_from_raw_parts(piece, asked.size()));
             }
         }
         self.allocate_slowly(asked)
@@ -308,7 +354,13 @@ unsafe impl<H: Share> Kind for SizeClasses<H> {
             // SAFETY: the caller's promise.
             return unsafe { self.put_block(ptr, layout) };
         };
-        if let Err(found) = self.held(chunk, at, class) {
+        if self.retreat(chunk, ptr, class) {
+            self.count(&self.deallocations);
+            return Ok(());
+        }
+        let top = self.survey(place, chunk);
+        let top = top.map_err(|at| self.pool.damage(at))?;
+        if let Err(found) = self.held(chunk, at, top, class) {
             return Err(self.misuse(found, at, layout));
         }
         map::set(chunk, at, map::FREE);
@@ -360,7 +412,7 @@ unsafe impl<H: Share> Kind for SizeClasses<H> {
             self.give_back(self.shelf.place() + 1)?;
         }
         self.fall(self.used());
-        self.deallocations.set(self.allocations.get());
+        self.deallocations.set(self.allocations());
         self.blocks.set(0);
         self.lists.clear();
         self.restart();

@@ -15,6 +15,7 @@ mod job;
 mod limits;
 mod measure;
 mod plot;
+mod processor;
 mod report;
 mod resident;
 mod start;

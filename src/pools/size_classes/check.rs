@@ -1,8 +1,9 @@
 //! Maps, lists and numbers held against each other.
 
+use crate::pools::chunk::Chunk;
 use crate::pools::size_classes::class::{COUNT, Class};
 use crate::pools::size_classes::lists::Spot;
-use crate::pools::size_classes::{SizeClasses, map};
+use crate::pools::size_classes::{SizeClasses, log, map};
 use crate::sharing::share::Share;
 use crate::words::error::Error;
 
@@ -21,7 +22,7 @@ impl<H: Share> SizeClasses<H> {
         let listed = self.listed(tally.free)?;
         let held: usize = self.shelf.iter().map(|chunk| chunk.bytes()).sum();
         let of_blocks = self.used().wrapping_sub(tally.bytes);
-        let live = self.allocations.get() - self.deallocations.get();
+        let live = self.allocations() - self.deallocations.get();
         let whole = listed == tally.free
             && live == tally.pieces + self.blocks.get()
             && held.wrapping_add(of_blocks) == self.pool.held()
@@ -29,36 +30,59 @@ impl<H: Share> SizeClasses<H> {
         if whole {
             return Ok(());
         }
-        Err(self.pool.damage(self.cursor.get()))
+        Err(self.pool.damage(self.cursor.get().addr().get()))
     }
 
-    /// Walks over the pieces of all chunks.
+    /// Walks over the pieces of all chunks: by the map as far as it tells of them, then by the log.
     fn tally(&self) -> Result<Tally, Error> {
         let mut tally = Tally::default();
         for (place, chunk) in self.shelf.iter().enumerate() {
-            if place > self.shelf.place() {
+            let first = map::first(chunk);
+            let (top, from, entry, end) = if place > self.shelf.place() {
                 break;
-            }
-            let mut at = map::first(chunk);
-            let open = place == self.shelf.place();
-            let top = if open { self.cursor.get() } else { chunk.end() };
-            if top > chunk.end() || at > chunk.end() || (open && self.limit.get() > chunk.end()) {
-                return Err(self.pool.damage(chunk.base()));
-            }
-            while at < top {
-                let next = map::next(chunk, at, top);
-                match map::state(chunk, at) {
-                    map::USED => {
-                        tally.pieces += 1;
-                        tally.bytes += next - at;
-                    }
-                    map::FREE => tally.free += 1,
-                    _ => return Err(self.pool.damage(at)),
+            } else if place == self.shelf.place() {
+                let (from, entry) = self.surveyed(chunk);
+                let cursor = self.cursor.get().addr().get();
+                (from, from, entry, Some(cursor))
+            } else if let Some(top) = self.shelf.top(place) {
+                (top, top, top, Some(top))
+            } else {
+                (first, first, chunk.end(), None)
+            };
+            let limit = self.limit.get().addr().get();
+            let open = end.is_some() && place == self.shelf.place();
+            let count = if open { entry - limit } else { usize::MAX };
+            self.tally_mapped(chunk, top, &mut tally)?;
+            let mut at = from;
+            for (_, passed) in log::pieces(chunk, from, entry).take(count) {
+                at += passed.class.bytes();
+                if passed.used {
+                    tally.pieces += 1;
+                    tally.bytes += passed.class.bytes();
                 }
-                at = next;
+            }
+            if end.is_some_and(|end| end != at) {
+                return Err(self.pool.damage(at));
             }
         }
         Ok(tally)
+    }
+
+    fn tally_mapped(&self, chunk: Chunk, top: usize, tally: &mut Tally) -> Result<(), Error> {
+        let mut at = map::first(chunk);
+        while at < top {
+            let next = map::next(chunk, at, top);
+            match map::state(chunk, at) {
+                map::USED => {
+                    tally.pieces += 1;
+                    tally.bytes += next - at;
+                }
+                map::FREE => tally.free += 1,
+                _ => return Err(self.pool.damage(at)),
+            }
+            at = next;
+        }
+        Ok(())
     }
 
     /// Walks over the lists, and answers how many pieces are on them: at most `most` are to be expected.
@@ -86,11 +110,13 @@ impl<H: Share> SizeClasses<H> {
     fn listed_at(&self, spot: Spot, class: Class) -> Result<usize, Error> {
         let damage = |at| Err(self.pool.damage(at));
         let Some(chunk) = self.shelf.at(spot.chunk()) else {
-            return damage(self.cursor.get());
+            return damage(0);
         };
         let at = chunk.base().saturating_add(spot.offset());
-        let open = spot.chunk() == self.shelf.place();
-        let top = if open { self.cursor.get() } else { chunk.end() };
+        let top = match spot.chunk() {
+            place if place == self.shelf.place() => self.mapped.get(),
+            place => self.shelf.top(place).unwrap_or(0),
+        };
         let placed = spot.chunk() <= self.shelf.place()
             && (map::first(chunk)..top).contains(&at)
             && at.is_multiple_of(class.align());

@@ -59,6 +59,7 @@ pub(super) struct Lists {
     ready: Cell<u64>,
     /// Of each class with a free piece, the one given back last.
     heads: [Cell<u64>; COUNT],
+    /// Not 0 once a piece is on a list.
     key: Cell<u64>,
 }
 
@@ -72,14 +73,14 @@ impl Lists {
         Self {
             ready: Cell::new(0),
             heads: [const { Cell::new(0) }; COUNT],
-            key: Cell::new(sys::noise().wrapping_mul(STEP)),
+            key: Cell::new(0),
         }
     }
 
     /// Forgets all pieces. What stands in them does not pass as a link any more.
     pub(super) fn clear(&self) {
         self.ready.set(0);
-        self.key.set(self.key.get().wrapping_add(STEP));
+        self.key.set(0);
     }
 
     #[inline]
@@ -99,6 +100,9 @@ impl Lists {
     /// Puts a free piece in front of its list.
     #[inline]
     pub(super) fn push(&self, class: Class, spot: Spot, piece: NonNull<u8>) {
+        if self.key.get() == 0 {
+            self.key.set(sys::noise().wrapping_mul(STEP) | 1);
+        }
         let next = self.head(class).map_or(0, |head| head.0);
         let seal = self.seal(piece.addr().get(), next);
         // SAFETY: the piece is the pool's, free, aligned to 16, and has room for a link.

@@ -2,7 +2,7 @@
 //!
 //! One bit says that a piece starts there, the other that it is in use. A piece reaches to the next start. So
 //! a piece that is given back is known to be one, to be in use and to be as large as its owner says, before
-//! anything is believed that stands in it.
+//! anything is believed that stands in it. The map is written when a first piece is given back, from the log.
 //!
 //! # Safety
 //!
@@ -28,7 +28,7 @@ const STARTS: u64 = u64::MAX / 3;
 const PLACES: usize = 32;
 
 /// Bytes that a word tells of.
-pub(super) const REACH: usize = PLACES * UNIT;
+const REACH: usize = PLACES * UNIT;
 
 /// Address of the first piece of a chunk: behind its map.
 #[inline]
@@ -80,12 +80,19 @@ pub(super) fn next(chunk: Chunk, at: usize, end: usize) -> usize {
     end
 }
 
-/// Forgets all starts from the word that tells of address `from` to the one that tells of what is before `to`.
+/// Clears the words that tell of what is between two addresses; not the first one's, if that tells of what is
+/// in front of it too, unless that is the map itself.
 pub(super) fn clear(chunk: Chunk, from: usize, to: usize) {
-    let first = (from - chunk.base()) / REACH;
-    let last = (to - chunk.base()).div_ceil(REACH);
-    // SAFETY: words of the map, for `to` is not behind the chunk's end.
-    unsafe { word(chunk, first).write_bytes(0, last - first) };
+    let from_word = if from == first(chunk) {
+        (from - chunk.base()) / REACH
+    } else {
+        (from - chunk.base()).div_ceil(REACH)
+    };
+    let to_word = (to - chunk.base()).div_ceil(REACH);
+    if from_word < to_word {
+        // SAFETY: words of the map, for `to` is not behind the chunk's end.
+        unsafe { word(chunk, from_word).write_bytes(0, to_word - from_word) };
+    }
 }
 
 /// A word of a chunk's map.

@@ -4,8 +4,8 @@ use core::cell::Cell;
 
 use crate::pools::chunk::Chunk;
 
-/// How many chunks there are at most: enough to double from 16 KiB to 32 GiB.
-pub(super) const MOST: usize = 22;
+/// How many chunks there are at most: enough to double from 16 KiB to 8 GiB.
+pub(super) const MOST: usize = 20;
 
 /// A pool's chunks, in the pool itself, where no piece overflows into them.
 ///
@@ -14,6 +14,8 @@ pub(super) const MOST: usize = 22;
 #[derive(Debug)]
 pub(super) struct Shelf {
     chunks: [Cell<Option<Chunk>>; MOST],
+    /// Of each chunk before the open one: address behind its last piece, once the map tells of all; else 0.
+    tops: [Cell<usize>; MOST],
     count: Cell<usize>,
     /// The place of the open chunk, if any is.
     open: Cell<usize>,
@@ -24,6 +26,7 @@ impl Shelf {
     pub(super) fn new() -> Self {
         Self {
             chunks: [const { Cell::new(None) }; MOST],
+            tops: [const { Cell::new(0) }; MOST],
             count: Cell::new(0),
             open: Cell::new(0),
         }
@@ -49,6 +52,19 @@ impl Shelf {
     #[inline]
     pub(super) fn at(&self, place: usize) -> Option<Chunk> {
         self.chunks.get(place)?.get()
+    }
+
+    /// Address behind the last piece of the chunk at a place before the open one, if the map tells of all.
+    #[inline]
+    pub(super) fn top(&self, place: usize) -> Option<usize> {
+        let top = self.tops.get(place)?.get();
+        (top != 0).then_some(top)
+    }
+
+    pub(super) fn set_top(&self, place: usize, top: Option<usize>) {
+        if let Some(place) = self.tops.get(place) {
+            place.set(top.unwrap_or(0));
+        }
     }
 
     /// Opens the chunk at a place.

@@ -11,15 +11,14 @@ use core::ptr::NonNull;
 use crate::pools::chunk::Chunk;
 use crate::pools::kind::{self, Kind};
 use crate::pools::size_classes::class::Class;
-use crate::pools::size_classes::lists::Spot;
 use crate::pools::size_classes::shelf::MOST;
-use crate::pools::size_classes::{Held, SizeClasses, map};
+use crate::pools::size_classes::{Held, NOWHERE, SizeClasses, log, map};
 use crate::sharing::share::Share;
 use crate::words::error::Error;
 use crate::words::size::{HEADER, UNIT, align_down, align_up};
 
-/// Bytes ahead of the cursor for which the map is cleared at a time: what 512 bytes of it tell of.
-const STRIDE: usize = 64 * map::REACH;
+/// Bytes of a chunk besides its map that a request may need: entries of the log, and what is left out.
+const SPARE: usize = 4 * UNIT;
 
 /// A chunk is so many times as large as the request that it is taken for, where the heap has that.
 const WORTH: usize = 8;
@@ -40,14 +39,13 @@ impl<H: Share> SizeClasses<H> {
         let layout = kind::at_least_one(asked);
         let before = self.used();
         let served = self.serve(layout);
-        let (chunk, at) = served.inspect_err(|_| self.count(&self.failures))?;
-        self.count(&self.allocations);
+        let piece = served.map_err(|error| self.refused(asked, error))?;
         self.ring(before);
-        Ok(chunk.piece(at, asked.size()))
+        Ok(NonNull::slice_from_raw_parts(piece, asked.size()))
     }
 
     /// Calls if the last request made what is in use reach the watermark.
-    fn ring(&self, before: usize) {
+    pub(super) fn ring(&self, before: usize) {
         let mark = self.pool.watermark().of(self.total());
         if before < mark && self.used() >= mark {
             let usage = self.numbers();
@@ -55,7 +53,16 @@ impl<H: Share> SizeClasses<H> {
         }
     }
 
-    fn serve(&self, layout: Layout) -> Result<(Chunk, usize), Error> {
+    /// Counts a request refused, and names it as it was asked.
+    fn refused(&self, asked: Layout, error: Error) -> Error {
+        self.count(&self.failures);
+        match error {
+            Error::OutOfMemory(lacking) => self.pool.refusal(asked, lacking.cause),
+            other => other,
+        }
+    }
+
+    fn serve(&self, layout: Layout) -> Result<NonNull<u8>, Error> {
         let Some(class) = Class::of(layout) else {
             return self.take_block(layout);
         };
@@ -65,7 +72,7 @@ impl<H: Share> SizeClasses<H> {
         if let Some(piece) = self.carve(class) {
             return Ok(piece);
         }
-        if self.turn_over(class, layout)?
+        if self.turn_over(class)?
             && let Some(piece) = self.carve(class)
         {
             return Ok(piece);
@@ -73,60 +80,48 @@ impl<H: Share> SizeClasses<H> {
         self.take_block(layout)
     }
 
-    /// Moves the cursor over a piece, if the open chunk has room for it.
-    fn carve(&self, class: Class) -> Option<(Chunk, usize)> {
-        let chunk = self.shelf.open()?;
-        let at = align_up(self.cursor.get(), class.align())?;
-        let end = at.checked_add(class.bytes())?;
-        if end > chunk.end() {
+    /// Moves the cursor over a piece, and what must be left out for its alignment, if the open chunk has room.
+    fn carve(&self, class: Class) -> Option<NonNull<u8>> {
+        self.shelf.open()?;
+        let cursor = self.cursor.get();
+        let from = cursor.addr().get();
+        let to = align_up(from, class.align())?;
+        let entries = left_out(from, to).count() + log::ENTRIES;
+        let end = to.checked_add(class.bytes() + entries)?;
+        if end > self.limit.get().addr().get() {
             return None;
         }
-        self.clear_to(chunk, end);
-        self.skip(chunk, at);
-        self.advance(class.bytes())
-    }
-
-    /// Has the map clear for a cursor at this address, and some more.
-    fn clear_to(&self, chunk: Chunk, to: usize) {
-        let limit = self.limit.get();
-        if to <= limit {
-            return;
+        for passed in left_out(from, to) {
+            self.advance(passed);
+            // SAFETY: just written.
+            unsafe { log::leave_out(self.limit.get()) };
+            // Neither in use nor a request.
+            self.floor.set(self.floor.get().wrapping_add(passed.bytes()));
+            self.tally.set(self.tally.get().wrapping_sub(1));
         }
-        // Ends with a word of the map, or the chunk, so that the next part starts with a word.
-        let past = to.max(limit.saturating_add(STRIDE)) - chunk.base();
-        let past = align_up(past, map::REACH).map_or(chunk.end(), |past| chunk.base() + past);
-        let until = past.min(chunk.end());
-        map::clear(chunk, limit, until);
-        self.limit.set(until);
-    }
-
-    /// Moves the cursor to an address up to which the map is clear; free pieces tile what it skips.
-    fn skip(&self, chunk: Chunk, to: usize) {
-        let used = self.used();
-        while self.cursor.get() < to {
-            let at = self.cursor.get();
-            let class = Class::within(to - at);
-            map::set(chunk, at, map::FREE);
-            let spot = Spot::new(self.shelf.place(), at - chunk.base());
-            self.lists.push(class, spot, chunk.pointer(at));
-            self.cursor.set(at + class.bytes());
-        }
-        self.floor.set(self.cursor.get().wrapping_sub(used));
+        self.advance(class)
     }
 
     /// Opens a chunk that has room for a piece: the next one that was kept, or a new one. Whether there was
     /// one for which it is worth to leave the open one.
-    fn turn_over(&self, class: Class, layout: Layout) -> Result<bool, Error> {
+    fn turn_over(&self, class: Class) -> Result<bool, Error> {
         let place = match self.shelf.open() {
+            Some(open) if self.mapped.get() > 0 => {
+                let surveyed = self.survey(self.shelf.place(), open);
+                surveyed.map_err(|at| self.pool.damage(at))?;
+                self.shelf.place() + 1
+            }
             Some(_) => self.shelf.place() + 1,
             None => 0,
         };
         let Some(kept) = self.shelf.at(place) else {
-            return self.lengthen(place, class, layout);
+            return self.lengthen(place, class);
         };
         let at = align_up(map::first(kept), class.align());
-        let fits = at.is_some_and(|at| at <= kept.end() && kept.end() - at >= class.bytes());
+        let end = at.and_then(|at| at.checked_add(class.bytes() + SPARE));
+        let fits = end.is_some_and(|end| end <= kept.end());
         if fits {
+            self.close();
             self.open(place, kept);
         }
         Ok(fits)
@@ -134,16 +129,13 @@ impl<H: Share> SizeClasses<H> {
 
     /// Takes a chunk, twice as large as the last if the pool and the heap have that, and opens it; whether one
     /// is to be had that is worth it.
-    fn lengthen(&self, place: usize, class: Class, layout: Layout) -> Result<bool, Error> {
+    fn lengthen(&self, place: usize, class: Class) -> Result<bool, Error> {
         if place >= MOST {
             return Ok(false);
         }
-        let left = self
-            .shelf
-            .open()
-            .map_or(0, |chunk| chunk.end() - self.cursor.get());
+        let left = self.limit.get().addr().get() - self.cursor.get().addr().get();
         // Room for two pieces of the class however the chunk lies, and their part of its map.
-        let least = 2 * class.bytes() + class.align() + 2 * UNIT;
+        let least = 2 * class.bytes() + class.align() + SPARE;
         let least = (least + map::room(least)).max(WORTH * left);
         let ample = self
             .grain
@@ -155,8 +147,9 @@ impl<H: Share> SizeClasses<H> {
             let Ok(wanted) = Layout::from_size_align(bytes, UNIT) else {
                 return Ok(false);
             };
-            match self.pool.take_chunk_for(layout, wanted) {
+            match self.pool.take_chunk(wanted) {
                 Ok(chunk) => {
+                    self.close();
                     self.shelf.push(chunk);
                     self.open(place, chunk);
                     return Ok(true);
@@ -168,23 +161,16 @@ impl<H: Share> SizeClasses<H> {
         Ok(false)
     }
 
-    /// Opens a chunk; free pieces tile what is left of the one that was open.
+    /// Opens a chunk, after the one that was open was closed.
     fn open(&self, place: usize, chunk: Chunk) {
-        if let Some(full) = self.shelf.open()
-            && place > 0
-        {
-            self.clear_to(full, full.end());
-            self.skip(full, full.end());
-        }
-        let used = self.used();
+        let (used, allocations) = (self.used(), self.allocations() as usize);
         self.shelf.turn_to(place);
-        let first = map::first(chunk);
-        self.cursor.set(first);
+        let (first, end) = (map::first(chunk), chunk.end());
+        self.cursor.set(chunk.pointer(first));
+        self.limit.set(chunk.pointer(end));
         self.floor.set(first.wrapping_sub(used));
-        // The word that tells of the first piece may tell of the map itself too.
-        self.limit
-            .set(chunk.base() + align_down(first - chunk.base(), map::REACH));
-        self.clear_to(chunk, (first + UNIT).min(chunk.end()));
+        self.tally.set(end.wrapping_add(allocations));
+        self.mapped.set(0);
     }
 
     /// Begins anew with the chunks that are there.
@@ -193,9 +179,12 @@ impl<H: Share> SizeClasses<H> {
         match self.shelf.open() {
             Some(chunk) => self.open(0, chunk),
             None => {
-                self.cursor.set(0);
-                self.limit.set(0);
-                self.floor.set(0);
+                let (used, allocations) = (self.used(), self.allocations() as usize);
+                self.cursor.set(NonNull::without_provenance(NOWHERE));
+                self.limit.set(NonNull::without_provenance(NOWHERE));
+                self.floor.set(NOWHERE.get().wrapping_sub(used));
+                self.tally.set(NOWHERE.get().wrapping_add(allocations));
+                self.mapped.set(0);
             }
         }
     }
@@ -232,11 +221,12 @@ impl<H: Share> SizeClasses<H> {
     }
 
     /// A block of the heap's own for a request.
-    fn take_block(&self, layout: Layout) -> Result<(Chunk, usize), Error> {
-        let block = self.pool.take_chunk_for(layout, layout)?;
+    fn take_block(&self, layout: Layout) -> Result<NonNull<u8>, Error> {
+        let block = self.pool.take_chunk(layout)?;
         self.count(&self.blocks);
         self.rise(block.bytes());
-        Ok((block, block.base()))
+        self.served();
+        Ok(block.start())
     }
 
     /// Gives a piece back that is none of a class by its address or layout.
@@ -264,69 +254,29 @@ impl<H: Share> SizeClasses<H> {
     }
 
     /// Refuses an address in one of the chunks.
-    fn refuse_chunked(&self, ptr: NonNull<u8>, layout: Layout) -> Result<(), Error> {
+    pub(super) fn refuse_chunked(&self, ptr: NonNull<u8>, layout: Layout) -> Result<(), Error> {
         let at = ptr.addr().get();
-        if self.shelf.iter().any(|chunk| chunk.holds(at)) {
-            let found = match self.shelf.holding(at) {
-                Some((_, chunk)) => self.found(chunk, at),
-                None => Held::Nothing,
-            };
-            return Err(self.misuse(found, at, layout));
+        if !self.shelf.iter().any(|chunk| chunk.holds(at)) {
+            return Ok(());
         }
-        Ok(())
+        let found = match self.shelf.holding(at) {
+            Some((place, chunk)) => {
+                let top = self.survey(place, chunk);
+                let top = top.map_err(|at| self.pool.damage(at))?;
+                let smallest = self.held(chunk, at, top, Class::numbered(0));
+                smallest.err().unwrap_or(Held::OfBytes(UNIT))
+            }
+            None => Held::Nothing,
+        };
+        Err(self.misuse(found, at, layout))
     }
+}
 
-    /// What a piece of no class at all finds at an address.
-    fn found(&self, chunk: Chunk, at: usize) -> Held {
-        let smallest = self.held(chunk, at, Class::numbered(0));
-        smallest.err().unwrap_or(Held::OfBytes(UNIT))
-    }
-
-    /// Makes a piece larger or smaller.
-    ///
-    /// # Safety
-    ///
-    /// As for [`Kind::grow`].
-    pub(super) unsafe fn resize(
-        &self,
-        ptr: NonNull<u8>,
-        old: Layout,
-        new: Layout,
-    ) -> Result<NonNull<[u8]>, Error> {
-        let at = ptr.addr().get();
-        let was = kind::at_least_one(old);
-        if let (Some((_, chunk)), Some(class)) = (self.shelf.holding(at), Class::of(was)) {
-            self.held(chunk, at, class)
-                .map_err(|found| self.misuse(found, at, old))?;
-            if let Some(next) = Class::of(kind::at_least_one(new))
-                && (self.held(chunk, at, next).is_ok() || self.move_end(chunk, at, [class, next]))
-            {
-                return Ok(NonNull::slice_from_raw_parts(ptr, new.size()));
-            }
-            // SAFETY: the caller's promise.
-            return unsafe { kind::relocate(self, ptr, old, new) };
-        }
-        if self.pool.passes() {
-            if new.size() >= old.size() {
-                // SAFETY: the caller's promise.
-                return unsafe { self.pool.grow(ptr, old, new) };
-            }
-            // SAFETY: the caller's promise.
-            return unsafe { self.pool.shrink(ptr, old, new) };
-        }
-        self.refuse_chunked(ptr, was)?;
-        let before = self.used();
-        let is = kind::at_least_one(new);
-        // SAFETY: the caller's promise; the heap verifies it, and it is none of the chunks.
-        let resized = unsafe { self.pool.resize_chunk(ptr, was, is) };
-        let block = resized.inspect_err(|error| {
-            if matches!(error, Error::OutOfMemory(_)) {
-                self.count(&self.failures);
-            }
-        })?;
-        self.fall(was.size());
-        self.rise(is.size());
-        self.ring(before);
-        Ok(NonNull::slice_from_raw_parts(block.start(), new.size()))
-    }
+/// The pieces into which what is left out between two addresses is divided.
+fn left_out(mut from: usize, to: usize) -> impl Iterator<Item = Class> {
+    core::iter::from_fn(move || {
+        let class = (from < to).then(|| Class::within(to - from))?;
+        from += class.bytes();
+        Some(class)
+    })
 }

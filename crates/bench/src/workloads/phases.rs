@@ -1,11 +1,10 @@
 //! Eight pools fill up side by side and go one after the other: `phases`.
 
-use std::time::Instant;
-
 use crate::contender::regions::Regions;
 use crate::contender::{Outcome, layout, touch};
 use crate::deadline::Deadline;
 use crate::job::Job;
+use crate::processor;
 use crate::stats;
 
 /// How many pools there are at a time.
@@ -26,11 +25,11 @@ pub(crate) fn run<R: Regions>(job: &Job, regions: &R) -> Option<Outcome> {
     let batch = (100_000 / job.n).max(1);
     let mut times = Vec::new();
     while times.len() < 3 || (!deadline.is_over() && times.len() < 1000) {
-        let start = Instant::now();
+        let start = processor::time();
         for number in 0..batch {
             round(regions, &sizes, &mut objects, number as u64 + 1)?;
         }
-        times.push(start.elapsed().as_nanos() as f64 / (batch * job.n) as f64);
+        times.push((processor::time() - start).as_nanos() as f64 / (batch * job.n) as f64);
     }
     let done = times.len();
     Some(Outcome::new(stats::median(&mut times), done, done))

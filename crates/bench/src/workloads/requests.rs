@@ -1,11 +1,10 @@
 //! A pool for each request: `requests`.
 
-use std::time::Instant;
-
 use crate::contender::regions::Regions;
 use crate::contender::{Outcome, layout, touch};
 use crate::deadline::Deadline;
 use crate::job::Job;
+use crate::processor;
 use crate::stats;
 
 /// Requests that are timed together.
@@ -24,7 +23,7 @@ pub(crate) fn run<R: Regions>(job: &Job, regions: &R) -> Option<Outcome> {
     let mut pool = regions.open(number);
     let mut times = Vec::new();
     while times.len() < 3 || (!deadline.is_over() && times.len() < 10_000) {
-        let start = Instant::now();
+        let start = processor::time();
         for request in sizes.chunks(job.n) {
             for size in request {
                 let at = R::allocate(&mut pool, layout(*size))?;
@@ -36,7 +35,7 @@ pub(crate) fn run<R: Regions>(job: &Job, regions: &R) -> Option<Outcome> {
             pool = unsafe { regions.renew(pool, &objects, number) };
             objects.clear();
         }
-        times.push(start.elapsed().as_nanos() as f64 / BATCH as f64);
+        times.push((processor::time() - start).as_nanos() as f64 / BATCH as f64);
     }
     let done = times.len();
     Some(Outcome::new(stats::median(&mut times), done, done))
