@@ -43,7 +43,7 @@ use core::ptr::NonNull;
 use crate::pools::chunk::Chunk;
 use crate::pools::kind::{self, Kind};
 use crate::pools::pool::Pool;
-use crate::pools::size_classes::class::{Class, LARGEST};
+use crate::pools::size_classes::class::Class;
 use crate::pools::size_classes::lists::{Lists, Spot};
 use crate::pools::size_classes::shelf::Shelf;
 use crate::sharing::share::Share;
@@ -87,9 +87,8 @@ use crate::words::usage::{Measure, Usage};
 /// reset.
 #[derive(Debug)]
 pub struct SizeClasses<H: Share> {
-    /// Bytes up to which a request is served without a look at anything else: 0 where each request must be
-    /// looked at, for somebody is to be called, or pooling is off.
-    quick: usize,
+    /// Each request is looked at, for somebody is to be called, or pooling is off.
+    watched: bool,
     /// Behind the last piece.
     cursor: Cell<NonNull<u8>>,
     /// The log's last entry, which no piece reaches; where the cursor is, without a chunk.
@@ -132,9 +131,9 @@ impl<H: Share> SizeClasses<H> {
     /// will usually hold. The next ones double. Takes no memory yet.
     #[inline]
     pub fn with_chunk(pool: Pool<H>, bytes: usize) -> Self {
-        let looked_at = pool.passes() || pool.watermark().calls();
+        let watched = pool.passes() || pool.watermark().calls();
         Self {
-            quick: if looked_at { 0 } else { LARGEST },
+            watched,
             cursor: Cell::new(NonNull::without_provenance(NOWHERE)),
             limit: Cell::new(NonNull::without_provenance(NOWHERE)),
             floor: Cell::new(NOWHERE.get()),
@@ -146,7 +145,7 @@ impl<H: Share> SizeClasses<H> {
             failures: Cell::new(0),
             blocks: Cell::new(0),
             grain: bytes,
-            lists: Lists::new(),
+            lists: Lists::new(watched),
             shelf: Shelf::new(),
             pool,
         }
@@ -196,7 +195,7 @@ impl<H: Share> SizeClasses<H> {
     }
 
     /// Moves the cursor over a piece, if the open chunk has room for it and its entry.
-    #[inline]
+    #[inline(always)]
     fn advance(&self, class: Class) -> Option<NonNull<u8>> {
         let (at, last) = (self.cursor.get(), self.limit.get());
         if last.addr().get() - at.addr().get() < class.bytes() + log::ENTRIES {
@@ -236,7 +235,7 @@ impl<H: Share> SizeClasses<H> {
     }
 
     /// Takes the first piece from the list of a class, which has one; the address of damage to the list.
-    #[inline(never)]
+    #[inline]
     fn reuse(&self, class: Class) -> Result<NonNull<u8>, usize> {
         let spot = self.lists.head(class).ok_or(0_usize)?;
         let chunk = self.shelf.at(spot.chunk()).ok_or(0_usize)?;
@@ -328,21 +327,16 @@ unsafe impl<H: Share + Send> Send for SizeClasses<H> {}
 // SAFETY: see the head of the file; chunks stay where they are until the pool is borrowed exclusively, or hold
 // no piece.
 unsafe impl<H: Share> Kind for SizeClasses<H> {
-    #[inline]
+    /// A few instructions for an object of up to 1024 bytes, of which a layout that is known leaves half.
+    #[inline(always)]
     fn allocate(&self, asked: Layout) -> Result<NonNull<[u8]>, Error> {
-        // Of 0 bytes wraps, which no quick request is as large as.
-        if asked.size().wrapping_sub(1) < self.quick && asked.align() <= UNIT {
-            let class = Class::plain(asked.size());
-            let piece = if self.lists.has(class) {
-                self.reuse(class).ok()
-            } else {
-                self.advance(class)
-            };
-            if let Some(piece) = piece {
-                return Ok(NonNull::slice_from_raw_parts(piece, asked.size()));
-            }
+        if let Some(class) = Class::quick(asked)
+            && self.lists.lets_pass(class)
+            && let Some(piece) = self.advance(class)
+        {
+            return Ok(NonNull::slice_from_raw_parts(piece, asked.size()));
         }
-        self.allocate_slowly(asked)
+        self.allocate_otherwise(asked)
     }
 
     #[inline]

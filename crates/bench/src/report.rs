@@ -157,7 +157,9 @@ fn table(case: &Case, style: Style) -> Table {
         if has_footprint {
             let cell = |value: Option<f64>| value.map_or_else(String::new, number);
             cells.push(cell(footprint(series)));
-            cells.push(cell(resident(series).filter(|_| series.role != Role::Limit)));
+            cells.push(cell(
+                resident(series).filter(|_| series.role != Role::Limit),
+            ));
         }
         table.add_row(cells);
     }

@@ -21,14 +21,23 @@ const PLAIN: usize = 40;
 /// How many classes there are.
 pub(super) const COUNT: usize = PLAIN + (LARGEST / UNIT).ilog2() as usize;
 
-/// Number and bytes, in halves of a word, of the class for so many units: a load takes a fifth of the
-/// instructions.
-const SMALL: [u32; 65] = {
-    let mut table = [0; 65];
-    let mut units = 1;
+/// The numbers of the classes for 1 to 16 bytes, 17 to 32, and so on.
+const NUMBERS: [u8; 64] = {
+    let mut table = [0; 64];
+    let mut units = 0;
     while units < table.len() {
-        let class = Class::computed(units * UNIT);
-        table[units] = (class.number << 16 | class.bytes) as u32;
+        table[units] = Class::plain((units + 1) * UNIT).number as u8;
+        units += 1;
+    }
+    table
+};
+
+/// How many bytes they have.
+const BYTES: [u16; 64] = {
+    let mut table = [0; 64];
+    let mut units = 0;
+    while units < table.len() {
+        table[units] = Class::plain((units + 1) * UNIT).bytes as u16;
         units += 1;
     }
     table
@@ -55,23 +64,20 @@ impl Class {
         Some(Self::plain(size))
     }
 
-    /// The class for so many bytes, from 1 to [`LARGEST`], aligned to 16.
-    #[inline]
-    pub(super) const fn plain(size: usize) -> Self {
-        let units = (size + UNIT - 1) / UNIT;
-        if units < SMALL.len() {
-            #[expect(clippy::indexing_slicing, reason = "just compared")]
-            let class = SMALL[units];
-            return Self {
-                number: (class >> 16) as usize,
-                bytes: (class & 0xffff) as usize,
-            };
-        }
-        Self::computed(size)
+    /// As [`of`](Class::of), for at most 1024 bytes and by two loads; `None` for all others, and for no byte.
+    #[inline(always)]
+    pub(super) fn quick(layout: Layout) -> Option<Self> {
+        let units = layout.size().wrapping_sub(1) / UNIT;
+        let (number, bytes) = (NUMBERS.get(units)?, BYTES.get(units)?);
+        (layout.align() <= UNIT).then_some(Self {
+            number: usize::from(*number),
+            bytes: usize::from(*bytes),
+        })
     }
 
+    /// The class for so many bytes, from 1 to [`LARGEST`], aligned to 16.
     #[inline]
-    const fn computed(size: usize) -> Self {
+    const fn plain(size: usize) -> Self {
         let last = size - 1;
         let shift = (last | 64).ilog2() - 2;
         let step = last >> shift;
@@ -148,8 +154,13 @@ mod tests {
         let mut last = None;
         for size in 1..=LARGEST {
             let class = of(size, 1).unwrap();
+            let quick = Class::quick(Layout::from_size_align(size, 16).unwrap());
+            assert_eq!(quick, (size <= 1024).then_some(class));
             assert!(class.bytes() >= size && class.bytes().is_multiple_of(UNIT));
-            assert!(class.bytes() < size + 16 || class.bytes() * 4 < size * 5, "{size}");
+            assert!(
+                class.bytes() < size + 16 || class.bytes() * 4 < size * 5,
+                "{size}"
+            );
             assert_eq!(Class::numbered(class.number()), class);
             if last != Some(class) {
                 assert_eq!(class.number(), last.map_or(0, |last| last.number() + 1));
@@ -159,6 +170,7 @@ mod tests {
         }
         assert_eq!(last.unwrap().number() + 1, PLAIN);
         assert_eq!(of(LARGEST + 1, 1), None);
+        assert_eq!(Class::quick(Layout::new::<()>()), None);
     }
 
     #[test]
@@ -172,6 +184,10 @@ mod tests {
                 assert_eq!(Class::numbered(class.number()), class);
             }
             assert_eq!(of(LARGEST + 1, align), None);
+            assert_eq!(
+                Class::quick(Layout::from_size_align(1, align).unwrap()),
+                None
+            );
         }
         assert_eq!(of(1, 2 * LARGEST), None);
     }

@@ -104,7 +104,9 @@ pub(super) fn pieces(
         entry = entry.checked_sub(1).filter(|entry| *entry >= at)?;
         let passed = Passed::read(chunk.pointer(entry))?;
         let here = at;
-        at = at.checked_add(passed.class.bytes()).filter(|end| *end <= entry)?;
+        at = at
+            .checked_add(passed.class.bytes())
+            .filter(|end| *end <= entry)?;
         Some((here, passed))
     })
 }

@@ -77,7 +77,7 @@ impl<H: Share> SizeClasses<H> {
         let is_last = at + old.bytes() == cursor.addr().get();
         let room = last.addr().get() - at >= new.bytes() + log::ENTRIES;
         // Where somebody is to be called, all that comes into use goes another way.
-        if !is_last || !room || !at.is_multiple_of(new.align()) || self.quick == 0 {
+        if !is_last || !room || !at.is_multiple_of(new.align()) || self.watched {
             return false;
         }
         if self.mapped.get() > at {

@@ -4,7 +4,7 @@ use core::cell::Cell;
 
 use crate::pools::chunk::Chunk;
 
-/// How many chunks there are at most: enough to double from 16 KiB to 8 GiB.
+/// How many chunks there are at most: enough to come from 16 KiB to 64 GiB.
 pub(super) const MOST: usize = 20;
 
 /// A pool's chunks, in the pool itself, where no piece overflows into them.

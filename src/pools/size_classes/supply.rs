@@ -20,6 +20,9 @@ use crate::words::size::{HEADER, UNIT, align_down, align_up};
 /// Bytes of a chunk besides its map that a request may need: entries of the log, and what is left out.
 const SPARE: usize = 4 * UNIT;
 
+/// How many chunks are four times as large as the one before: a pool that turns out not to be small has few.
+const EARLY: usize = 3;
+
 /// A chunk is so many times as large as the request that it is taken for, where the heap has that.
 const WORTH: usize = 8;
 
@@ -30,9 +33,22 @@ impl<H: Share> SizeClasses<H> {
         bound.unwrap_or_else(|| self.pool.held())
     }
 
+    /// The way for a request that does not go to the cursor at once: to a list, or farther.
+    #[inline(never)]
+    pub(super) fn allocate_otherwise(&self, asked: Layout) -> Result<NonNull<[u8]>, Error> {
+        if let Some(class) = Class::of(kind::at_least_one(asked))
+            && !self.watched
+            && self.lists.has(class)
+            && let Ok(piece) = self.reuse(class)
+        {
+            return Ok(NonNull::slice_from_raw_parts(piece, asked.size()));
+        }
+        self.allocate_slowly(asked)
+    }
+
     /// The way for a request that is not served at once.
     #[cold]
-    pub(super) fn allocate_slowly(&self, asked: Layout) -> Result<NonNull<[u8]>, Error> {
+    fn allocate_slowly(&self, asked: Layout) -> Result<NonNull<[u8]>, Error> {
         if self.pool.passes() {
             return self.pool.allocate(asked);
         }
@@ -96,7 +112,8 @@ impl<H: Share> SizeClasses<H> {
             // SAFETY: just written.
             unsafe { log::leave_out(self.limit.get()) };
             // Neither in use nor a request.
-            self.floor.set(self.floor.get().wrapping_add(passed.bytes()));
+            self.floor
+                .set(self.floor.get().wrapping_add(passed.bytes()));
             self.tally.set(self.tally.get().wrapping_sub(1));
         }
         self.advance(class)
@@ -137,10 +154,8 @@ impl<H: Share> SizeClasses<H> {
         // Room for two pieces of the class however the chunk lies, and their part of its map.
         let least = 2 * class.bytes() + class.align() + SPARE;
         let least = (least + map::room(least)).max(WORTH * left);
-        let ample = self
-            .grain
-            .saturating_mul(1 << place)
-            .max(WORTH * class.bytes());
+        let ample = self.grain << (2 * place).min(place + EARLY);
+        let ample = ample.max(WORTH * class.bytes());
         let room = self.pool.bound().unwrap_or(usize::MAX) - self.pool.held();
         let mut bytes = align_down(ample.saturating_sub(HEADER).min(room), UNIT);
         while bytes >= least {

@@ -95,7 +95,10 @@ impl Contender for Tagged {
 
     fn allocate(&mut self, tag: u32, layout: Layout) -> Option<NonNull<u8>> {
         // SAFETY: may be called at any time.
-        let heap = self.0.entry(tag).or_insert_with(|| unsafe { mi_heap_new() });
+        let heap = self
+            .0
+            .entry(tag)
+            .or_insert_with(|| unsafe { mi_heap_new() });
         allocate(*heap, layout)
     }
 

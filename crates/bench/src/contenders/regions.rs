@@ -3,14 +3,14 @@
 use std::alloc::{GlobalAlloc, Layout};
 use std::ptr::NonNull;
 
-use bumpalo::Bump;
 use bump_scope::traits::BumpAllocatorTyped;
+use bumpalo::Bump;
 use talc::TalcCell;
 use talc::source::Claim;
 
 use super::arena;
-use crate::contender::regions::{Objects, Regions};
 use crate::contender::layout;
+use crate::contender::regions::{Objects, Regions};
 use crate::job::Workload;
 
 /// bumpalo, a new arena for each pool.

@@ -14,9 +14,7 @@ const BATCH: usize = 64;
 /// written.
 pub(crate) fn run<R: Regions>(job: &Job, regions: &R) -> Option<Outcome> {
     let mut random = job.random();
-    let sizes: Vec<_> = (0..BATCH * job.n)
-        .map(|_| random.u32(16..=1024))
-        .collect();
+    let sizes: Vec<_> = (0..BATCH * job.n).map(|_| random.u32(16..=1024)).collect();
     let mut objects = Vec::with_capacity(job.n);
     let deadline = Deadline::to_repeat(job);
     let mut number = 1;
