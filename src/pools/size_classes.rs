@@ -117,6 +117,10 @@ pub struct SizeClasses<H: Share> {
 /// Where the cursor and the limit are without a chunk.
 const NOWHERE: NonZero<usize> = NonZero::<usize>::MIN;
 
+/// Bytes that the first chunk has at least and at most.
+const LEAST_GRAIN: usize = 1 << 10;
+const MOST_GRAIN: usize = 1 << 40;
+
 /// Bytes of the first chunk's block where nothing else is said, header and all.
 const GRAIN: usize = 16 << 10;
 
@@ -144,7 +148,7 @@ impl<H: Share> SizeClasses<H> {
             deallocations: Cell::new(0),
             failures: Cell::new(0),
             blocks: Cell::new(0),
-            grain: bytes,
+            grain: bytes.clamp(LEAST_GRAIN, MOST_GRAIN),
             lists: Lists::new(watched),
             shelf: Shelf::new(),
             pool,

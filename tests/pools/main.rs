@@ -14,6 +14,7 @@ mod battery;
 mod collections;
 mod kinds;
 mod ownership;
+mod size_classes;
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -103,5 +104,5 @@ macro_rules! battery {
 battery! {
     pool: Pools;
     bump: Bumps;
-    size_classes: Classes;
+    classes: Classes;
 }
