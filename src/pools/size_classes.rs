@@ -11,7 +11,7 @@
 //! # Invariants
 //!
 //! - C1 Pieces tile every chunk that was opened since the last reset, from behind its map up to the cursor, or to
-//!   the log once another was opened: what is skipped for an alignment, or left over at the end, becomes free
+//!   its end once another was opened: what is skipped for an alignment, or left over at the end, becomes free
 //!   pieces when the map is made.
 //! - C2 The log tells of all pieces in order; the map, where it is made, tells where each starts and whether it
 //!   is in use. Pieces of which it does not tell are in use, or were left out and are on no list.

@@ -387,20 +387,77 @@ fn finds_each_misuse() {
 #[test]
 fn a_chunk_is_nobodys_block() {
     in_reserve(|heap| {
-        let mut kind = SizeClasses::with_chunk(Pool::new(heap, TAG), 64 << 10);
-        let at = take(&kind, layout(16, 8));
-        let of_tag = heap.look(|heap| heap.blocks_of(TAG).next().unwrap().unwrap());
-        let block = of_tag.unwrap();
-        let (start, bytes) = (block.payload(), block.usable());
-        assert!((start..start + bytes).contains(&at));
+        let mut kind = pool(heap);
+        (0..200).for_each(|_| drop(take(&kind, layout(1024, 8))));
+        let blocks: Vec<_> = heap
+            .look(|heap| heap.blocks_of(TAG).collect::<Result<_, _>>())
+            .unwrap()
+            .unwrap();
+        assert_eq!(blocks.len(), 3);
         for _ in 0..2 {
-            for size in [bytes, bytes - 16] {
-                let refused = free(&kind, start, layout(size, 16));
-                assert_eq!(refused, Err(Misuse::NotABlock { address: start }.into()));
+            for block in &blocks {
+                let address = block.payload();
+                for size in [block.usable(), block.usable() - 16] {
+                    let refused = free(&kind, address, layout(size, 16));
+                    assert_eq!(refused, Err(Misuse::NotABlock { address }.into()));
+                }
             }
             kind.reset().unwrap();
         }
         kind.check().unwrap();
+    });
+}
+
+/// What lies in front of the first piece is none, whatever the memory was full of before.
+#[test]
+fn the_map_is_no_piece() {
+    in_reserve(|heap| {
+        let block = heap.allocate(TAG, layout(80 << 10, 16)).unwrap();
+        fill(block.addr().get(), block.len(), 0xff);
+        // SAFETY: handed out for this layout.
+        unsafe { heap.deallocate(block.cast(), layout(80 << 10, 16)) }.unwrap();
+        let kind = SizeClasses::with_chunk(Pool::new(heap, TAG), 64 << 10);
+        let first = take(&kind, layout(16, 8));
+        take(&kind, layout(16, 8));
+        assert!(first - block.addr().get() >= 1 << 10);
+        free(&kind, first, layout(16, 8)).unwrap();
+        for address in (block.addr().get()..first).step_by(16) {
+            let refused = free(&kind, address, layout(16, 8));
+            assert_eq!(refused, Err(Misuse::NotABlock { address }.into()));
+        }
+        kind.check().unwrap();
+    });
+}
+
+/// Words that stood in a free piece earlier, put back when it is free again, lead to no piece in use; after a
+/// reset they do not even pass.
+#[test]
+fn words_of_an_earlier_time_lead_nowhere() {
+    in_reserve(|heap| {
+        let mut kind = pool(heap);
+        let layout = layout(32, 8);
+        let [one, two, _] = [(); 3].map(|()| take(&kind, layout));
+        let words = core::ptr::with_exposed_provenance_mut::<[u64; 2]>(one);
+        free(&kind, two, layout).unwrap();
+        free(&kind, one, layout).unwrap();
+        // SAFETY: memory of the pool's, free.
+        let earlier = unsafe { words.read() };
+        assert_eq!([take(&kind, layout), take(&kind, layout)], [one, two]);
+        free(&kind, one, layout).unwrap();
+        // SAFETY: as above: what it must survive.
+        unsafe { words.write(earlier) };
+        let damage = |at| Error::from(Corruption::Pool { tag: TAG, at });
+        assert_eq!(kind.check(), Err(damage(two)));
+        assert_eq!(take(&kind, layout), one);
+        assert_eq!(kind.allocate(layout).unwrap_err(), damage(two));
+
+        kind.reset().unwrap();
+        let again = [(); 3].map(|()| take(&kind, layout));
+        assert_eq!(again[..2], [one, two]);
+        free(&kind, one, layout).unwrap();
+        // SAFETY: as above.
+        unsafe { words.write(earlier) };
+        assert_eq!(kind.check(), Err(damage(one)));
     });
 }
 

@@ -44,7 +44,8 @@ impl<H: Share> SizeClasses<H> {
                 let (from, entry) = self.surveyed(chunk);
                 let cursor = self.cursor.get().addr().get();
                 (from, from, entry, Some(cursor))
-            } else if let Some(top) = self.shelf.top(place) {
+            } else if self.shelf.is_mapped(place) {
+                let top = chunk.end();
                 (top, top, top, Some(top))
             } else {
                 (first, first, chunk.end(), None)
@@ -115,7 +116,8 @@ impl<H: Share> SizeClasses<H> {
         let at = chunk.base().saturating_add(spot.offset());
         let top = match spot.chunk() {
             place if place == self.shelf.place() => self.mapped.get(),
-            place => self.shelf.top(place).unwrap_or(0),
+            place if self.shelf.is_mapped(place) => chunk.end(),
+            _ => 0,
         };
         let placed = spot.chunk() <= self.shelf.place()
             && (map::first(chunk)..top).contains(&at)

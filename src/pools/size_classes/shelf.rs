@@ -7,6 +7,8 @@ use crate::pools::chunk::Chunk;
 /// How many chunks there are at most: enough to come from 16 KiB to 64 GiB.
 pub(super) const MOST: usize = 20;
 
+const _: () = assert!(MOST <= u32::BITS as usize);
+
 /// A pool's chunks, in the pool itself, where no piece overflows into them.
 ///
 /// One is open: it has the cursor. Those before it are divided to their end, those behind it were kept by a
@@ -14,8 +16,8 @@ pub(super) const MOST: usize = 20;
 #[derive(Debug)]
 pub(super) struct Shelf {
     chunks: [Cell<Option<Chunk>>; MOST],
-    /// Of each chunk before the open one: address behind its last piece, once the map tells of all; else 0.
-    tops: [Cell<usize>; MOST],
+    /// A bit for each chunk before the open one whose map tells of all its pieces.
+    mapped: Cell<u32>,
     count: Cell<usize>,
     /// The place of the open chunk, if any is.
     open: Cell<usize>,
@@ -26,7 +28,7 @@ impl Shelf {
     pub(super) fn new() -> Self {
         Self {
             chunks: [const { Cell::new(None) }; MOST],
-            tops: [const { Cell::new(0) }; MOST],
+            mapped: Cell::new(0),
             count: Cell::new(0),
             open: Cell::new(0),
         }
@@ -54,17 +56,15 @@ impl Shelf {
         self.chunks.get(place)?.get()
     }
 
-    /// Address behind the last piece of the chunk at a place before the open one, if the map tells of all.
+    /// Whether the map of the chunk at a place before the open one tells of all its pieces, up to its end.
     #[inline]
-    pub(super) fn top(&self, place: usize) -> Option<usize> {
-        let top = self.tops.get(place)?.get();
-        (top != 0).then_some(top)
+    pub(super) fn is_mapped(&self, place: usize) -> bool {
+        self.mapped.get() >> place & 1 != 0
     }
 
-    pub(super) fn set_top(&self, place: usize, top: Option<usize>) {
-        if let Some(place) = self.tops.get(place) {
-            place.set(top.unwrap_or(0));
-        }
+    pub(super) fn set_mapped(&self, place: usize, mapped: bool) {
+        let others = self.mapped.get() & !(1 << place);
+        self.mapped.set(others | u32::from(mapped) << place);
     }
 
     /// Opens the chunk at a place.

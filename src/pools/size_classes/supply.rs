@@ -288,7 +288,7 @@ impl<H: Share> SizeClasses<H> {
 }
 
 /// The pieces into which what is left out between two addresses is divided.
-fn left_out(mut from: usize, to: usize) -> impl Iterator<Item = Class> {
+pub(super) fn left_out(mut from: usize, to: usize) -> impl Iterator<Item = Class> {
     core::iter::from_fn(move || {
         let class = (from < to).then(|| Class::within(to - from))?;
         from += class.bytes();

@@ -8,9 +8,9 @@
 use crate::pools::chunk::Chunk;
 use crate::pools::size_classes::class::Class;
 use crate::pools::size_classes::lists::Spot;
+use crate::pools::size_classes::supply::left_out;
 use crate::pools::size_classes::{SizeClasses, log, map};
 use crate::sharing::share::Share;
-use crate::words::size::{UNIT, align_down};
 
 impl<H: Share> SizeClasses<H> {
     /// Has the map of a chunk tell of all its pieces; answers where they end, or where the log is damaged.
@@ -23,10 +23,10 @@ impl<H: Share> SizeClasses<H> {
             }
             return Ok(top);
         }
-        match self.shelf.top(place) {
-            Some(top) => Ok(top),
-            None => self.survey_closed(place, chunk),
+        if !self.shelf.is_mapped(place) {
+            self.survey_closed(place, chunk);
         }
+        Ok(chunk.end())
     }
 
     /// Enters what the open chunk's log tells since the last time.
@@ -53,12 +53,12 @@ impl<H: Share> SizeClasses<H> {
 
     /// Enters what the log of a chunk before the open one tells, and what is left behind its last piece.
     #[cold]
-    fn survey_closed(&self, place: usize, chunk: Chunk) -> Result<usize, usize> {
+    fn survey_closed(&self, place: usize, chunk: Chunk) {
         let (first, entry) = (map::first(chunk), chunk.end());
         let count = log::pieces(chunk, first, entry).count();
         let top = reach(chunk, first, entry, count);
         self.enter(place, chunk, [first, top], entry, count);
-        Ok(self.tile(place, chunk, top, entry - count - 1))
+        self.tile(place, chunk, top);
     }
 
     /// Enters so many pieces in the map.
@@ -80,18 +80,16 @@ impl<H: Share> SizeClasses<H> {
         }
     }
 
-    /// Makes free pieces of what is left of a chunk that is mapped up to `top`; answers where they end.
-    fn tile(&self, place: usize, chunk: Chunk, top: usize, entry: usize) -> usize {
-        let end = align_down(entry, UNIT);
-        map::clear(chunk, top, end);
+    /// Makes free pieces of what is left of a chunk that is mapped up to `top`, log and all, which nobody needs
+    /// any more.
+    fn tile(&self, place: usize, chunk: Chunk, top: usize) {
+        map::clear(chunk, top, chunk.end());
         let mut at = top;
-        while at < end {
-            let class = Class::within(end - at);
+        for class in left_out(top, chunk.end()) {
             self.offer(place, chunk, at, class);
             at += class.bytes();
         }
-        self.shelf.set_top(place, Some(end));
-        end
+        self.shelf.set_mapped(place, true);
     }
 
     /// Puts a piece that nobody has on its list.
@@ -109,11 +107,10 @@ impl<H: Share> SizeClasses<H> {
             return;
         };
         if self.mapped.get() > 0 {
-            let (top, last) = (self.cursor.get(), self.limit.get());
-            self.tile(place, chunk, top.addr().get(), last.addr().get());
+            self.tile(place, chunk, self.cursor.get().addr().get());
             return;
         }
-        self.shelf.set_top(place, None);
+        self.shelf.set_mapped(place, false);
         // SAFETY: the cursor keeps away from the last entry by the room for this one.
         unsafe { log::end(self.limit.get()) };
     }
