@@ -101,8 +101,6 @@ pub struct Heap<S: Source, R: Rule = Split, P: Placement = Directory> {
     placement: P,
     ledger: Ledger,
     memory: IndexMemory,
-    /// Address behind the highest byte ever in the row since the memory beyond was last zero.
-    touched: usize,
     spare: Spare,
     source: S,
     rule: PhantomData<R>,
@@ -116,6 +114,8 @@ struct Request {
     fit: Fit,
     account: AccountId,
     epoch: u32,
+    /// Whether the account counts it as an allocation.
+    counts: bool,
 }
 
 /// Where a request's block comes from.
@@ -168,7 +168,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     pub fn allocate(&mut self, tag: Tag, layout: Layout) -> Result<NonNull<[u8]>, Error> {
         let request = self.request(tag, layout)?;
         let place = self.find(&request)?;
-        let block = self.commit(|heap| heap.hand_out(place, &request));
+        let block = self.commit(|heap| heap.take(place, &request));
         Ok(self.payload(&block, layout))
     }
 
@@ -182,8 +182,8 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     pub fn allocate_zeroed(&mut self, tag: Tag, layout: Layout) -> Result<NonNull<[u8]>, Error> {
         let request = self.request(tag, layout)?;
         let place = self.find(&request)?;
-        let zero_from = self.touched.max(self.source.zero_from());
-        let block = self.commit(|heap| heap.hand_out(place, &request));
+        let zero_from = self.row.touched().max(self.source.zero_from());
+        let block = self.commit(|heap| heap.take(place, &request));
         let unclean = zero_from.saturating_sub(block.payload()).min(layout.size());
         self.row.zero(&block, 0, unclean);
         Ok(self.payload(&block, layout))
@@ -208,6 +208,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     ///   is taken from its new holder.
     #[expect(unsafe_code, reason = "takes memory from whoever may still use it")]
     pub unsafe fn deallocate(&mut self, ptr: NonNull<u8>, layout: Layout) -> Result<(), Error> {
+        self.expect(ptr, layout);
         let block = self.held(ptr, layout)?;
         self.put_back(block)
     }
@@ -229,8 +230,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         ptr: NonNull<u8>,
         layout: Layout,
     ) -> Result<(), Error> {
-        let block = self.held(ptr, layout)?;
-        let tag = block.tag();
+        let tag = self.held(ptr, layout)?.tag();
         if tag != claimed {
             return Err(Misuse::TagMismatch {
                 address: ptr.addr().get(),
@@ -239,10 +239,12 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
             }
             .into());
         }
-        self.put_back(block)
+        // SAFETY: the caller's promise is the same.
+        unsafe { self.deallocate(ptr, layout) }
     }
 
     /// What a request needs, and whose account it goes to, which is opened.
+    #[inline(always)]
     fn request(&mut self, tag: Tag, layout: Layout) -> Result<Request, Error> {
         refuse_reserved(tag)?;
         let epoch = self.ledger.epoch();
@@ -255,12 +257,14 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
                 fit,
                 account,
                 epoch,
+                counts: true,
             }),
             None => Err(self.failed(account, tag, layout, Shortage::TooLarge)),
         }
     }
 
     /// Where a request will get its block; nothing has changed in the row.
+    #[inline(always)]
     fn find(&mut self, request: &Request) -> Result<Place, Error> {
         let &Request {
             tag,
@@ -276,6 +280,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     }
 
     /// The inner error is what lacks for the request, the outer one what is wrong with the memory.
+    #[inline(always)]
     fn seek(
         &mut self,
         fit: Fit,
@@ -283,7 +288,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     ) -> Result<Result<Place, Shortage>, Corruption> {
         if let Some(found) = self.placement.find(&self.row, fit, R::SPLITS)? {
             let free = self.row.free_block(found)?;
-            let whole = free.end() - fit.place(found.at).unwrap_or(found.at);
+            let whole = found.size - fit.in_front(found.at);
             let splits = R::SPLITS && whole - fit.size() >= SMALLEST;
             let size = if splits { fit.size() } else { whole };
             return Ok(self
@@ -305,16 +310,8 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         out_of_memory(tag, layout, cause)
     }
 
-    /// Takes the place for a request, and counts that.
-    fn hand_out(&mut self, place: Place, request: &Request) -> UsedBlock {
-        if let Some(account) = self.ledger.by_id(request.account) {
-            account.allocations += 1;
-            account.largest = account.largest.max(request.layout.size());
-        }
-        self.take(place, request)
-    }
-
     /// Takes the place from the free blocks or the end, splits it, and claims it under the tag.
+    #[inline(always)]
     fn take(&mut self, place: Place, request: &Request) -> UsedBlock {
         let fit = request.fit;
         let (free, mut old) = match place {
@@ -324,7 +321,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
             }
             Place::End(room) => (self.lengthen(&room), None),
         };
-        let in_front = fit.place(free.at()).map_or(0, |at| at - free.at());
+        let in_front = fit.in_front(free.at());
         let (front, free) = free.split_front(in_front);
         let (free, rest) = if R::SPLITS {
             free.split_back(fit.size())
@@ -334,17 +331,17 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         if let Some(front) = front {
             self.put_in_place_of(old.take(), &front);
         }
-        if let Some(rest) = rest {
-            self.put_in_place_of(old.take(), &rest);
-        }
-        if let Some(old) = old {
-            self.placement.remove(old);
+        match (rest, old) {
+            (Some(rest), old) => self.put_in_place_of(old, &rest),
+            (None, Some(old)) => self.placement.remove(old),
+            (None, None) => {}
         }
         let slot = self.sign_up(free.at(), free.size(), request);
         free.claim(&mut self.row, request.tag, slot)
     }
 
     /// Enters a block into its tag's account and list.
+    #[inline(always)]
     fn sign_up(&mut self, at: usize, size: usize, request: &Request) -> Slot {
         let unlisted = Slot::new(Slot::UNLISTED, size - HEADER, request.layout.size());
         let requested = unlisted.requested(size - HEADER);
@@ -354,6 +351,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
             size,
             requested,
             epoch,
+            allocated: request.counts.then_some(request.layout.size()),
         };
         let place = self.ledger.enter(request.account, block, &mut self.memory);
         Slot { place, ..unlisted }
@@ -365,10 +363,10 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     }
 
     /// Changes the row. Whoever reads the root block from outside sees that a change is under way.
+    #[inline(always)]
     fn commit<T>(&mut self, change: impl FnOnce(&mut Self) -> T) -> T {
         self.root.begin();
         let answer = change(self);
-        self.touched = self.touched.max(self.row.end());
         self.root.finish(&self.row);
         answer
     }

@@ -13,12 +13,25 @@ macro_rules! allocators {
         use core::alloc::Layout;
         use core::ptr::NonNull;
 
+        use lock_api::RawMutex;
+
         use crate::pools::kind::Kind;
         use crate::sharing::share::Share;
 
         allocators!([H: Share] crate::Pool<H>);
         allocators!([H: Share] crate::Bump<H>);
         allocators!([H: Share] crate::SizeClasses<H>);
+        allocators!([H: Share] crate::Fixed<H>);
+        allocators!([H: Share, const N: usize] crate::Classes<H, N>);
+        allocators!([H: Share] crate::Priority<H>);
+        allocators!([H: Share] crate::Stack<H>);
+        allocators!([H: Share] crate::FreeList<H>);
+        allocators!([H: Share] crate::Buddy<H>);
+        allocators!([H: Share] crate::LockFree<H>);
+        allocators!([K: Kind, L: RawMutex] crate::Locked<K, L>);
+        allocators!([K: Kind] crate::Timed<K>);
+        // What a view of a pool is, such as of one level.
+        allocators!(['a] (dyn Kind + 'a));
     };
     ([$($parameters:tt)*] $kind:ty) => {
         // SAFETY: see the head of the file.

@@ -42,12 +42,17 @@ pub(crate) fn break_pointer(address: usize) -> Option<NonNull<u8>> {
 /// An address no break can stand at: one unit above 0.
 pub(crate) const NOWHERE: NonNull<u8> = NonNull::without_provenance(NonZero::new(16).unwrap());
 
+/// The time-stamp counter: cycles since the processor started, at a constant rate.
+#[inline]
+pub(crate) fn cycles() -> u64 {
+    // SAFETY: reads a counter; every x86-64 processor has it.
+    unsafe { core::arch::x86_64::_rdtsc() }
+}
+
 /// Bits that differ from run to run, without a system call. Not secret.
 pub(crate) fn noise() -> u64 {
     let here = &raw const DUMMY as u64;
-    // SAFETY: reads a counter; every x86-64 processor has it.
-    let now = unsafe { core::arch::x86_64::_rdtsc() };
-    now.rotate_left(32) ^ here
+    cycles().rotate_left(32) ^ here
 }
 
 static DUMMY: u8 = 0;

@@ -22,6 +22,8 @@ use crate::words::size::align_up;
 pub(crate) unsafe trait Plain: Copy {}
 
 // SAFETY: a number.
+unsafe impl Plain for i16 {}
+// SAFETY: a number.
 unsafe impl Plain for u32 {}
 // SAFETY: a number.
 unsafe impl Plain for u64 {}

@@ -167,6 +167,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
             size,
             requested,
             epoch,
+            allocated: None,
         };
         let place = self.ledger.enter(account, entered, &mut self.memory);
         block.retag(tag, place).settle(&mut self.row);

@@ -11,6 +11,7 @@ use crate::policy::rule::Rule;
 use crate::words::error::{Corruption, Error, Misuse};
 use crate::words::extent::Extent;
 use crate::words::header::Freed;
+use crate::words::size::{UNIT, align_up};
 
 /// The free blocks on both sides of a block, as far as the rule joins them.
 #[derive(Default)]
@@ -21,6 +22,7 @@ pub(super) struct Around {
 
 impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     /// The block whose payload is at `ptr`, if `layout` can be the one it was allocated for.
+    #[inline(always)]
     pub(super) fn held(&self, ptr: NonNull<u8>, layout: Layout) -> Result<UsedBlock, Error> {
         let address = ptr.addr().get();
         let block = self.row.holder(address)?;
@@ -43,7 +45,18 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         Ok(block)
     }
 
+    /// Starts to fetch what the deallocation of a block asks about its neighbours. It needs not wait for the
+    /// header to tell the block's size.
+    #[inline]
+    pub(super) fn expect(&self, ptr: NonNull<u8>, layout: Layout) {
+        let address = ptr.addr().get();
+        self.placement.expect(address);
+        let end = align_up(layout.size(), UNIT).unwrap_or(0);
+        self.row.prefetch(address.wrapping_add(end));
+    }
+
     /// Frees a block in use, and lets the memory follow if much of it is unused then.
+    #[inline(always)]
     pub(super) fn put_back(&mut self, block: UsedBlock) -> Result<(), Error> {
         let around = self.around(&block)?;
         self.commit(|heap| {
@@ -63,6 +76,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     }
 
     /// The free neighbours of a block, verified.
+    #[inline(always)]
     pub(super) fn around(&self, block: &UsedBlock) -> Result<Around, Corruption> {
         if !R::SPLITS {
             return Ok(Around::default());
@@ -76,6 +90,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     }
 
     /// The free block at the end of another, verified, if there is one.
+    #[inline(always)]
     pub(super) fn behind(&self, end: usize) -> Result<Option<FreeBlock>, Corruption> {
         if end == self.end() {
             return Ok(None);
@@ -85,30 +100,32 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     }
 
     /// Frees a block and joins it to its free neighbours; at the end of the row, the end falls.
+    #[inline(always)]
     pub(super) fn free(&mut self, block: UsedBlock, around: Around, freed: Freed) {
         let free = block.free(freed);
         let Around { before, behind } = around;
-        let Some(before) = before else {
-            let old = behind.as_ref().map(FreeBlock::extent);
-            let joined = match behind {
-                Some(behind) => free.join(behind),
-                None => free,
-            };
-            return self.settle(joined, old);
-        };
-        // Its header stays behind inside another block, and says that it is free: a late free of it is
-        // recognised by that.
-        free.settle(&mut self.row);
-        let old = before.extent();
-        let joined = match behind {
-            Some(behind) => before.join(free).join(self.withdraw(behind)),
-            None => before.join(free),
-        };
-        self.settle(joined, Some(old));
+        let mut old = behind.as_ref().map(FreeBlock::extent);
+        if before.is_some() {
+            // Its header stays behind inside another block, and says that it is free: a late free of it is
+            // recognised by that.
+            free.settle(&mut self.row);
+        }
+        let mut joined = free;
+        if let Some(behind) = behind {
+            joined = joined.join(behind);
+        }
+        if let Some(before) = before {
+            if let Some(behind) = old.replace(before.extent()) {
+                self.placement.remove(behind);
+            }
+            joined = before.join(joined);
+        }
+        self.settle(joined, old);
     }
 
     /// Puts a free block into the row, in the place of one the placement knows; or gives it to the end
     /// where the rule says so.
+    #[inline(always)]
     pub(super) fn settle(&mut self, free: FreeBlock, old: Option<Extent>) {
         if R::SPLITS && free.end() == self.end() {
             if let Some(old) = old {
@@ -116,35 +133,18 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
             }
             free.settle(&mut self.row);
             self.row.shorten(free);
-            return;
+        } else {
+            self.put_in_place_of(old, &free);
         }
-        self.put_in_place_of(old, &free);
     }
 
     /// Puts a free block into the row, in the place of one the placement knows, if any.
-    #[inline]
+    #[inline(always)]
     pub(super) fn put_in_place_of(&mut self, old: Option<Extent>, free: &FreeBlock) {
+        free.settle(&mut self.row);
         match old {
-            Some(old) => self.exchange(old, free),
-            None => self.offer(free),
+            Some(old) => self.placement.replace(old, free.extent()),
+            None => self.placement.insert(free.extent()),
         }
-    }
-
-    /// Writes a free block's header, and tells the placement.
-    pub(super) fn offer(&mut self, free: &FreeBlock) {
-        free.settle(&mut self.row);
-        self.placement.insert(free.extent());
-    }
-
-    /// As [`offer`](Heap::offer), for what is left of a free block, or what it became part of.
-    pub(super) fn exchange(&mut self, old: Extent, free: &FreeBlock) {
-        free.settle(&mut self.row);
-        self.placement.replace(old, free.extent());
-    }
-
-    /// Takes a free block from the placement.
-    pub(super) fn withdraw(&mut self, free: FreeBlock) -> FreeBlock {
-        self.placement.remove(free.extent());
-        free
     }
 }

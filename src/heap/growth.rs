@@ -107,14 +107,12 @@ pub(super) fn found<S: Source, R: Rule, P: Placement>(
     placement.reserve(reach, &mut memory).map_err(lacking)?;
     let ledger = Ledger::new(&mut memory).map_err(lacking)?;
     let root = RootWriter::plant(&mut row, R::SPLITS);
-    let touched = row.end();
     Ok(Heap {
         row,
         root,
         placement,
         ledger,
         memory,
-        touched,
         spare: Spare::new(),
         source,
         rule: PhantomData,
@@ -226,7 +224,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     fn fence(&mut self, foreign: &Foreign) {
         if foreign.from - self.end() >= SMALLEST {
             let rest = self.row.lengthen(foreign.from);
-            self.offer(&rest);
+            self.put_in_place_of(None, &rest);
         }
         self.row
             .lengthen(foreign.to)
@@ -257,7 +255,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         // SAFETY: blocks end where the row does (H1), so nobody holds what lies beyond.
         let zero_from = unsafe { self.source.trim(to) };
         self.commit(|heap| heap.row.grant(heap.source.limit()));
-        self.touched = self.touched.min(zero_from);
+        self.row.zeroed(zero_from);
         before - self.row.limit()
     }
 }

@@ -203,6 +203,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     }
 
     /// Frees the block at a place of a tag's list, if there is one, and signs it off where it alone goes.
+    #[inline(always)]
     fn free_listed(
         &mut self,
         account: &Account,

@@ -8,6 +8,7 @@ use crate::heap::{Heap, Request, out_of_memory};
 use crate::memory::block::{FreeBlock, UsedBlock};
 use crate::policy::placement::Placement;
 use crate::policy::rule::Rule;
+use crate::tags::ledger::AccountId;
 use crate::words::error::{Error, Misuse, Shortage};
 use crate::words::header::Freed;
 use crate::words::size::{Fit, SMALLEST};
@@ -37,7 +38,8 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
             return self.relocate(block, old.size(), new);
         }
         if block.size() >= fit.size() {
-            return Ok(self.commit(|heap| heap.resized(block, |block| block, new)));
+            let account = self.ledger.find(block.tag());
+            return Ok(self.commit(|heap| heap.resized(block, |block| block, new, account)));
         }
         let (tag, lacking) = (block.tag(), fit.size() - block.size());
         let account = self.ledger.open(tag, &mut self.memory);
@@ -50,7 +52,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
             if self.make_room_behind(to)? {
                 return Ok(self.commit(|heap| {
                     let room = heap.row.lengthen(to);
-                    heap.resized(block, |block| block.absorb(room), new)
+                    heap.resized(block, |block| block.absorb(room), new, account)
                 }));
             }
         } else if let Some(behind) = self.room_behind(&block, fit)? {
@@ -63,10 +65,10 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
                 let old = behind.extent();
                 let (taken, rest) = behind.split_back(lacking);
                 match rest {
-                    Some(rest) => heap.exchange(old, &rest),
+                    Some(rest) => heap.put_in_place_of(Some(old), &rest),
                     None => heap.placement.remove(old),
                 }
-                heap.resized(block, |block| block.absorb(taken), new)
+                heap.resized(block, |block| block.absorb(taken), new, account)
             }));
         }
         self.relocate(block, old.size(), new)
@@ -130,12 +132,13 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         };
         let can_be_free = rest >= SMALLEST || is_last || behind.is_some();
         let cuts = R::SPLITS && rest > 0 && can_be_free;
+        let account = self.ledger.find(block.tag());
         let payload = self.commit(|heap| {
             if !cuts {
-                return heap.resized(block, |block| block, new);
+                return heap.resized(block, |block| block, new, account);
             }
             let mut rest = block.rest(fit.size());
-            let payload = heap.resized(block, |block| block.cut(fit.size()), new);
+            let payload = heap.resized(block, |block| block.cut(fit.size()), new, account);
             let old = behind.as_ref().map(FreeBlock::extent);
             if let Some(behind) = behind {
                 rest = rest.join(behind);
@@ -148,16 +151,18 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     }
 
     /// A block of another size, or for another request, in its place: its header and its account say so.
+    #[inline(always)]
     fn resized(
         &mut self,
         block: UsedBlock,
         resize: impl FnOnce(UsedBlock) -> UsedBlock,
         new: Layout,
+        account: AccountId,
     ) -> NonNull<[u8]> {
         let before = (block.size(), block.requested());
         let block = resize(block).request(new.size());
         let after = (block.size(), block.requested());
-        if let Some(account) = self.ledger.account_mut(block.tag()) {
+        if let Some(account) = self.ledger.by_id(account) {
             account.resize(before, after);
         }
         block.settle(&mut self.row);
@@ -165,6 +170,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     }
 
     /// The block to resize and what it needs to become, if the caller may do so.
+    #[inline(always)]
     fn resizable(
         &self,
         ptr: NonNull<u8>,
@@ -207,6 +213,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         let epoch = self.ledger.epoch_in(tag, place);
         let request = Request {
             epoch,
+            counts: false,
             ..self.request(tag, new)?
         };
         let found = self.find(&request)?;

@@ -5,7 +5,7 @@
 //! All reads and writes of headers are the two functions [`Row::read`] and [`Row::write`]. Both stay
 //! between the base and the limit, memory that by [`Source`](crate::Source)'s contract is the
 //! heap's; payloads between the headers belong to their holders (H7), and are written here only while
-//! they belong to nobody. Addresses become pointers in [`Row::pointer`] only, all from the base's.
+//! they belong to nobody. All pointers come from the base's.
 #![allow(unsafe_code)]
 
 use core::num::NonZero;
@@ -27,6 +27,10 @@ pub(crate) struct Row {
     base: NonNull<u8>,
     end: usize,
     limit: usize,
+    /// Bytes behind the base in which a header may start.
+    headers: usize,
+    /// Address behind the highest byte ever in the row since the memory beyond was last zero.
+    touched: usize,
     key: Key,
 }
 
@@ -52,12 +56,16 @@ impl Row {
     ///   writable and the row's own, but for foreign memory behind a fence.
     #[inline]
     pub(crate) unsafe fn new(base: NonNull<u8>, limit: usize, key: Key) -> Self {
-        Self {
+        let mut row = Self {
             base,
             end: base.addr().get(),
             limit,
+            headers: 0,
+            touched: base.addr().get(),
             key,
-        }
+        };
+        row.grant(limit);
+        row
     }
 
     #[inline]
@@ -70,6 +78,17 @@ impl Row {
         self.limit
     }
 
+    /// Address from which on no byte was in the row since the memory there was last zero.
+    #[inline]
+    pub(crate) fn touched(&self) -> usize {
+        self.touched
+    }
+
+    /// Notes that memory from an address on, beyond the end, is zero again.
+    pub(crate) fn zeroed(&mut self, from: usize) {
+        self.touched = self.touched.min(from);
+    }
+
     #[inline]
     pub(crate) fn secret(&self) -> Key {
         self.key
@@ -79,6 +98,8 @@ impl Row {
     #[inline]
     pub(crate) fn grant(&mut self, limit: usize) {
         self.limit = limit;
+        let length = limit.saturating_sub(self.base.addr().get());
+        self.headers = length.saturating_sub(HEADER - 1);
     }
 
     /// The pointer to address `at`.
@@ -90,12 +111,13 @@ impl Row {
     /// The 32 bytes at `at`, if the row holds them; they need not be a header.
     #[inline]
     fn read(&self, at: usize) -> Option<Header> {
-        let inside = at >= self.base() && at.checked_add(HEADER)? <= self.limit;
-        if !inside || !at.is_multiple_of(UNIT) {
+        let offset = at.wrapping_sub(self.base());
+        if offset >= self.headers || !offset.is_multiple_of(UNIT) {
             return None;
         }
-        // SAFETY: aligned and within the row's memory; any bits are a header's.
-        Some(unsafe { self.pointer(at).cast::<Header>().read() })
+        let place = self.base.as_ptr().wrapping_add(offset).cast::<Header>();
+        // SAFETY: aligned, as the base is, and within the row's memory; any bits are a header's.
+        Some(unsafe { place.read() })
     }
 
     /// Writes a header at `at`, which a block in hand vouches for.
@@ -105,9 +127,10 @@ impl Row {
             at >= self.base() && at.is_multiple_of(UNIT),
             "a block stands in the row"
         );
+        let place = self.base.as_ptr().with_addr(at).cast::<Header>();
         // SAFETY: `at` comes from a block in hand, so it is aligned and its header lies in the row's
         // memory (H1, or the room a fence has behind the limit); nobody holds these bytes (H7).
-        unsafe { self.pointer(at).cast::<Header>().write(header) };
+        unsafe { place.write(header) };
     }
 
     /// The verified header at `at`.
@@ -164,8 +187,7 @@ impl Row {
     pub(crate) fn free_block(&self, block: Extent) -> Result<FreeBlock, Corruption> {
         let Extent { at, size } = block;
         let header = self.read(at).ok_or(Corruption::Header { at })?;
-        let is_free = header.in_use == 0 && header.size == size as u64 && header.tag == Tag::FREE;
-        if is_free && header.is_sealed(at, self.key) {
+        if header.is_free(at, size, self.key) {
             Ok(FreeBlock::new(at, size, Freed::from_slot(header.slot)))
         } else {
             Err(Corruption::Header { at })
@@ -175,33 +197,40 @@ impl Row {
     /// The block whose payload starts at `address`, or what is wrong with that address.
     ///
     /// O(1) for a block's payload; a walk finds out what is wrong with another address.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn holder(&self, address: usize) -> Result<UsedBlock, crate::Error> {
         let at = address.wrapping_sub(HEADER);
-        let header = self
-            .read(at)
-            .filter(|header| header.is_sealed(at, self.key));
-        match header {
-            Some(header) if header.is_used() && at < self.end && !header.tag.is_reserved() => {
-                header.verify(at, self.end, None)?;
-                Ok(UsedBlock::new(
-                    at,
-                    header.size as usize,
-                    header.tag,
-                    Slot::from_word(header.slot),
-                ))
+        match self.read(at) {
+            Some(header)
+                if header.is_used()
+                    && !header.tag.is_reserved()
+                    && header.verify(at, self.end, Some(self.key)).is_ok() =>
+            {
+                let size = header.size as usize;
+                let slot = Slot::from_word(header.slot);
+                Ok(UsedBlock::new(at, size, header.tag, slot))
             }
-            Some(header) if !header.is_used() => Err(match Freed::from_slot(header.slot) {
-                Freed::Alone => Misuse::DoubleFree { address }.into(),
-                Freed::WithItsTag => Misuse::Released { address }.into(),
-            }),
-            _ => Err(self.diagnose(address)),
+            header => Err(self.diagnose(address, header)),
         }
     }
 
-    /// What is wrong with an address that no sealed header of a holder's block stands in front of.
+    /// What is wrong with an address that no header of a holder's block stands in front of, but this, if
+    /// any.
     #[cold]
-    fn diagnose(&self, address: usize) -> crate::Error {
+    fn diagnose(&self, address: usize, header: Option<Header>) -> crate::Error {
+        let at = address.wrapping_sub(HEADER);
+        match header.filter(|header| header.is_sealed(at, self.key)) {
+            Some(header) if !header.is_used() => {
+                return match Freed::from_slot(header.slot) {
+                    Freed::Alone => Misuse::DoubleFree { address }.into(),
+                    Freed::WithItsTag => Misuse::Released { address }.into(),
+                };
+            }
+            Some(header) if at < self.end && !header.tag.is_reserved() => {
+                return Corruption::Header { at }.into();
+            }
+            _ => {}
+        }
         let inside = address >= self.base() && address < self.end;
         if !inside {
             return Misuse::NotFromHere { address }.into();
@@ -223,6 +252,7 @@ impl Row {
     #[inline]
     pub(crate) fn lengthen(&mut self, to: usize) -> FreeBlock {
         let at = core::mem::replace(&mut self.end, to);
+        self.touched = self.touched.max(to);
         FreeBlock::new(at, to - at, Freed::Alone)
     }
 

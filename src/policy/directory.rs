@@ -6,9 +6,12 @@
 //! first that is large enough is found.
 //!
 //! A leaf's number has 15 bits. A block too large for it has the largest number, and its header tells
-//! the rest. A flag beside each leaf says whether a free block ends in its segment; so a block knows whether
-//! the one in front of it may be free, and the last leaf in front of it tells. All that a deallocation asks
-//! stands in one or two cache lines.
+//! the rest.
+//!
+//! Where free neighbours coalesce, the segment in which a free block ends has a *mark* in its leaf, unless the
+//! block starts there too: the same number for the unit in which the block ends, and a sign. No other free
+//! block starts in that segment, since the block between them would be too small. So one leaf in front of a
+//! block and one behind it tell a deallocation all about the neighbours.
 
 use crate::ground::table::IndexMemory;
 use crate::policy::maxima::Maxima;
@@ -22,8 +25,14 @@ use crate::words::walk::{Block, Image};
 /// Leaves at the start: room for a row of 32 KiB, or 16 KiB where segments are smaller.
 const FIRST_LEAVES: usize = 512;
 
-/// Bits of a leaf.
-const LEAF_BITS: u32 = 15;
+/// Units that a leaf tells apart.
+const UNITS: usize = 4;
+
+/// The largest size in units that a leaf can tell, and one.
+const MOST_UNITS: usize = i16::MAX as usize / UNITS;
+
+/// Set in a mark.
+const MARK: i16 = i16::MIN;
 
 /// Finds free blocks in a tree of maxima: O(log32 of the row's length) for each answer and each change.
 ///
@@ -35,11 +44,9 @@ pub struct Directory {
     base: usize,
     /// Log2 of a segment's bytes.
     shift: u32,
-    /// Bits of a leaf that say where in its segment the block starts.
-    offset_bits: u32,
-    /// The largest size in units that a leaf can tell.
-    most_units: usize,
-    leaves: Maxima,
+    /// All bits where marks say where free blocks end, none where there are no marks.
+    marks: usize,
+    maxima: Maxima,
     /// Address up to which the leaves reach.
     reach: usize,
     count: usize,
@@ -53,49 +60,47 @@ impl Default for Directory {
     }
 }
 
+/// A size, and the place of a unit in its segment, as a leaf's number.
+#[inline]
+const fn number(size: usize, unit: usize) -> i16 {
+    let units = size / UNIT;
+    let units = if units < MOST_UNITS {
+        units
+    } else {
+        MOST_UNITS
+    };
+    (units * UNITS + unit % UNITS) as i16
+}
+
+/// The size in a leaf's number, unless only the block's header knows it.
+#[inline]
+const fn size(number: i16) -> Option<usize> {
+    let units = (number & !MARK) as usize / UNITS;
+    if units < MOST_UNITS {
+        Some(units * UNIT)
+    } else {
+        None
+    }
+}
+
 impl Directory {
     /// A directory of no row yet.
     pub const fn new() -> Self {
         Self {
             base: 0,
             shift: 0,
-            offset_bits: 0,
-            most_units: 0,
-            leaves: Maxima::empty(),
+            marks: 0,
+            maxima: Maxima::empty(),
             reach: 0,
             count: 0,
             scans: false,
         }
     }
 
-    /// The number of a block of `size` bytes that starts `offset` bytes behind the base.
+    /// The unit of the row that starts at an address.
     #[inline]
-    fn leaf(&self, offset: usize, size: usize) -> u16 {
-        let units = (size / UNIT).min(self.most_units);
-        let in_segment = (offset & ((1 << self.shift) - 1)) / UNIT;
-        ((units << self.offset_bits) | in_segment) as u16
-    }
-
-    /// The block in a leaf: its address, and its bytes unless only its header knows them.
-    #[inline]
-    fn block(&self, index: usize) -> (usize, Option<usize>) {
-        let leaf = usize::from(self.leaves.get(index));
-        let in_segment = leaf & ((1 << self.offset_bits) - 1);
-        let units = leaf >> self.offset_bits;
-        let at = self.base + (index << self.shift) + in_segment * UNIT;
-        (at, (units < self.most_units).then_some(units * UNIT))
-    }
-
-    /// Says whether a free block ends at address `end`.
-    #[inline]
-    fn mark_end(&mut self, end: usize, is_end: bool) {
-        self.leaves.put_flag(self.index(end - UNIT), is_end);
-    }
-
-    /// Whether a free block ends in the segment in front of address `end`.
-    #[inline]
-    fn may_end(&self, end: usize) -> bool {
-        self.leaves.flag(self.index(end - UNIT))
+    fn unit(&self, at: usize) -> usize {
+        (at - self.base) / UNIT
     }
 
     /// The index of the leaf of the block at an address.
@@ -104,28 +109,73 @@ impl Directory {
         (at - self.base) >> self.shift
     }
 
-    /// Puts a block into its leaf.
+    /// The address of the block whose number is in a leaf.
     #[inline]
-    fn put(&mut self, block: Extent) {
-        let leaf = self.leaf(block.at - self.base, block.size);
-        self.leaves.set(self.index(block.at), leaf);
+    fn address(&self, index: usize, number: i16) -> usize {
+        let units = (index << self.shift) / UNIT;
+        let unit = units - units % UNITS + number as usize % UNITS;
+        self.base + unit * UNIT
     }
 
-    /// The block in a leaf, whose header tells the size that the leaf cannot.
+    /// The block in a leaf.
     #[inline]
     fn extent(&self, row: &impl Image, index: usize) -> Result<Extent, Corruption> {
-        match self.block(index) {
-            (at, Some(size)) => Ok(Extent { at, size }),
-            (at, None) => {
-                let header = row.header(at).ok_or(Corruption::Index { at })?;
-                header.verify(at, row.end(), row.key())?;
-                Ok(Extent {
-                    at,
-                    size: header.size as usize,
-                })
-            }
+        let number = self.maxima.get(index);
+        let at = self.address(index, number);
+        match size(number) {
+            Some(size) => Ok(Extent { at, size }),
+            None => large(row, at),
         }
     }
+
+    /// The free block that starts at an address, as far as its leaf tells.
+    #[inline]
+    fn starts(&self, at: usize) -> Option<i16> {
+        let number = self.maxima.get(self.index(at));
+        let is_it = number > 0 && number as usize % UNITS == self.unit(at) % UNITS;
+        is_it.then_some(number)
+    }
+
+    /// Whether a mark says that a free block ends at an address.
+    #[inline]
+    fn ends(&self, end: usize) -> bool {
+        let last = end - UNIT;
+        let mark = self.maxima.get(self.index(last));
+        mark < 0 && mark as usize % UNITS == self.unit(last) % UNITS
+    }
+
+    /// The leaf of a block, and its number there.
+    #[inline]
+    fn start(&self, block: Extent) -> (usize, i16) {
+        let number = number(block.size, self.unit(block.at));
+        (self.index(block.at), number)
+    }
+
+    /// The leaf where a block ends, and its mark there. It is the block's own leaf, and its number has
+    /// precedence, if the block ends in it or there are no marks.
+    #[inline]
+    fn end(&self, block: Extent) -> (usize, i16) {
+        let last = block.at + ((block.size - UNIT) & self.marks);
+        (self.index(last), number(block.size, self.unit(last)) | MARK)
+    }
+}
+
+/// Puts a number or a mark into a leaf; what was there.
+#[inline]
+fn put(leaves: &mut [i16], (index, number): (usize, i16)) -> i16 {
+    let leaf = leaves.get_mut(index);
+    leaf.map_or(0, |leaf| core::mem::replace(leaf, number))
+}
+
+/// The block at `at`, too large for its leaf, as its header tells it.
+#[cold]
+fn large(row: &impl Image, at: usize) -> Result<Extent, Corruption> {
+    let header = row.header(at).ok_or(Corruption::Index { at })?;
+    header.verify(at, row.end(), row.key())?;
+    Ok(Extent {
+        at,
+        size: header.size as usize,
+    })
 }
 
 impl Placement for Directory {
@@ -133,8 +183,7 @@ impl Placement for Directory {
         self.base = base;
         self.reach = base;
         self.shift = if splits { 6 } else { 5 };
-        self.offset_bits = self.shift - UNIT.ilog2();
-        self.most_units = (1 << (LEAF_BITS - self.offset_bits)) - 1;
+        self.marks = if splits { usize::MAX } else { 0 };
     }
 
     #[inline]
@@ -143,9 +192,9 @@ impl Placement for Directory {
             return Ok(());
         }
         let segments = ((end - self.base) >> self.shift) + 1;
-        match self.leaves.grow(segments.max(FIRST_LEAVES), memory) {
+        match self.maxima.grow(segments.max(FIRST_LEAVES), memory) {
             Ok(()) => {
-                self.reach = self.base + (self.leaves.length() << self.shift);
+                self.reach = self.base + (self.maxima.length() << self.shift);
                 Ok(())
             }
             Err(_) if memory.is_bounded() && self.reach == self.base => {
@@ -157,110 +206,124 @@ impl Placement for Directory {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn find(&self, row: &impl Image, fit: Fit, splits: bool) -> Result<Option<Extent>, Corruption> {
-        if self.scans {
-            return Scan.find(row, fit, splits);
-        }
-        let key = self.leaf(0, fit.size());
-        let mut from = 0;
-        while let Some(index) = self.leaves.first(from, key) {
+        let bound = number(fit.size(), 0) - 1;
+        let mut found = self.maxima.first(bound);
+        while let Some(index) = found {
             let block = self.extent(row, index)?;
             if takes(block, fit, splits) {
                 return Ok(Some(block));
             }
-            from = index + 1;
+            found = self.maxima.next(index, bound);
+        }
+        if self.scans {
+            return Scan.find(row, fit, splits);
         }
         Ok(None)
     }
 
-    #[inline]
+    #[inline(always)]
     fn before(&self, row: &impl Image, at: usize) -> Result<Option<Extent>, Corruption> {
         if self.scans {
             return Scan.before(row, at);
         }
-        if !self.may_end(at) {
+        let last = at - UNIT;
+        let index = self.index(last);
+        let number = self.maxima.get(index);
+        if number == 0 {
             return Ok(None);
         }
-        // A block that ends at `at` starts below it, so its leaf is the last up to the unit in front.
-        let index = self.leaves.last(self.index(at - UNIT));
-        let block = self.extent(row, index.ok_or(Corruption::Index { at })?)?;
-        Ok((block.end() == at).then_some(block))
+        if number > 0 {
+            // A block that ends in the segment in which it starts.
+            let block = Extent {
+                at: self.address(index, number),
+                size: size(number).unwrap_or(0),
+            };
+            return Ok((block.end() == at).then_some(block));
+        }
+        if number as usize % UNITS != self.unit(last) % UNITS {
+            return Ok(None);
+        }
+        match size(number) {
+            Some(size) => Ok(Some(Extent {
+                at: at - size,
+                size,
+            })),
+            None => {
+                let index = self.maxima.last(index).ok_or(Corruption::Index { at })?;
+                let block = self.extent(row, index)?;
+                Ok((block.end() == at).then_some(block))
+            }
+        }
     }
 
-    #[inline]
+    #[inline(always)]
     fn behind(&self, row: &impl Image, at: usize) -> Result<Option<Extent>, Corruption> {
         if self.scans {
             return Scan.behind(row, at);
         }
-        match self.block(self.index(at)) {
-            (start, size) if start == at && size != Some(0) => {
-                self.extent(row, self.index(at)).map(Some)
-            }
-            _ => Ok(None),
+        match self.starts(at).map(size) {
+            None => Ok(None),
+            Some(Some(size)) => Ok(Some(Extent { at, size })),
+            Some(None) => large(row, at).map(Some),
         }
     }
 
     #[inline]
     fn expect(&self, at: usize) {
-        self.leaves.expect(at.wrapping_sub(self.base) >> self.shift);
+        self.maxima.expect(at.wrapping_sub(self.base) >> self.shift);
     }
 
-    #[inline]
+    #[inline(always)]
     fn insert(&mut self, block: Extent) {
-        if self.scans {
-            return;
-        }
-        self.put(block);
-        self.mark_end(block.end(), true);
+        let (start, end) = (self.start(block), self.end(block));
+        let leaves = self.maxima.leaves();
+        put(leaves, end);
+        put(leaves, start);
+        self.maxima.moved(start.0, 0, start.0, start.1);
         self.count += 1;
     }
 
-    #[inline]
+    #[inline(always)]
     fn remove(&mut self, block: Extent) {
-        if self.scans {
-            return;
-        }
-        self.leaves.set(self.index(block.at), 0);
-        self.mark_end(block.end(), false);
+        let (start, end) = (self.index(block.at), self.end(block).0);
+        let leaves = self.maxima.leaves();
+        let number = put(leaves, (start, 0));
+        put(leaves, (end, 0));
+        self.maxima.moved(start, number, start, 0);
         self.count -= 1;
     }
 
-    #[inline]
+    #[inline(always)]
     fn replace(&mut self, old: Extent, new: Extent) {
-        if self.scans {
-            return;
-        }
-        let (from, to) = (self.index(old.at), self.index(new.at));
-        if from == to {
-            self.put(new);
+        let from = self.index(old.at);
+        let (start, end) = (self.start(new), self.end(new));
+        let old_end = if old.end() == new.end() {
+            end.0
         } else {
-            let leaf = self.leaf(new.at - self.base, new.size);
-            self.leaves.exchange(from, to, leaf);
-        }
-        if old.end() != new.end() {
-            self.mark_end(old.end(), false);
-            self.mark_end(new.end(), true);
-        }
+            self.end(old).0
+        };
+        let leaves = self.maxima.leaves();
+        let number = put(leaves, (from, 0));
+        put(leaves, (old_end, 0));
+        put(leaves, end);
+        put(leaves, start);
+        self.maxima.moved(from, number, start.0, start.1);
     }
 
     fn agrees(&self, block: &Block) -> bool {
         if self.scans {
             return true;
         }
-        let (at, size) = self.block(self.index(block.at));
-        let is_there = size != Some(0) && at == block.at;
-        let ends = self.may_end(block.end());
+        let extent = Extent::from(*block);
+        let (start, end) = (self.start(extent), self.end(extent));
+        let is = |(index, number)| self.maxima.get(index) == number;
         if block.is_free() {
-            return is_there && ends && size.is_none_or(|size| size == block.size);
+            is(start) && (start.0 == end.0 || is(end))
+        } else {
+            self.starts(block.at).is_none() && !self.ends(block.end())
         }
-        // A flag at a used block's end tells of a free block in front of it that ends in the same segment.
-        let segment = self.index(block.end() - UNIT);
-        let owner = self.leaves.last(segment).map(|index| self.block(index));
-        let owned = owner.is_some_and(|(at, size)| {
-            size.is_none_or(|size| self.index(at + size - UNIT) == segment)
-        });
-        !is_there && (!ends || owned)
     }
 
     fn count(&self) -> Option<usize> {

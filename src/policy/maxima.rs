@@ -3,8 +3,11 @@
 //! The numbers are *leaves*, 32 of them a *node*, each node one cache line. Above each level stands another
 //! that holds the maxima of its nodes, up to one that has a single node. Whoever looks for the first
 //! number of a size goes down from there, always into the first lane that is large enough.
+//!
+//! A leaf whose number is negative is a *mark*: it means something to whoever put it there, and is never
+//! large enough.
 
-use crate::ground::lanes::{LANES, Lanes};
+use crate::ground::lanes::{LANES, Lanes, above, maximum};
 use crate::ground::prefetch::prefetch;
 use crate::ground::table::{IndexMemory, Table};
 use crate::words::error::Shortage;
@@ -12,29 +15,13 @@ use crate::words::error::Shortage;
 /// Levels of the tree, leaves included: enough for 32^8 leaves.
 const LEVELS: usize = 8;
 
-/// Numbers and the maxima above them; a flag beside each number.
+/// Numbers and the maxima above them.
 #[derive(Debug)]
 pub(super) struct Maxima {
-    levels: [Table<Lanes>; LEVELS],
+    /// Those above the top one are empty.
+    levels: [Table<i16>; LEVELS],
     /// The level that has one node.
     top: usize,
-}
-
-/// Where a leaf is in its level: the node, and the lane in it.
-#[derive(Clone, Copy)]
-struct Lane {
-    node: usize,
-    lane: usize,
-}
-
-impl Lane {
-    #[inline]
-    const fn of(index: usize) -> Self {
-        Self {
-            node: index / LANES,
-            lane: index % LANES,
-        }
-    }
 }
 
 impl Maxima {
@@ -45,66 +32,42 @@ impl Maxima {
         }
     }
 
-    /// How many numbers there is room for.
+    /// How many leaves there is room for.
     pub(super) fn length(&self) -> usize {
-        self.levels.first().map_or(0, |leaves| leaves.len() * LANES)
+        self.levels.first().map_or(0, |leaves| leaves.len())
     }
 
-    /// The number in a leaf.
+    /// The number in a leaf; 0 beyond the last.
     #[inline]
-    pub(super) fn get(&self, index: usize) -> u16 {
-        let Lane { node, lane } = Lane::of(index);
-        self.node(0, node).map_or(0, |node| node.get(lane))
+    pub(super) fn get(&self, index: usize) -> i16 {
+        let [leaves, ..] = &self.levels;
+        leaves.get(index).copied().unwrap_or(0)
     }
 
-    /// The flag beside a leaf.
-    #[inline]
-    pub(super) fn flag(&self, index: usize) -> bool {
-        let Lane { node, lane } = Lane::of(index);
-        self.node(0, node).is_some_and(|lanes| lanes.flag(lane))
-    }
-
-    /// Sets the flag beside a leaf or clears it.
-    #[inline]
-    pub(super) fn put_flag(&mut self, index: usize, flag: bool) {
-        let Lane { node, lane } = Lane::of(index);
-        if let Some(lanes) = self.leaves_mut(node) {
-            lanes.put_flag(lane, flag);
-        }
-    }
-
-    /// Starts to fetch a leaf, and the maximum above it.
+    /// Starts to fetch a leaf.
     #[inline]
     pub(super) fn expect(&self, index: usize) {
-        let above = Lane::of(index).node;
-        for (level, node) in [(0, above), (1, Lane::of(above).node)] {
-            if let Some(node) = self.node(level, node) {
-                prefetch(node);
-            }
+        let [leaves, ..] = &self.levels;
+        if let Some(leaf) = leaves.get(index) {
+            prefetch(leaf);
         }
     }
 
+    /// The first leaf whose number is greater than `bound`.
     #[inline]
-    fn node(&self, level: usize, node: usize) -> Option<&Lanes> {
-        self.levels.get(level)?.get(node)
+    pub(super) fn first(&self, bound: i16) -> Option<usize> {
+        self.descend(self.top + 1, 0, bound)
     }
 
-    /// A bit for each lane of a node that is at least `key`.
-    #[inline]
-    fn at_least(&self, level: usize, node: usize, key: u16) -> u32 {
-        self.node(level, node).map_or(0, |node| node.at_least(key))
-    }
-
-    /// The first leaf from index `from` on whose number is at least `key`.
-    #[inline]
-    pub(super) fn first(&self, from: usize, key: u16) -> Option<usize> {
-        let (mut level, mut index) = if from == 0 { (self.top, 0) } else { (0, from) };
+    /// The first leaf behind the one at `index` whose number is greater than `bound`.
+    #[cold]
+    pub(super) fn next(&self, index: usize, bound: i16) -> Option<usize> {
+        let (mut level, mut index) = (0, index + 1);
         loop {
-            let Lane { node, lane } = Lane::of(index);
-            let lanes = self.at_least(level, node, key) & (u32::MAX << lane);
+            let (node, lane) = (index / LANES, index % LANES);
+            let lanes = self.above(level, node, bound) & (u32::MAX << lane);
             if lanes != 0 {
-                index = node * LANES + lanes.trailing_zeros() as usize;
-                break;
+                return self.descend(level, node * LANES + lowest(lanes), bound);
             }
             if level == self.top {
                 return None;
@@ -112,21 +75,29 @@ impl Maxima {
             index = node + 1;
             level += 1;
         }
-        while level > 0 {
-            level -= 1;
-            let lanes = self.at_least(level, index, key);
-            index = index * LANES + (lanes.trailing_zeros() as usize).min(LANES - 1);
+    }
+
+    /// The first leaf below lane `index` of a level whose number is greater than `bound`, as that lane's is.
+    #[inline]
+    fn descend(&self, level: usize, index: usize, bound: i16) -> Option<usize> {
+        let mut index = index;
+        for level in self.levels.get(..level)?.iter().rev() {
+            let lanes = above(lanes(level, index)?, bound);
+            if lanes == 0 {
+                return None;
+            }
+            index = index * LANES + lowest(lanes);
         }
         Some(index)
     }
 
-    /// The last leaf up to index `upto` whose number is not 0.
-    #[inline]
+    /// The last leaf up to index `upto` whose number is greater than 0.
+    #[cold]
     pub(super) fn last(&self, upto: usize) -> Option<usize> {
         let (mut level, mut index) = (0, upto);
         loop {
-            let Lane { node, lane } = Lane::of(index);
-            let lanes = self.at_least(level, node, 1) & (u32::MAX >> (LANES - 1 - lane));
+            let (node, lane) = (index / LANES, index % LANES);
+            let lanes = self.above(level, node, 0) & (u32::MAX >> (LANES - 1 - lane));
             if lanes != 0 {
                 index = node * LANES + lanes.ilog2() as usize;
                 break;
@@ -137,90 +108,69 @@ impl Maxima {
             index = node.checked_sub(1)?;
             level += 1;
         }
-        while level > 0 {
-            level -= 1;
-            let lanes = self.at_least(level, index, 1);
-            index = index * LANES + lanes.checked_ilog2().unwrap_or(0) as usize;
+        for level in (0..level).rev() {
+            let lanes = self.above(level, index, 0);
+            index = index * LANES + lanes.checked_ilog2()? as usize;
         }
         Some(index)
     }
 
-    /// Puts a number into a leaf, and the maxima above it right.
-    #[inline]
-    pub(super) fn set(&mut self, index: usize, leaf: u16) {
-        let Lane { node, lane } = Lane::of(index);
-        let Some(lanes) = self.leaves_mut(node) else {
-            return;
-        };
-        let old = lanes.get(lane);
-        lanes.put(lane, leaf);
-        self.raise_or_lower(node, old, leaf);
+    /// A bit for each lane of a node whose number is greater than `bound`.
+    fn above(&self, level: usize, node: usize, bound: i16) -> u32 {
+        let lanes = self.levels.get(level).and_then(|level| lanes(level, node));
+        lanes.map_or(0, |lanes| above(lanes, bound))
     }
 
-    /// Empties a leaf and puts a number into another.
+    /// The leaves, to be changed. Whoever changes a number puts the maxima right, by
+    /// [`moved`](Maxima::moved).
     #[inline]
-    pub(super) fn exchange(&mut self, from: usize, to: usize, leaf: u16) {
-        let (
-            Lane {
-                node,
-                lane: emptied,
-            },
-            Lane { node: other, lane },
-        ) = (Lane::of(from), Lane::of(to));
-        if node != other {
-            self.set(from, 0);
-            self.set(to, leaf);
-            return;
-        }
-        let Some(lanes) = self.leaves_mut(node) else {
-            return;
-        };
-        let old = lanes.get(emptied);
-        lanes.put(emptied, 0);
-        lanes.put(lane, leaf);
-        self.raise_or_lower(node, old, leaf);
-    }
-
-    #[inline]
-    fn leaves_mut(&mut self, node: usize) -> Option<&mut Lanes> {
+    pub(super) fn leaves(&mut self) -> &mut [i16] {
         let [leaves, ..] = &mut self.levels;
-        leaves.get_mut(node)
+        leaves
+    }
+
+    /// Puts the maxima right after number `old` went from one leaf and number `new` into another or the same;
+    /// either may be 0.
+    #[inline]
+    pub(super) fn moved(&mut self, from: usize, old: i16, to: usize, new: i16) {
+        let (from, to) = (from / LANES, to / LANES);
+        if from == to {
+            self.correct(to, old, new);
+        } else {
+            self.correct(from, old, 0);
+            self.correct(to, 0, new);
+        }
     }
 
     /// Puts the maxima above a node of leaves right, in which a number went from `old` to `new`.
     ///
     /// The maximum of a node stands in the lane above it. It changes only if the new number exceeds it, or
     /// the old one was it; only then are the other lanes looked at.
-    #[inline]
-    fn raise_or_lower(&mut self, node: usize, old: u16, new: u16) {
+    #[inline(never)]
+    fn correct(&mut self, node: usize, old: i16, new: i16) {
         let (mut index, mut old, mut new) = (node, old, new);
-        let (mut below, levels) = match self.levels.split_first_mut() {
-            Some((leaves, levels)) => (leaves, levels.iter_mut().take(self.top)),
-            None => return,
-        };
+        let [below, levels @ ..] = &mut self.levels;
+        let mut below = below;
         for level in levels {
-            let Lane { node, lane } = Lane::of(index);
-            let Some(lanes) = level.get_mut(node) else {
+            let Some(highest) = level.get_mut(index) else {
                 return;
             };
-            let maximum = lanes.get(lane);
-            if new < maximum {
-                if old < maximum {
+            if new < *highest {
+                if old < *highest {
                     return;
                 }
-                new = below.get(index).map_or(0, Lanes::maximum);
+                new = lanes(below, index).map_or(0, maximum);
             }
-            if new == maximum {
+            if new == *highest {
                 return;
             }
-            lanes.put(lane, new);
-            old = maximum;
-            index = node;
+            old = core::mem::replace(highest, new);
+            index /= LANES;
             below = level;
         }
     }
 
-    /// Has room for `length` numbers at least. Where one level cannot grow, others may have; no harm.
+    /// Has room for `length` leaves at least. Where one level cannot grow, others may have; no harm.
     ///
     /// # Errors
     ///
@@ -229,21 +179,21 @@ impl Maxima {
     pub(super) fn grow(&mut self, length: usize, memory: &mut IndexMemory) -> Result<(), Shortage> {
         let mut nodes = length.div_ceil(LANES);
         let mut top = 0;
-        let mut maximum = 0;
+        let mut highest = 0;
         for (level, table) in self.levels.iter_mut().enumerate() {
             let is_new = level > self.top || table.is_empty();
-            table.grow(nodes, memory)?;
+            table.grow(nodes * LANES, memory)?;
             if let (true, Some(first)) = (is_new, table.first_mut()) {
-                first.put(0, maximum);
+                *first = highest;
             }
             top = level;
             if nodes == 1 {
                 break;
             }
-            maximum = table.first().map_or(0, Lanes::maximum);
+            highest = lanes(table, 0).map_or(0, maximum);
             // A table may have grown by more than was asked for; the ones above reach as far.
             nodes = if level == 0 {
-                table.len().div_ceil(LANES)
+                (table.len() / LANES).div_ceil(LANES)
             } else {
                 nodes.div_ceil(LANES)
             };
@@ -251,4 +201,17 @@ impl Maxima {
         self.top = top;
         Ok(())
     }
+}
+
+/// The lanes of a node.
+#[inline]
+fn lanes(level: &[i16], node: usize) -> Option<&Lanes> {
+    let (nodes, _) = level.as_chunks();
+    nodes.get(node)
+}
+
+/// Index of the lowest bit of some.
+#[inline]
+fn lowest(lanes: u32) -> usize {
+    lanes.trailing_zeros() as usize
 }

@@ -29,6 +29,12 @@ unsafe impl Send for Chunk {}
 unsafe impl Sync for Chunk {}
 
 impl Chunk {
+    /// No bytes: holds no address.
+    pub(crate) const NOWHERE: Self = Self {
+        start: sys::NOWHERE,
+        bytes: 0,
+    };
+
     /// # Safety
     ///
     /// The bytes are readable and writable, aligned to 16, and nobody else's until the pool gives them back.
@@ -36,6 +42,14 @@ impl Chunk {
         Self {
             start: block.cast(),
             bytes: block.len(),
+        }
+    }
+
+    /// No memory at all, for a pool that takes none.
+    pub(crate) fn none() -> Self {
+        Self {
+            start: sys::NOWHERE,
+            bytes: 0,
         }
     }
 
@@ -74,8 +88,43 @@ impl Chunk {
             self.base() <= at && at <= self.end(),
             "a piece lies in its chunk"
         );
-        self.start
-            .map_addr(|start| NonZero::new(at).unwrap_or(start))
+        let pointer = self.start.as_ptr().with_addr(at);
+        // SAFETY: no address in a chunk is 0, for the chunk starts at none such and does not wrap.
+        unsafe { NonNull::new_unchecked(pointer) }
+    }
+
+    /// The memory from the lower start to the higher end of this and another chunk of one row.
+    pub(crate) fn reach(self, other: Self) -> Self {
+        if self.bytes == 0 {
+            return other;
+        }
+        let start = self.start.min(other.start);
+        let bytes = self.end().max(other.end()) - start.addr().get();
+        Self { start, bytes }
+    }
+
+    /// The word at an address in it, whoever wrote it and whatever it is now.
+    ///
+    /// # Safety
+    ///
+    /// The chunk, or what several [`reach`](Chunk::reach), holds the eight bytes there, which are aligned.
+    #[inline]
+    pub(crate) unsafe fn peek(self, at: usize) -> u64 {
+        // SAFETY: readable and aligned as the caller says. Volatile, since they may be anybody's.
+        unsafe { self.pointer(at).cast::<u64>().read_volatile() }
+    }
+
+    /// Words in which a kind keeps its books, at an address in it.
+    ///
+    /// # Safety
+    ///
+    /// The chunk, or what several [`reach`](Chunk::reach), holds them; they are aligned, were written, lie in no
+    /// piece, and are the pool's for `'a`.
+    #[inline]
+    pub(crate) unsafe fn books<'a, const WORDS: usize>(self, at: usize) -> &'a [Cell<u64>; WORDS] {
+        let words = self.pointer(at).cast();
+        // SAFETY: the pool's alone as the caller says, and whoever else in it looks at them has cells too.
+        unsafe { words.as_ref() }
     }
 
     /// The piece of so many bytes at an address in it.
@@ -137,6 +186,30 @@ impl Chunks {
         };
         self.newest.set(self.older(newest)?);
         Ok(Some(newest))
+    }
+
+    /// Takes those chunks from the others that are not to be kept. Each is asked for once.
+    ///
+    /// # Errors
+    ///
+    /// The address of a note that is damaged; the chunks from there on are kept.
+    pub(crate) fn retain(&self, mut keep: impl FnMut(Chunk) -> bool) -> Result<(), usize> {
+        let kept = Self {
+            newest: Cell::new(None),
+            key: self.key,
+        };
+        let whole = loop {
+            match self.pop() {
+                Ok(Some(chunk)) if keep(chunk) => kept.push(chunk),
+                Ok(Some(_)) => {}
+                Ok(None) => break Ok(()),
+                Err(at) => break Err(at),
+            }
+        };
+        while let Ok(Some(chunk)) = kept.pop() {
+            self.push(chunk);
+        }
+        whole
     }
 
     /// All chunks, newest first; ends with the address of a note that is damaged.

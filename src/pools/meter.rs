@@ -38,7 +38,6 @@ impl Watermark {
         (share as usize).max(1)
     }
 
-    #[cold]
     pub(crate) fn call(&self, tag: Tag, usage: &Usage) {
         if let Some(call) = self.call {
             call(tag, usage);
@@ -47,15 +46,22 @@ impl Watermark {
 }
 
 /// What a pool counts.
+///
+/// Whatever is taken is added up, and whatever is given back, apart from each other: so neither waits for the
+/// other, and the peak is looked for only when something is given back.
 #[derive(Debug)]
 pub(crate) struct Meter {
     tag: Tag,
     measure: Measure,
     total: Cell<usize>,
-    used: Cell<usize>,
-    peak: Cell<usize>,
+    /// All that was ever taken, and given back, modulo 2^64; of slots as many as pieces.
+    taken: Cell<usize>,
+    given: Cell<usize>,
+    /// Pieces taken and given back, where they are not slots.
     allocations: Cell<u64>,
     deallocations: Cell<u64>,
+    /// The most that was in use before something was given back.
+    peak: Cell<usize>,
     failures: Cell<u64>,
     watermark: Watermark,
     /// What must be in use for a call.
@@ -68,10 +74,11 @@ impl Meter {
             tag,
             measure,
             total: Cell::new(total),
-            used: Cell::new(0),
-            peak: Cell::new(0),
+            taken: Cell::new(0),
+            given: Cell::new(0),
             allocations: Cell::new(0),
             deallocations: Cell::new(0),
+            peak: Cell::new(0),
             failures: Cell::new(0),
             watermark,
             mark: Cell::new(watermark.of(total)),
@@ -80,7 +87,7 @@ impl Meter {
 
     #[inline]
     pub(crate) fn used(&self) -> usize {
-        self.used.get()
+        self.taken.get().wrapping_sub(self.given.get())
     }
 
     #[inline]
@@ -98,29 +105,65 @@ impl Meter {
     #[inline]
     pub(crate) fn take(&self, amount: usize) {
         self.allocations.set(self.allocations.get() + 1);
-        self.rise(self.used.get() + amount);
+        self.rise(amount);
+    }
+
+    /// Counts an allocation of a slot, as [`take`](Meter::take) does.
+    #[inline]
+    pub(crate) fn take_slot(&self) {
+        debug_assert_eq!(self.measure, Measure::Slots);
+        let used = self.used() + 1;
+        self.taken.set(self.taken.get().wrapping_add(1));
+        if used == self.mark.get() {
+            self.call();
+        }
     }
 
     /// Counts a piece in use that is now larger or smaller; calls as [`take`](Meter::take) does.
     pub(crate) fn resize(&self, old: usize, new: usize) {
-        self.rise(self.used.get() - old + new);
+        match new.checked_sub(old) {
+            Some(more) => self.rise(more),
+            None => self.fall(old - new),
+        }
     }
 
     #[inline]
-    fn rise(&self, used: usize) {
-        let before = self.used.replace(used);
-        self.peak.set(self.peak.get().max(used));
+    fn rise(&self, amount: usize) {
+        let before = self.used();
+        self.taken.set(self.taken.get().wrapping_add(amount));
         let mark = self.mark.get();
-        if used >= mark && before < mark {
-            self.watermark.call(self.tag, &self.usage());
+        // Whether the mark is above what was in use and not above what is: wraps to far above if it is not.
+        if mark.wrapping_sub(before).wrapping_sub(1) < amount {
+            self.call();
         }
+    }
+
+    #[cold]
+    fn call(&self) {
+        self.watermark.call(self.tag, &self.usage());
     }
 
     /// Counts a deallocation of so much.
     #[inline]
     pub(crate) fn give(&self, amount: usize) {
-        self.used.set(self.used.get() - amount);
         self.deallocations.set(self.deallocations.get() + 1);
+        self.fall(amount);
+    }
+
+    /// Counts a deallocation of a slot.
+    #[inline]
+    pub(crate) fn give_slot(&self) {
+        debug_assert_eq!(self.measure, Measure::Slots);
+        self.fall(1);
+    }
+
+    #[inline]
+    fn fall(&self, amount: usize) {
+        let used = self.used();
+        if used > self.peak.get() {
+            self.peak.set(used);
+        }
+        self.given.set(self.given.get().wrapping_add(amount));
     }
 
     /// Counts a request refused.
@@ -131,19 +174,79 @@ impl Meter {
 
     /// Counts all pieces in use as given back.
     pub(crate) fn reset(&self) {
-        self.used.set(0);
+        self.fall(self.used());
         self.deallocations.set(self.allocations.get());
     }
 
     pub(crate) fn usage(&self) -> Usage {
+        let used = self.used();
+        let (allocations, deallocations) = match self.measure {
+            Measure::Bytes => (self.allocations.get(), self.deallocations.get()),
+            Measure::Slots => (self.taken.get() as u64, self.given.get() as u64),
+        };
         Usage {
             measure: self.measure,
             total: self.total.get(),
-            used: self.used.get(),
-            peak: self.peak.get(),
-            allocations: self.allocations.get(),
-            deallocations: self.deallocations.get(),
+            used,
+            peak: self.peak.get().max(used),
+            allocations,
+            deallocations,
             failures: self.failures.get(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn agrees_with_plain_counters() {
+        for measure in [Measure::Bytes, Measure::Slots] {
+            let mut random = fastrand::Rng::with_seed(measure as u64);
+            let meter = Meter::new(Tag::new(1), measure, 900, Watermark::default());
+            let mut pieces = std::vec::Vec::new();
+            let mut wanted = meter.usage();
+            for _ in 0..20_000 {
+                let amount = match measure {
+                    Measure::Bytes => random.usize(..20),
+                    Measure::Slots => 1,
+                };
+                match (random.u8(..100), pieces.len()) {
+                    (0, _) => {
+                        meter.reset();
+                        pieces.clear();
+                        wanted.deallocations = wanted.allocations;
+                    }
+                    (1, _) => {
+                        meter.fail();
+                        wanted.failures += 1;
+                    }
+                    (2..10, 1..) if measure == Measure::Bytes => {
+                        let piece = random.usize(..pieces.len());
+                        meter.resize(core::mem::replace(&mut pieces[piece], amount), amount);
+                    }
+                    (2..50, 1..) => {
+                        let amount = pieces.swap_remove(random.usize(..pieces.len()));
+                        match measure {
+                            Measure::Bytes => meter.give(amount),
+                            Measure::Slots => meter.give_slot(),
+                        }
+                        wanted.deallocations += 1;
+                    }
+                    _ => {
+                        match measure {
+                            Measure::Bytes => meter.take(amount),
+                            Measure::Slots => meter.take_slot(),
+                        }
+                        pieces.push(amount);
+                        wanted.allocations += 1;
+                    }
+                }
+                wanted.used = pieces.iter().sum();
+                wanted.peak = wanted.peak.max(wanted.used);
+                assert_eq!(meter.usage(), wanted);
+            }
         }
     }
 }

@@ -2,11 +2,15 @@
 //!
 //! # The protocol
 //!
-//! Beside a mutex stands a word that names the thread which holds it. It is written after the mutex was
-//! taken and cleared before it is given back, so for a few instructions the mutex is taken and the word
-//! names nobody. A signal handler that interrupts its own thread just there cannot tell that from another
-//! thread which stands there; it gives others a thousand chances to run on and then says that the lock was
-//! re-entered. Whoever finds a name that is not his own waits, as every mutex lets him.
+//! In front of a mutex is a gate, a word that names the thread which is entering; behind it a word that names
+//! the thread which holds the mutex. Nobody takes the mutex but in the gate, or leaves the gate before the other
+//! word names him; and who leaves gives the mutex back before he clears his name, for which his successor
+//! waits. So a thread that has the mutex finds its name in one of the words at every moment: a signal handler
+//! which interrupts its own thread anywhere knows so at once, and whoever finds other names can wait.
+//! In the gate one waits in the mutex, as the mutex does; for the gate, by looking again after others had a
+//! chance to run.
+//!
+//! A fork is made by a thread that holds both, so that in the child neither names a thread which is not there.
 //!
 //! # Safety
 //!
@@ -17,26 +21,29 @@ use core::fmt;
 
 use lock_api::RawMutex;
 
-use crate::sharing::atomic::{AtomicUsize, Ordering};
+use crate::sharing::atomic::{AtomicUsize, Ordering, spin_loop};
 use crate::sharing::thread;
 use crate::words::error::Misuse;
 
 /// A value behind a lock, reached by one thread at a time.
 pub(crate) struct Guarded<T, L: RawMutex> {
     holder: AtomicUsize,
+    entering: AtomicUsize,
     mutex: lock_api::Mutex<L, T>,
 }
 
-/// Nobody holds the lock, or whoever holds it is about to say or just unsaid so.
+/// In place of a thread's name.
 const NOBODY: usize = 0;
 
-/// How often somebody who finds the lock taken and no holder's name looks again.
-const CHANCES: usize = 1000;
+/// How often somebody who waits looks again at once, and how often in all before he naps.
+const SPINS: usize = 100;
+const LOOKS: usize = 200;
 
 impl<T, L: RawMutex> Guarded<T, L> {
     pub(crate) const fn new(value: T) -> Self {
         Self {
             holder: AtomicUsize::new(NOBODY),
+            entering: AtomicUsize::new(NOBODY),
             mutex: lock_api::Mutex::from_raw(L::INIT, value),
         }
     }
@@ -62,36 +69,67 @@ impl<T, L: RawMutex> Guarded<T, L> {
 
     #[inline]
     fn enter(&self) -> Result<Entered<'_, T, L>, Misuse> {
-        let me = thread::current().get();
-        let value = match self.mutex.try_lock() {
-            Some(value) => value,
-            None => self.wait(me)?,
-        };
-        self.holder.store(me, Ordering::Relaxed);
+        let value = self.lock()?;
+        // After the other word names this thread, as a handler of its own must see it.
+        self.entering.store(NOBODY, Ordering::Release);
+        let holder = &self.holder;
         Ok(Entered {
-            holder: &self.holder,
             value,
+            _name: Named { holder },
         })
     }
 
-    #[cold]
-    fn wait(&self, me: usize) -> Result<lock_api::MutexGuard<'_, L, T>, Misuse> {
-        for _ in 0..CHANCES {
-            match self.holder.load(Ordering::Relaxed) {
-                NOBODY => thread::give_way(),
-                holder if holder == me => return Err(Misuse::Reentered),
-                _somebody_else => return Ok(self.mutex.lock()),
-            }
-            if let Some(value) = self.mutex.try_lock() {
-                return Ok(value);
-            }
+    /// Takes the mutex, and stays in the gate.
+    #[inline]
+    fn lock(&self) -> Result<lock_api::MutexGuard<'_, L, T>, Misuse> {
+        let me = thread::current().get();
+        if self.holder.load(Ordering::Relaxed) == me {
+            return Err(Misuse::Reentered);
         }
-        Err(Misuse::Reentered)
+        if self.pass(me).is_err() {
+            self.wait(me)?;
+        }
+        let value = self.mutex.lock();
+        if self.holder.load(Ordering::Relaxed) != NOBODY {
+            self.succeed();
+        }
+        self.holder.store(me, Ordering::Relaxed);
+        Ok(value)
+    }
+
+    /// Goes into the gate, unless somebody is there.
+    #[inline]
+    fn pass(&self, me: usize) -> Result<usize, usize> {
+        let (success, failure) = (Ordering::Acquire, Ordering::Relaxed);
+        let entering = &self.entering;
+        entering.compare_exchange(NOBODY, me, success, failure)
+    }
+
+    /// Waits for the gate.
+    #[cold]
+    fn wait(&self, me: usize) -> Result<(), Misuse> {
+        let mut patience = Patience { looks: 0 };
+        while let Err(entering) = self.pass(me) {
+            if entering == me {
+                return Err(Misuse::Reentered);
+            }
+            patience.wait();
+        }
+        Ok(())
+    }
+
+    /// Waits until whoever gave the mutex back has cleared his name.
+    #[cold]
+    fn succeed(&self) {
+        let mut patience = Patience { looks: 0 };
+        while self.holder.load(Ordering::Relaxed) != NOBODY {
+            patience.wait();
+        }
     }
 
     /// Takes the lock and keeps it, for a fork to find it in this thread's hands.
     pub(crate) fn before_fork(&self) -> Result<(), Misuse> {
-        core::mem::forget(self.enter()?);
+        core::mem::forget(self.lock()?);
         Ok(())
     }
 
@@ -101,23 +139,48 @@ impl<T, L: RawMutex> Guarded<T, L> {
     ///
     /// This thread, or the one it is the forked copy of, called `before_fork` and has not called this since.
     pub(crate) unsafe fn after_fork(&self) {
-        self.holder.store(NOBODY, Ordering::Relaxed);
         // SAFETY: the caller took the mutex and forgot its guard.
         unsafe { self.mutex.force_unlock() };
+        self.holder.store(NOBODY, Ordering::Release);
+        self.entering.store(NOBODY, Ordering::Release);
     }
 }
 
 /// The lock, held: others see by whom, until this goes.
 struct Entered<'a, T, L: RawMutex> {
-    holder: &'a AtomicUsize,
-    // Dropped, so given back, after the holder's name is cleared.
+    // Dropped, so given back, before the holder's name is cleared.
     value: lock_api::MutexGuard<'a, L, T>,
+    _name: Named<'a>,
 }
 
-impl<T, L: RawMutex> Drop for Entered<'_, T, L> {
+/// The holder's name, until this goes.
+struct Named<'a> {
+    holder: &'a AtomicUsize,
+}
+
+impl Drop for Named<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.holder.store(NOBODY, Ordering::Relaxed);
+        // After the mutex was given back, as a handler of this thread must see it.
+        self.holder.store(NOBODY, Ordering::Release);
+    }
+}
+
+/// Waits longer the more often it is asked to.
+struct Patience {
+    looks: usize,
+}
+
+impl Patience {
+    fn wait(&mut self) {
+        self.looks += 1;
+        if self.looks <= SPINS {
+            spin_loop();
+        } else if self.looks <= LOOKS {
+            thread::give_way();
+        } else {
+            thread::nap();
+        }
     }
 }
 

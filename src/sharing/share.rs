@@ -241,7 +241,7 @@ unsafe impl<S: Source, R: Rule, P: Placement> Share for LocalHeap<S, R, P> {
 /// std::thread::scope(|scope| {
 ///     for number in 1..=4 {
 ///         let heap = &heap;
-///         scope.spawn(move || heap.allocate(Tag::new(number), Layout::new::<u64>()));
+///         scope.spawn(move || heap.allocate(Tag::new(number), Layout::new::<u64>()).map(drop));
 ///     }
 /// });
 /// assert_eq!(heap.look(|heap| heap.tags().count())?, 4);
@@ -278,7 +278,7 @@ impl<S: Source, R: Rule, P: Placement, L: RawMutex> SharedHeap<S, R, P, L> {
     ///
     /// # Errors
     ///
-    /// [`Misuse::Reentered`] if this thread has it already: a fork from a signal handler that interrupted the
+    /// [`Misuse::Reentered`] if this thread has it already, or waits for it: a fork from a signal handler that interrupted the
     /// heap must not use it in the child.
     pub fn before_fork(&self) -> Result<(), Misuse> {
         self.heap.before_fork()

@@ -57,6 +57,17 @@ pub(crate) fn give_way() {
     rustix::thread::sched_yield();
 }
 
+/// Lets others run for a tenth of a millisecond, even those of lower priority.
+#[cold]
+pub(crate) fn nap() {
+    let nap = rustix::thread::Timespec {
+        tv_sec: 0,
+        tv_nsec: 100_000,
+    };
+    // Interrupted or not, the time for the next look has come.
+    let _ = rustix::thread::nanosleep(&nap);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

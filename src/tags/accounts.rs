@@ -15,6 +15,8 @@ pub(crate) struct Accounts {
     places: Table<u32>,
     /// Log2 of how many of the places are used.
     bits: u32,
+    /// By how much a tag's mix is shifted to leave so many bits.
+    shift: u32,
 }
 
 /// Log2 of the places at the start: room for eight accounts.
@@ -27,6 +29,7 @@ impl Accounts {
             count: 0,
             places: Table::empty(),
             bits: 0,
+            shift: u64::BITS - 1,
         }
     }
 
@@ -38,14 +41,31 @@ impl Accounts {
     /// The index of a tag's account.
     #[inline]
     pub(crate) fn find(&self, tag: Tag) -> Option<usize> {
-        let mut place = self.home(tag);
+        let home = self.home(tag);
+        let index = self.index_at(home)?;
+        if self.accounts.get(index)?.tag == tag {
+            return Some(index);
+        }
+        self.find_behind(home, tag)
+    }
+
+    /// As [`find`](Accounts::find), where another tag stands in this one's place.
+    #[inline(never)]
+    fn find_behind(&self, home: usize, tag: Tag) -> Option<usize> {
+        let mut place = home;
         loop {
-            let index = self.places.get(place).copied()?.checked_sub(1)? as usize;
+            place = self.next(place);
+            let index = self.index_at(place)?;
             if self.accounts.get(index)?.tag == tag {
                 return Some(index);
             }
-            place = self.next(place);
         }
+    }
+
+    /// The index of the account at a place of the hash table.
+    #[inline]
+    fn index_at(&self, place: usize) -> Option<usize> {
+        Some(self.places.get(place)?.checked_sub(1)? as usize)
     }
 
     #[inline]
@@ -69,17 +89,9 @@ impl Accounts {
         self.accounts.iter().take(self.count)
     }
 
-    /// The index of a tag's account, which is made if there is none.
-    #[inline]
-    pub(crate) fn open(&mut self, tag: Tag, memory: &mut IndexMemory) -> Result<usize, Shortage> {
-        match self.find(tag) {
-            Some(index) => Ok(index),
-            None => self.add(tag, memory),
-        }
-    }
-
+    /// Makes an account for a tag that has none; its index.
     #[cold]
-    fn add(&mut self, tag: Tag, memory: &mut IndexMemory) -> Result<usize, Shortage> {
+    pub(crate) fn add(&mut self, tag: Tag, memory: &mut IndexMemory) -> Result<usize, Shortage> {
         let index = self.count;
         if self.bits == 0 || index >= 1 << (self.bits - 1) {
             self.widen(memory)?;
@@ -98,6 +110,7 @@ impl Accounts {
         self.accounts.grow(1 << (FIRST_BITS - 1), memory)?;
         self.places.grow(1 << bits, memory)?;
         self.bits = bits;
+        self.shift = u64::BITS - bits;
         self.places.fill(0);
         for index in 0..self.count {
             if let Some(tag) = self.accounts.get(index).map(|account| account.tag) {
@@ -164,15 +177,15 @@ impl Accounts {
     }
 
     fn tag_at(&self, place: usize) -> Option<Tag> {
-        let index = self.places.get(place)?.checked_sub(1)?;
-        self.accounts.get(index as usize).map(|account| account.tag)
+        let index = self.index_at(place)?;
+        self.accounts.get(index).map(|account| account.tag)
     }
 
     /// Where a tag would stand if no other did, by Fibonacci hashing.
     #[inline]
     fn home(&self, tag: Tag) -> usize {
         let mixed = (tag.number() ^ (tag.number() >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        (mixed >> (63 - self.bits) >> 1) as usize
+        mixed.wrapping_shr(self.shift) as usize
     }
 
     #[inline]

@@ -41,6 +41,8 @@ pub(crate) struct Entered {
     pub(crate) requested: usize,
     /// In which epoch it was allocated.
     pub(crate) epoch: u32,
+    /// Bytes of the layout, if the account counts an allocation.
+    pub(crate) allocated: Option<usize>,
 }
 
 /// Marks after which old epochs are forgotten.
@@ -79,10 +81,17 @@ impl Ledger {
         tag: Tag,
         memory: &mut IndexMemory,
     ) -> Result<AccountId, Shortage> {
-        if !self.is_on {
-            return Ok(AccountId(usize::MAX));
+        match self.accounts.find(tag) {
+            Some(index) => Ok(AccountId(index)),
+            None if self.is_on => self.accounts.add(tag, memory).map(AccountId),
+            None => Ok(AccountId(usize::MAX)),
         }
-        self.accounts.open(tag, memory).map(AccountId)
+    }
+
+    /// The account of a tag, if it has one.
+    #[inline]
+    pub(crate) fn find(&self, tag: Tag) -> AccountId {
+        AccountId(self.accounts.find(tag).unwrap_or(usize::MAX))
     }
 
     #[inline]
@@ -146,6 +155,10 @@ impl Ledger {
             return Slot::UNLISTED;
         };
         account.gain(block.size, block.requested);
+        if let Some(size) = block.allocated {
+            account.allocations += 1;
+            account.largest = account.largest.max(size);
+        }
         self.blocks += 1;
         self.lists
             .enter(&mut account.list, block.offset, block.epoch, memory)
@@ -238,6 +251,7 @@ mod tests {
             size: 48,
             requested: 16,
             epoch,
+            allocated: None,
         }
     }
 

@@ -51,10 +51,8 @@ pub(crate) struct Lists {
 impl Entry {
     #[inline]
     fn new(offset: usize, epoch: u32) -> Option<Self> {
-        let units = u32::try_from(offset / UNIT)
-            .ok()
-            .filter(|units| *units < 1 << 31)?;
-        Some(Self(u64::from(units) << 32 | u64::from(epoch)))
+        let units = (offset / UNIT) as u64;
+        (units < 1 << 31).then_some(Self(units << 32 | u64::from(epoch)))
     }
 
     /// Bytes from the base to the block.
@@ -86,6 +84,12 @@ impl List {
     pub(crate) fn length(&self) -> usize {
         self.length as usize
     }
+
+    /// Index of an entry in the table.
+    #[inline]
+    fn index(&self, place: u32) -> usize {
+        self.start as usize + place as usize
+    }
 }
 
 impl Lists {
@@ -106,17 +110,10 @@ impl Lists {
         epoch: u32,
         memory: &mut IndexMemory,
     ) -> u32 {
-        let place = Entry::new(offset, epoch).and_then(|entry| {
-            let place = match list.hole.checked_sub(1) {
-                Some(hole) => hole,
-                None => self.append(list, memory)?,
-            };
-            let place_of = list.start.checked_add(place)? as usize;
-            let was = core::mem::replace(self.entries.get_mut(place_of)?, entry.0);
-            if was & HOLE != 0 && list.hole > 0 {
-                list.hole = was as u32;
-            }
-            Some(place)
+        let entry = Entry::new(offset, epoch);
+        let place = entry.and_then(|entry| match list.hole.checked_sub(1) {
+            Some(hole) => self.fill(list, hole, entry),
+            None => self.append(list, entry, memory),
         });
         place.unwrap_or_else(|| {
             list.unlisted += 1;
@@ -124,9 +121,17 @@ impl Lists {
         })
     }
 
-    /// One more place at the end of an array.
+    /// Enters into the first hole of an array.
     #[inline]
-    fn append(&mut self, list: &mut List, memory: &mut IndexMemory) -> Option<u32> {
+    fn fill(&mut self, list: &mut List, hole: u32, entry: Entry) -> Option<u32> {
+        let place = self.entries.get_mut(list.index(hole))?;
+        // A hole leads to the next.
+        list.hole = core::mem::replace(place, entry.0) as u32;
+        Some(hole)
+    }
+
+    /// Enters at the end of an array.
+    fn append(&mut self, list: &mut List, entry: Entry, memory: &mut IndexMemory) -> Option<u32> {
         let place = list.length;
         if place == Slot::UNLISTED {
             return None;
@@ -134,9 +139,8 @@ impl Lists {
         if place == capacity(place) {
             self.enlarge(list, memory)?;
         }
+        *self.entries.get_mut(list.index(place))? = entry.0;
         list.length += 1;
-        let index = (list.start + place) as usize;
-        *self.entries.get_mut(index)? = 0;
         Some(place)
     }
 
@@ -183,7 +187,7 @@ impl Lists {
     pub(crate) fn leave(&mut self, list: &mut List, place: u32) {
         if place == Slot::UNLISTED {
             list.unlisted -= 1;
-        } else if let Some(entry) = self.entries.get_mut((list.start + place) as usize) {
+        } else if let Some(entry) = self.entries.get_mut(list.index(place)) {
             *entry = HOLE | u64::from(core::mem::replace(&mut list.hole, place + 1));
         }
     }

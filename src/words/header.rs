@@ -66,7 +66,11 @@ impl Freed {
 /// It keeps accidents and stale bytes from passing as headers. It is not a cryptographic code: somebody
 /// who can read the heap and knows this crate can compute check words.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Key([u64; 3]);
+pub struct Key {
+    words: [u64; 3],
+    /// What the tag of free blocks adds to a mix.
+    free: u64,
+}
 
 impl Key {
     /// A known key, for replaying a run to the last bit.
@@ -75,7 +79,18 @@ impl Key {
     /// The key that follows from `seed`, by three steps of Steele, Lea and Flood's SplitMix64.
     #[inline]
     pub const fn from_seed(seed: u64) -> Self {
-        Self([split_mix(seed, 1), split_mix(seed, 2), split_mix(seed, 3)])
+        let words = [split_mix(seed, 1), split_mix(seed, 2), split_mix(seed, 3)];
+        let free = Self { words, free: 0 }.tag(Tag::FREE);
+        Self { words, free }
+    }
+
+    /// What a tag adds to a mix.
+    #[inline]
+    const fn tag(self, tag: Tag) -> u64 {
+        let [.., k2] = self.words;
+        (tag.number() ^ k2)
+            .wrapping_mul(0xd6e8_feb8_6659_fd93)
+            .rotate_left(43)
     }
 }
 
@@ -98,55 +113,58 @@ impl Header {
     /// The sealed header of a block in use at address `at`.
     #[inline]
     pub(crate) const fn used(at: usize, size: usize, tag: Tag, slot: u32, key: Key) -> Self {
-        Self {
+        let mut header = Self {
             in_use: 1,
             size: size as u64,
             tag,
             slot,
             check: 0,
-        }
-        .sealed(at, key)
+        };
+        header.check = header.mix(at, key, key.tag(tag));
+        header
     }
 
     /// The sealed header of a free block at address `at`.
     #[inline]
     pub(crate) const fn free(at: usize, size: usize, freed: Freed, key: Key) -> Self {
         let slot = freed.slot();
-        Self {
+        let mut header = Self {
             in_use: 0,
             size: size as u64,
             tag: Tag::FREE,
             slot,
             check: 0,
-        }
-        .sealed(at, key)
+        };
+        header.check = header.mix(at, key, key.free);
+        header
     }
 
-    #[inline]
-    const fn sealed(mut self, at: usize, key: Key) -> Self {
-        self.check = self.mix(at, key);
-        self
-    }
-
-    /// Three odd multiplies, rotated and xored, then spread once more and folded to 32 bits.
+    /// Three odd multiplies, rotated and xored, then spread once more and folded to 32 bits; `tag` is what
+    /// the tag adds to that.
     ///
     /// The slot shares a word with `in_use`, in bits that are zero in every valid header. The last
     /// multiply spreads flips of high bits, which one multiply alone would leave in one place.
     #[inline]
-    const fn mix(self, at: usize, key: Key) -> u32 {
-        let Key([k0, k1, k2]) = key;
+    const fn mix(self, at: usize, key: Key, tag: u64) -> u32 {
+        let [k0, k1, _] = key.words;
         let state = self.in_use ^ ((self.slot as u64) << 32);
         let a = (at as u64 ^ state ^ k0).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let b = (self.size ^ k1).wrapping_mul(0xc2b2_ae3d_27d4_eb4f);
-        let c = (self.tag.number() ^ k2).wrapping_mul(0xd6e8_feb8_6659_fd93);
-        let x = a ^ b.rotate_left(21) ^ c.rotate_left(43);
+        let x = a ^ b.rotate_left(21) ^ tag;
         (((x ^ (x >> 32)).wrapping_mul(0xff51_afd7_ed55_8ccd)) >> 32) as u32
     }
 
     /// Whether the check word belongs to this header at address `at`.
     #[inline]
     pub fn is_sealed(&self, at: usize, key: Key) -> bool {
-        self.in_use <= 1 && self.check == self.mix(at, key)
+        self.in_use <= 1 && self.check == self.mix(at, key, key.tag(self.tag))
+    }
+
+    /// Whether this is the sealed header of a free block of `size` bytes at address `at`.
+    #[inline]
+    pub(crate) fn is_free(&self, at: usize, size: usize, key: Key) -> bool {
+        let is_free = self.in_use == 0 && self.size == size as u64 && self.tag == Tag::FREE;
+        is_free && self.check == self.mix(at, key, key.free)
     }
 
     /// Whether the block is in use.

@@ -82,6 +82,30 @@ impl Fit {
         }
     }
 
+    /// Whether the block stands at the very start of memory that starts at `start`.
+    #[inline]
+    const fn stands(self, start: usize) -> bool {
+        start.wrapping_add(HEADER) & (self.align - 1) == 0
+    }
+
+    /// Bytes left in front of the block in memory that starts at `start` and holds it.
+    #[inline]
+    pub(crate) const fn in_front(self, start: usize) -> usize {
+        if self.stands(start) {
+            0
+        } else {
+            self.moved_up(start)
+        }
+    }
+
+    #[cold]
+    const fn moved_up(self, start: usize) -> usize {
+        match self.place(start) {
+            Some(at) => at - start,
+            None => 0,
+        }
+    }
+
     /// Where the block ends when it is placed in memory that starts at `start`.
     #[inline]
     pub const fn end(self, start: usize) -> Option<usize> {
@@ -94,6 +118,9 @@ impl Fit {
     /// Whether the block fits into `size` bytes that start at `start`.
     #[inline]
     pub const fn fits(self, start: usize, size: usize) -> bool {
+        if self.stands(start) {
+            return self.size <= size;
+        }
         match self.end(start) {
             Some(end) => end - start <= size,
             None => false,

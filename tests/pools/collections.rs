@@ -64,7 +64,17 @@ macro_rules! collections {
 collections! {
     pool: Pools;
     bump: Bumps;
-    size_classes: Classes;
+    buddy: Buddies;
+    free_list: FreeLists;
+    stack: Stacks;
+    fixed_slots: FixedSlots;
+    growing_slots: GrowingSlots;
+    priorities: Priorities;
+    lock_free: LockFrees;
+    locked_fixed: LockedFixeds;
+    locked_pool: LockedPools;
+    timed_pool: TimedPools;
+    size_classes: SizeClassPools;
 }
 
 /// On a compiler that has std's own trait: `cargo +nightly test --features nightly --test pools`.

@@ -1,6 +1,10 @@
 //! The kinds that the battery runs on, and the heaps.
 
-use tagheap::{Bump, Error, Pool, Share, SizeClasses};
+use core::alloc::Layout;
+use tagheap::{
+    Buddy, Bump, Classes, Error, Fixed, FreeList, LockFree, Locked, Pool, Priority, Share,
+    SizeClasses, Stack, Timed, WhenFull,
+};
 
 use crate::battery::{BOUND, Habits, Recipe};
 
@@ -44,8 +48,116 @@ recipe!(
     }
 );
 
+/// Slots of 64 bytes.
+const SLOTS: Habits = Habits {
+    most: 64,
+    align: 16,
+    ..ANY
+};
+
+fn slot() -> Layout {
+    Layout::new::<[u128; 4]>()
+}
+
 recipe!(
-    Classes,
+    FixedSlots,
+    Fixed<H>,
+    |pool| Fixed::new(pool, slot(), 60),
+    SLOTS
+);
+
+recipe!(
+    GrowingSlots,
+    Fixed<H>,
+    |pool| Fixed::growing(pool, slot(), 10),
+    SLOTS
+);
+
+/// Three classes, of which one has nine slots in ten: the battery's fill of one size must reach the watermark.
+fn classes<H: Share>(pool: Pool<H>, when_full: WhenFull) -> Result<Classes<H, 3>, Error> {
+    Classes::new(pool, [(256, 1), (4, 6), (48, 80)], when_full)
+}
+
+recipe!(
+    RefusingClasses,
+    Classes<H, 3>,
+    |pool| classes(pool, WhenFull::Refuse),
+    Habits { most: 256, ..SLOTS }
+);
+
+recipe!(
+    BorrowingClasses,
+    Classes<H, 3>,
+    |pool| classes(pool, WhenFull::Borrow),
+    Habits { most: 256, ..SLOTS }
+);
+
+recipe!(
+    Priorities,
+    Priority<H>,
+    |pool| Priority::with_sizes(
+        pool,
+        [(16, 2), (32, 2), (128, 2), (64, 60)],
+        WhenFull::Refuse
+    ),
+    SLOTS
+);
+
+recipe!(
+    LockFrees,
+    LockFree<H>,
+    |pool| LockFree::new(pool, slot(), 60),
+    SLOTS
+);
+
+recipe!(
+    LockedFixeds,
+    Locked<Fixed<H>>,
+    |pool| Ok(Locked::new(Fixed::new(pool, slot(), 60)?)),
+    SLOTS
+);
+
+recipe!(
+    LockedPools,
+    Locked<Pool<H>>,
+    |pool| Ok(Locked::new(pool)),
+    ANY
+);
+
+recipe!(TimedPools, Timed<Pool<H>>, |pool| Ok(Timed::new(pool)), ANY);
+
+recipe!(
+    Stacks,
+    Stack<H>,
+    |pool| Stack::new(pool, 4096),
+    Habits {
+        most: 1024,
+        align: 256,
+        last_first: true,
+        ..ANY
+    }
+);
+
+recipe!(
+    FreeLists,
+    FreeList<H>,
+    |pool| FreeList::new(pool, 4096),
+    Habits {
+        most: 1024,
+        align: 256,
+        ..ANY
+    }
+);
+
+recipe!(
+    Buddies,
+    Buddy<H>,
+    |pool| Buddy::new(pool, 4096, 16),
+    Habits { most: 1024, ..ANY }
+);
+
+recipe!(
+    SizeClassPools,
     SizeClasses<H>,
     |pool| Ok(SizeClasses::new(pool)),
     ANY

@@ -11,10 +11,23 @@
 )]
 
 mod battery;
+mod buddy;
+mod classes;
 mod collections;
+mod fixed;
+mod forks;
+mod free_list;
 mod kinds;
+mod locks;
 mod ownership;
+mod pieces;
+mod priority;
+mod signals;
 mod size_classes;
+mod stack;
+mod threads;
+mod timed;
+mod treiber;
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -104,5 +117,17 @@ macro_rules! battery {
 battery! {
     pool: Pools;
     bump: Bumps;
-    classes: Classes;
+    fixed_slots: FixedSlots;
+    growing_slots: GrowingSlots;
+    refusing_classes: RefusingClasses;
+    borrowing_classes: BorrowingClasses;
+    priorities: Priorities;
+    lock_free: LockFrees;
+    locked_fixed: LockedFixeds;
+    locked_pool: LockedPools;
+    timed_pool: TimedPools;
+    stacks: Stacks;
+    free_lists: FreeLists;
+    buddies: Buddies;
+    size_class_pools: SizeClassPools;
 }

@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# Runs the tests under AddressSanitizer and ThreadSanitizer, which only the nightly toolchain has.
+#
+#   scripts/sanitizers.sh [address|thread]...      both, if none is named
+#
+# Exit codes: 0 if nothing was found, 1 if a run failed, 2 if something it needs is missing.
+#
+# What they see: accesses compiled here. The standard library comes compiled without them, so ThreadSanitizer
+# does not see what orders threads inside it (thread::spawn and join it does, by the C library's calls that it
+# intercepts), and it sees atomics, but neither inline assembly nor system calls: a wait in a futex is not one
+# of its orderings, the exchange of the futex's word is. What is known to be such a thing stands in
+# scripts/tsan.txt, a line and a reason each; everything else is a fault.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+TARGET=x86_64-unknown-linux-gnu
+
+if ! command -v rustup >/dev/null || ! rustup toolchain list | grep -q '^nightly'; then
+    echo "sanitizers: the nightly toolchain is missing (rustup toolchain install nightly)" >&2
+    exit 2
+fi
+
+run() {
+    local name=$1 flags=$2
+    shift 2
+    echo "== $name: cargo test $* =="
+    # For a target named, flags are for the program alone, not for build scripts and macros. Each sanitizer has
+    # a folder of its own, or each run would compile everything again.
+    RUSTFLAGS="-Zsanitizer=$name $flags" \
+        ASAN_OPTIONS="detect_leaks=0:allow_user_segv_handler=1${ASAN_OPTIONS:+:$ASAN_OPTIONS}" \
+        TSAN_OPTIONS="halt_on_error=0:exitcode=66:suppressions=$PWD/scripts/tsan.txt${TSAN_OPTIONS:+:$TSAN_OPTIONS}" \
+        cargo +nightly test --target "$TARGET" --target-dir "target/sanitizers/$name" "$@"
+}
+
+failed=()
+[ $# -gt 0 ] || set -- address thread
+for name in "$@"; do
+    case $name in
+        # Every path on which memory is handed out and taken back.
+        address) run address "" --lib --test pools --test gauntlet --test accounts ;;
+        # Rows with several threads, without those that fork: a forked child has no sanitizer thread.
+        thread)
+            run thread "-Cunsafe-allow-abi-mismatch=sanitizer" --test pools -- \
+                threads:: treiber:: timed:: signals:: ;;
+        *) echo "sanitizers: no sanitizer is called $name: address, thread" >&2; exit 2 ;;
+    esac || failed+=("$name")
+done
+if [ ${#failed[@]} -gt 0 ]; then
+    echo "sanitizers: FAILED: ${failed[*]}" >&2
+    exit 1
+fi
+echo "sanitizers: $* found nothing"

@@ -1,0 +1,98 @@
+//! How long a cycle of the time-stamp counter takes.
+//!
+//! The counter runs at a constant rate, whatever the processor's frequency, on every x86-64 processor since 2008;
+//! at which, nothing tells on all of them. So it is held against `CLOCK_MONOTONIC`, once in a process, for a
+//! millisecond.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::ground::sys;
+
+/// Nanoseconds of a cycle, times 2^32; 0 while not measured.
+static RATE: AtomicU64 = AtomicU64::new(0);
+
+/// How long the two clocks are held against each other, in nanoseconds.
+const SPAN: u64 = 1_000_000;
+
+const NANOSECONDS: u64 = 1_000_000_000;
+
+/// So many cycles in nanoseconds, rounded to the nearest. The first call in a process takes a millisecond.
+pub(crate) fn nanoseconds(cycles: u64) -> u64 {
+    let scaled = u128::from(cycles) * u128::from(rate());
+    u64::try_from((scaled + (1 << 31)) >> 32).unwrap_or(u64::MAX)
+}
+
+/// So many nanoseconds in cycles, as [`nanoseconds`] turns back.
+pub(crate) fn cycles(nanoseconds: u64) -> u64 {
+    let scaled = u128::from(nanoseconds) << 32;
+    u64::try_from(scaled / u128::from(rate())).unwrap_or(u64::MAX)
+}
+
+fn rate() -> u64 {
+    match RATE.load(Ordering::Relaxed) {
+        0 => {
+            let rate = measure();
+            RATE.store(rate, Ordering::Relaxed);
+            rate
+        }
+        rate => rate,
+    }
+}
+
+#[cold]
+fn measure() -> u64 {
+    let first = moment();
+    loop {
+        let last = moment();
+        let nanoseconds = last.1.saturating_sub(first.1);
+        if nanoseconds >= SPAN {
+            let cycles = u128::from(last.0.saturating_sub(first.0).max(1));
+            let rate = (u128::from(nanoseconds) << 32) / cycles;
+            return u64::try_from(rate).unwrap_or(u64::MAX).max(1);
+        }
+    }
+}
+
+/// What both clocks show: the counter, and nanoseconds. Of a few looks the one least interrupted.
+fn moment() -> (u64, u64) {
+    let mut best = (u64::MAX, 0, 0);
+    for _ in 0..8 {
+        let before = sys::cycles();
+        let time = clock_gettime(ClockId::Monotonic);
+        let width = sys::cycles().wrapping_sub(before);
+        if width < best.0 {
+            let (seconds, part) = (time.tv_sec as u64, time.tv_nsec as u64);
+            best = (width, before + width / 2, seconds * NANOSECONDS + part);
+        }
+    }
+    (best.1, best.2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::time::Duration;
+    use std::thread::sleep;
+    use std::time::Instant;
+
+    #[test]
+    fn both_clocks_show_the_same_time() {
+        rate();
+        let (start, before) = (Instant::now(), sys::cycles());
+        sleep(Duration::from_millis(50));
+        let (real, shown) = (start.elapsed().as_nanos() as u64, sys::cycles() - before);
+        let shown = nanoseconds(shown);
+        assert!(shown.abs_diff(real) < real / 100, "{shown} ns of {real}");
+    }
+
+    #[test]
+    fn conversions_turn_back() {
+        for time in [0, 1, 25, 1000, 123_456_789, 1 << 40] {
+            let back = nanoseconds(cycles(time));
+            assert!(back.abs_diff(time) <= 1, "{time} ns became {back}");
+        }
+        assert_eq!(cycles(u64::MAX).max(nanoseconds(u64::MAX)), u64::MAX);
+    }
+}

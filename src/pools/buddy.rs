@@ -1,0 +1,369 @@
+//! A pool that halves its memory until a piece fits, and joins the halves again.
+//!
+//! # Safety
+//!
+//! A piece is a block that was free, or a half, a quarter, ... of one, and no block is free while a piece that
+//! overlaps it is in use. All this is kept beside the pieces, so nothing written into them changes it.
+#![allow(unsafe_code)]
+
+use core::alloc::Layout;
+use core::cell::Cell;
+use core::ptr::NonNull;
+
+use crate::pools::book::Book;
+use crate::pools::kind::{self, Kind};
+use crate::pools::meter::Meter;
+use crate::pools::orders::Orders;
+use crate::pools::pool::Pool;
+use crate::pools::region::Region;
+use crate::sharing::share::Share;
+use crate::words::error::{Error, Misuse, OutOfMemory, Shortage};
+use crate::words::size::{UNIT, align_down};
+use crate::words::usage::{Measure, Usage};
+
+mod check;
+mod drawing;
+
+/// A buddy system: blocks of two to the n bytes, halved and joined.
+///
+/// K. C. Knowlton, *A fast storage allocator* (1965); D. E. Knuth, *The Art of Computer Programming*, section
+/// 2.5, algorithms R and S. A request takes the lowest of the smallest free blocks that fit, and halves it as
+/// long as a half fits; a block given back joins its other half if that is free, and so on. A block is aligned
+/// to its size, and to 4096 bytes at most.
+///
+/// What is known of the blocks is beside them, a byte and a quarter for each smallest block: nothing written
+/// into a free block does harm. Requests and returns take O(log blocks), with one word read or written for each
+/// half that comes or goes and its summaries.
+///
+/// ```
+/// use core::alloc::Layout;
+/// use tagheap::{Buddy, Heap, Kind, LocalHeap, Pool, Reserve, Tag};
+///
+/// let heap = LocalHeap::new(Heap::new(Reserve::new()?)?);
+/// let buddy = Buddy::new(Pool::new(&heap, Tag::named("pages")), 1024, 64)?;
+/// let piece = buddy.allocate(Layout::new::<[u8; 100]>())?;
+/// assert!(buddy.to_string().ends_with(" |128|[128]|[256]|[512]|"));
+///
+/// // SAFETY: nobody uses it.
+/// unsafe { buddy.deallocate(piece.cast(), Layout::new::<[u8; 100]>())? };
+/// assert_eq!(buddy.largest_free(), 1024);
+/// # Ok::<(), tagheap::Error>(())
+/// ```
+///
+/// Found exactly, with nothing changed: blocks that are free already, pointers at which no block in use starts,
+/// and sizes that another block would have been for.
+///
+/// Displayed, it draws its blocks by address: those in use by their bytes, free ones in brackets, equal
+/// neighbours counted. O(blocks).
+#[derive(Debug)]
+pub struct Buddy<H: Share> {
+    region: Region,
+    /// Two to so many bytes are a smallest block.
+    shift: u32,
+    /// The order of the whole region: it has two to so many smallest blocks.
+    top: u32,
+    /// Bytes that requests may be aligned to.
+    align: usize,
+    free: Orders,
+    /// For each smallest block at which a block in use starts, that one's order and 1; 0 for others.
+    used: Book<u8>,
+    meter: Meter,
+    pool: Pool<H>,
+}
+
+/// Bytes to which the region is aligned at most, and so pieces.
+const PAGE: usize = 4096;
+
+impl<H: Share> Buddy<H> {
+    /// A buddy system over so many bytes in one block of the heap's, which it takes here, whose smallest blocks
+    /// have `smallest` bytes, at least 16. Both are rounded up to powers of two.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Pool`]'s [`allocate`](Kind::allocate); nothing is left behind.
+    pub fn new(pool: Pool<H>, bytes: usize, smallest: usize) -> Result<Self, Error> {
+        let smallest_block = smallest.max(UNIT).checked_next_power_of_two();
+        let whole = smallest_block.and_then(|least| bytes.max(least).checked_next_power_of_two());
+        let (Some(smallest), Some(bytes)) = (smallest_block, whole) else {
+            return Err(OutOfMemory {
+                tag: pool.tag(),
+                size: bytes,
+                align: smallest,
+                cause: Shortage::TooLarge,
+            }
+            .into());
+        };
+        let shift = smallest.ilog2();
+        let top = bytes.ilog2() - shift;
+        let align = bytes.min(PAGE);
+        let words = Orders::words(top);
+        let books = |blocks| words * size_of::<u64>() + blocks;
+        let mut region = Region::take(&pool, [bytes, smallest, align], books)?;
+        let taken = region.bytes() > 0;
+        let free = Orders::new(region.book(words), shift, top);
+        if taken {
+            free.insert(0, top);
+        }
+        Ok(Self {
+            shift,
+            top,
+            align,
+            free,
+            used: region.book(if taken { 1 << top } else { 0 }),
+            meter: pool.meter_of(Measure::Bytes, region.bytes()),
+            region,
+            pool,
+        })
+    }
+
+    /// The pool from which it took its block.
+    pub fn pool(&self) -> &Pool<H> {
+        &self.pool
+    }
+
+    /// Bytes of the largest free block: the most that a request may have now. O(1).
+    pub fn largest_free(&self) -> usize {
+        let highest = self.free.highest();
+        highest.map_or(0, |order| self.bytes(order))
+    }
+
+    /// Bytes of a block of an order.
+    #[inline]
+    fn bytes(&self, order: u32) -> usize {
+        1 << (order + self.shift)
+    }
+
+    /// The order of the block for a layout of less than 2^63 bytes and so aligned.
+    #[inline]
+    fn order(&self, layout: Layout) -> u32 {
+        let needed = layout.size().max(layout.align());
+        let bits = usize::BITS - needed.saturating_sub(1).leading_zeros();
+        bits.saturating_sub(self.shift)
+    }
+
+    /// The note on a piece that starts so far into the region.
+    #[inline]
+    fn note(&self, block: usize) -> Option<&Cell<u8>> {
+        // Where no smallest block starts, the low bits come up here, and reach far behind the last note.
+        self.used.at(block.rotate_right(self.shift))
+    }
+
+    /// The piece that starts there and was handed out for this layout: how far into the region, and its order.
+    #[inline]
+    fn held(&self, ptr: NonNull<u8>, layout: Layout) -> Option<(usize, u32)> {
+        let block = ptr.addr().get().wrapping_sub(self.region.base());
+        let order = self.order(layout);
+        let note = self.note(block)?;
+        (u32::from(note.get()) == order + 1).then_some((block, order))
+    }
+
+    /// The error for what is no piece, or not one for this layout.
+    #[cold]
+    fn refuse(&self, ptr: NonNull<u8>, layout: Layout) -> Error {
+        let address = ptr.addr().get();
+        if !self.region.holds(address) {
+            return Misuse::NotFromHere { address }.into();
+        }
+        let block = address - self.region.base();
+        let is_free = |order| {
+            self.free
+                .is_free(align_down(block, self.bytes(order)), order)
+        };
+        if (0..=self.top).any(is_free) {
+            return Misuse::DoubleFree { address }.into();
+        }
+        let note = self.note(block).map_or(0, Cell::get);
+        let Some(order) = u32::from(note).checked_sub(1) else {
+            return Misuse::NotABlock { address }.into();
+        };
+        let claimed = layout.align();
+        if !address.is_multiple_of(claimed) {
+            return Misuse::AlignMismatch { address, claimed }.into();
+        }
+        let (claimed, usable) = (layout.size(), self.bytes(order));
+        Misuse::SizeMismatch {
+            address,
+            claimed,
+            usable,
+        }
+        .into()
+    }
+
+    /// The way of a request that finds no block.
+    #[cold]
+    fn allocate_elsewhere(&self, layout: Layout) -> Result<NonNull<[u8]>, Error> {
+        if self.pool.passes() {
+            return self.pool.allocate(layout);
+        }
+        self.meter.fail();
+        let (total, used) = (self.region.bytes(), self.meter.used());
+        let cause = if layout.size() > total {
+            Shortage::Oversized { most: total }
+        } else if layout.align() > self.align {
+            Shortage::Overaligned { most: self.align }
+        } else {
+            Shortage::Full { total, used }
+        };
+        Err(self.pool.refusal(layout, cause))
+    }
+
+    /// What becomes of a piece given back that is none of its own, or for another layout.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Kind::deallocate`].
+    #[cold]
+    unsafe fn deallocate_elsewhere(&self, ptr: NonNull<u8>, layout: Layout) -> Result<(), Error> {
+        if self.pool.passes() {
+            // SAFETY: the caller's promise.
+            return unsafe { self.pool.deallocate(ptr, layout) };
+        }
+        Err(self.refuse(ptr, layout))
+    }
+
+    /// Makes a block of one order one of another where it starts; answers whether it could.
+    fn resize(&self, block: usize, old: u32, new: u32) -> bool {
+        // Growing, it is the lower half each time, and the upper one is free.
+        let upper = |order| block ^ self.bytes(order);
+        let joins = |order| upper(order) > block && self.free.is_free(upper(order), order);
+        if !(old..new).all(joins) {
+            return false;
+        }
+        (old..new).for_each(|order| self.free.remove(upper(order), order));
+        (new..old).for_each(|order| self.free.insert(upper(order), order));
+        if let Some(note) = self.note(block) {
+            note.set(new as u8 + 1);
+        }
+        self.meter.resize(self.bytes(old), self.bytes(new));
+        true
+    }
+
+    /// A piece made larger or smaller where it starts, if its block can be and is so aligned.
+    fn in_place(
+        &self,
+        ptr: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<Option<NonNull<[u8]>>, Error> {
+        let held = self.held(ptr, old);
+        let (block, order) = held.ok_or_else(|| self.refuse(ptr, old))?;
+        let address = ptr.addr().get();
+        let fits = new.align() <= self.align && address.is_multiple_of(new.align());
+        if fits && self.resize(block, order, self.order(new)) {
+            return Ok(Some(self.region.piece(address, new.size())));
+        }
+        Ok(None)
+    }
+}
+
+// SAFETY: a piece is a block that was free and is taken, or half of one; halves that are not are made free
+// again. Blocks are joined only with free ones.
+unsafe impl<H: Share> Kind for Buddy<H> {
+    #[inline]
+    fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, Error> {
+        let order = self.order(layout);
+        if layout.align() > self.align {
+            return self.allocate_elsewhere(layout);
+        }
+        let Some(block) = self.free.take(order) else {
+            return self.allocate_elsewhere(layout);
+        };
+        let Some(note) = self.note(block) else {
+            return self.allocate_elsewhere(layout);
+        };
+        note.set(order as u8 + 1);
+        self.meter.take(self.bytes(order));
+        Ok(self.region.piece(self.region.base() + block, layout.size()))
+    }
+
+    #[inline]
+    unsafe fn deallocate(&self, ptr: NonNull<u8>, layout: Layout) -> Result<(), Error> {
+        let Some((block, order)) = self.held(ptr, layout) else {
+            // SAFETY: the caller's promise.
+            return unsafe { self.deallocate_elsewhere(ptr, layout) };
+        };
+        if let Some(note) = self.note(block) {
+            note.set(0);
+        }
+        self.free.join(block, order);
+        self.meter.give(self.bytes(order));
+        Ok(())
+    }
+
+    /// In place if the block is large enough, or the halves that follow it are free.
+    unsafe fn grow(
+        &self,
+        ptr: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<[u8]>, Error> {
+        if new.size() < old.size() {
+            return Err(kind::wrong_way(old, new));
+        }
+        if self.pool.passes() {
+            // SAFETY: the caller's promise.
+            return unsafe { self.pool.grow(ptr, old, new) };
+        }
+        if let Some(piece) = self.in_place(ptr, old, new)? {
+            return Ok(piece);
+        }
+        // SAFETY: the caller's promise.
+        unsafe { kind::relocate(self, ptr, old, new) }
+    }
+
+    /// In place, unless the new alignment demands a move; halves that are not needed any more come free.
+    unsafe fn shrink(
+        &self,
+        ptr: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<[u8]>, Error> {
+        if new.size() > old.size() {
+            return Err(kind::wrong_way(old, new));
+        }
+        if self.pool.passes() {
+            // SAFETY: the caller's promise.
+            return unsafe { self.pool.shrink(ptr, old, new) };
+        }
+        if let Some(piece) = self.in_place(ptr, old, new)? {
+            return Ok(piece);
+        }
+        // SAFETY: the caller's promise.
+        unsafe { kind::relocate(self, ptr, old, new) }
+    }
+
+    /// Keeps its block, all free. O(smallest blocks), a byte each.
+    fn reset(&mut self) -> Result<(), Error> {
+        if self.pool.passes() {
+            return self.pool.reset();
+        }
+        self.used.clear();
+        self.free.clear();
+        self.free.insert(0, self.top);
+        self.meter.reset();
+        Ok(())
+    }
+
+    /// Whether the address lies among its blocks. O(1).
+    fn contains(&self, ptr: NonNull<u8>) -> Result<bool, Error> {
+        if self.pool.passes() {
+            return self.pool.contains(ptr);
+        }
+        Ok(self.region.holds(ptr.addr().get()))
+    }
+
+    /// Checks what it notes of its blocks, O(smallest blocks), and then as [`Pool`] does.
+    fn check(&self) -> Result<(), Error> {
+        if !self.pool.passes() {
+            self.check_books().map_err(|at| self.pool.damage(at))?;
+        }
+        self.pool.check()
+    }
+
+    fn usage(&self) -> Result<Usage, Error> {
+        if self.pool.passes() {
+            return self.pool.usage();
+        }
+        Ok(self.meter.usage())
+    }
+}

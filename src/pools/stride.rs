@@ -1,0 +1,69 @@
+//! Distance of equal slots, and which slot starts at an offset, without a division.
+//!
+//! A multiple of an odd number is divided by it by one multiplication with its inverse modulo 2^64, and what
+//! is no multiple becomes larger than any quotient (Granlund and Montgomery, "Division by Invariant Integers
+//! using Multiplication", PLDI 1994, section 9); a power of two in the divisor is rotated out behind that.
+
+/// Bytes from one slot to the next.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stride {
+    bytes: usize,
+    /// Inverse of the odd part of `bytes`, modulo 2^64.
+    inverse: usize,
+    /// The power of two in `bytes`.
+    twos: u32,
+}
+
+impl Stride {
+    /// A stride of so many bytes, at least 1.
+    pub(crate) const fn new(bytes: usize) -> Self {
+        let bytes = if bytes == 0 { 1 } else { bytes };
+        let twos = bytes.trailing_zeros();
+        let odd = bytes >> twos;
+        // Newton's iteration: right in 3 bits to begin with, in twice as many after each step.
+        let mut inverse = odd;
+        let mut right = 3;
+        while right < usize::BITS {
+            inverse = inverse.wrapping_mul(2_usize.wrapping_sub(odd.wrapping_mul(inverse)));
+            right *= 2;
+        }
+        Self {
+            bytes,
+            inverse,
+            twos,
+        }
+    }
+
+    #[inline]
+    pub(crate) const fn bytes(self) -> usize {
+        self.bytes
+    }
+
+    /// The number of the slot that starts at an offset; a number that no slot can have where none starts:
+    /// so large that all the slots below it would have more than 2^64 bytes.
+    #[inline]
+    pub(crate) const fn index(self, offset: usize) -> usize {
+        offset.wrapping_mul(self.inverse).rotate_right(self.twos)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_is_a_quotient_or_larger_than_all() {
+        let sizes = (1..=300).chain([4096, 4097, 65_535, 1 << 20, (1 << 20) + 48, 1 << 40]);
+        for bytes in sizes {
+            let stride = Stride::new(bytes);
+            let most = usize::MAX / bytes;
+            let ends = (0..600).map(usize::wrapping_neg);
+            for offset in (0..3 * bytes.min(2000)).chain(ends) {
+                match offset % bytes {
+                    0 => assert_eq!(stride.index(offset), offset / bytes, "{offset} by {bytes}"),
+                    _ => assert!(stride.index(offset) > most, "{offset} by {bytes}"),
+                }
+            }
+        }
+    }
+}
