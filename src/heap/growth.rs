@@ -67,12 +67,11 @@ impl Spare {
 
     /// Whether so many unused bytes of `granted` are to go back.
     fn is_too_much(&mut self, unused: usize, granted: usize) -> bool {
-        if unused <= self.kept {
-            return false;
-        }
         // Grown back to where it was, or near: growth goes in steps.
-        if granted >= self.reached / 8 * 7 {
-            self.kept = unused;
+        if unused > self.kept && granted >= self.reached / 8 * 7 {
+            self.kept = self.kept.max(self.reached / 8 * 9);
+        }
+        if unused <= self.kept {
             return false;
         }
         self.reached = granted;

@@ -22,6 +22,10 @@ const PLAIN: usize = 40;
 pub(super) const COUNT: usize = PLAIN + (LARGEST / UNIT).ilog2() as usize;
 
 /// The numbers of the classes for 1 to 16 bytes, 17 to 32, and so on.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "in a constant, whose length is at hand"
+)]
 const NUMBERS: [u8; 64] = {
     let mut table = [0; 64];
     let mut units = 0;
@@ -33,6 +37,10 @@ const NUMBERS: [u8; 64] = {
 };
 
 /// How many bytes they have.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "in a constant, whose length is at hand"
+)]
 const BYTES: [u16; 64] = {
     let mut table = [0; 64];
     let mut units = 0;
@@ -113,7 +121,7 @@ impl Class {
         let bytes = match number {
             0..8 => (number + 1) * UNIT,
             8..PLAIN => (number % 4 + 5) << (number / 4 + 3),
-            _ => 2 * UNIT << (number - PLAIN),
+            _ => (2 * UNIT) << (number - PLAIN),
         };
         Self { number, bytes }
     }

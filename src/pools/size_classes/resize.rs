@@ -87,8 +87,10 @@ impl<H: Share> SizeClasses<H> {
         self.fall(0);
         // SAFETY: within the chunk, as just compared.
         self.cursor.set(unsafe { piece.add(new.bytes()) });
-        // SAFETY: the last piece's entry, which it replaces.
-        unsafe { log::write(last.add(1), new) };
+        // SAFETY: behind the last piece's entry.
+        let before = unsafe { last.add(1) };
+        // SAFETY: the entry that it writes over is the last piece's.
+        unsafe { log::write(before, new) };
         true
     }
 }

@@ -1,7 +1,6 @@
 //! This project's pools of size classes, over its usual heap for hosted programs.
 
 use std::alloc::Layout;
-use std::collections::BTreeMap;
 use std::ptr::NonNull;
 
 use tagheap::{Heap, Kind, LocalHeap, Pool, Reserve, SizeClasses, Tag};
@@ -79,7 +78,7 @@ regions!(
 /// A pool for each tag, which all stay until they are released.
 pub(crate) struct Tagged {
     heap: &'static Shared,
-    pools: BTreeMap<u32, SizeClasses<&'static Shared>>,
+    pools: Vec<Option<SizeClasses<&'static Shared>>>,
 }
 
 impl Contender for Tagged {
@@ -90,15 +89,17 @@ impl Contender for Tagged {
     fn new() -> Self {
         Self {
             heap: Box::leak(Box::new(heap())),
-            pools: BTreeMap::new(),
+            pools: Vec::new(),
         }
     }
 
     fn allocate(&mut self, tag: u32, layout: Layout) -> Option<NonNull<u8>> {
-        let pool = self
-            .pools
-            .entry(tag)
-            .or_insert_with(|| SizeClasses::new(Pool::new(self.heap, Tag::new(tag.into()))));
+        let place = tag as usize;
+        if place >= self.pools.len() {
+            self.pools.resize_with(place + 1, || None);
+        }
+        let make = || SizeClasses::new(Pool::new(self.heap, Tag::new(tag.into())));
+        let pool = self.pools[place].get_or_insert_with(make);
         Some(pool.allocate(layout).ok()?.cast())
     }
 
@@ -109,6 +110,7 @@ impl Contender for Tagged {
     }
 
     unsafe fn release(&mut self, tag: u32) -> bool {
-        self.pools.remove(&tag).is_some()
+        self.pools[tag as usize] = None;
+        true
     }
 }
