@@ -26,8 +26,9 @@ struct Reading {
 }
 
 fn main() -> Result<(), Error> {
+    let memory = &raw mut MEMORY;
     // SAFETY: called once, and nobody else names it.
-    let memory = unsafe { &mut *(&raw mut MEMORY) };
+    let memory = unsafe { &mut *memory };
     let heap = LocalHeap::new(Heap::new(Buffer::uninit(memory))?);
     let pool = |name| Pool::new(&heap, Tag::named(name));
 

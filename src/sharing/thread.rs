@@ -2,8 +2,8 @@
 //!
 //! # Safety
 //!
-//! The one unsafe operation reads the register that points to a thread's own memory, where the kernel
-//! lets programs read it.
+//! The unsafe operations ask the kernel where a thread's own memory is, and read that memory's first word where
+//! the thread has any.
 #![allow(unsafe_code)]
 
 use core::arch::asm;
@@ -11,45 +11,64 @@ use core::num::NonZero;
 use core::sync::atomic::{AtomicU8, Ordering};
 
 const UNKNOWN: u8 = 0;
-const READABLE: u8 = 1;
-const UNREADABLE: u8 = 2;
+const THERE: u8 = 1;
+const NOT_THERE: u8 = 2;
 
-/// Whether the kernel lets programs read the FS base: asked once.
-static FS_BASE: AtomicU8 = AtomicU8::new(UNKNOWN);
-
-/// The bit of the auxiliary vector's `AT_HWCAP2` that says so.
-const FSGSBASE: usize = 1 << 1;
+/// Whether threads have memory of their own that starts with its own address, as the System V ABI for x86-64
+/// has it: asked once.
+static OWN_MEMORY: AtomicU8 = AtomicU8::new(UNKNOWN);
 
 /// A number that no other living thread of the process has: the address of its thread-local memory, or
 /// the kernel's number for it where there is no such memory.
 ///
-/// A few nanoseconds with the first, a system call with the second.
+/// A load with the first, a system call with the second.
 #[inline]
 pub(crate) fn current() -> NonZero<usize> {
-    if FS_BASE.load(Ordering::Relaxed) == READABLE {
-        let base: usize;
-        // SAFETY: the kernel said that the instruction works; it only reads a register.
-        unsafe { asm!("rdfsbase {}", out(reg) base, options(nomem, nostack, preserves_flags)) };
-        if let Some(base) = NonZero::new(base) {
-            return base;
-        }
+    if OWN_MEMORY.load(Ordering::Relaxed) == THERE
+        && let Some(address) = NonZero::new(own_address())
+    {
+        return address;
     }
     ask()
 }
 
+/// The first word of the thread's own memory, which there is.
+#[inline]
+fn own_address() -> usize {
+    let address: usize;
+    // SAFETY: a thread of this process had such memory, and others inherit it or have their own.
+    unsafe {
+        asm!("mov {}, fs:[0]", out(reg) address, options(nostack, preserves_flags, readonly))
+    };
+    address
+}
+
 #[cold]
 fn ask() -> NonZero<usize> {
-    if FS_BASE.load(Ordering::Relaxed) == UNKNOWN {
-        let readable = rustix::param::linux_hwcap().1 & FSGSBASE != 0;
-        FS_BASE.store(
-            if readable { READABLE } else { UNREADABLE },
-            Ordering::Relaxed,
-        );
+    if OWN_MEMORY.load(Ordering::Relaxed) == UNKNOWN {
+        let base = fs_base();
+        let is_there = base != 0 && own_address() == base;
+        let known = if is_there { THERE } else { NOT_THERE };
+        OWN_MEMORY.store(known, Ordering::Relaxed);
         return current();
     }
     let id = rustix::thread::gettid().as_raw_nonzero();
     // Odd, as no address of thread-local memory is: one kind is never taken for the other.
     NonZero::new((id.get() as usize) << 1 | 1).unwrap_or(NonZero::<usize>::MIN)
+}
+
+/// Where this thread's own memory is, as the kernel knows it; 0 if it has none.
+fn fs_base() -> usize {
+    const ARCH_PRCTL: usize = 158;
+    const ARCH_GET_FS: usize = 0x1003;
+    let mut base = 0_usize;
+    let answer: isize;
+    // SAFETY: the kernel preserves all registers but rax, rcx and r11, and writes one word to `base`.
+    unsafe {
+        asm!("syscall", inlateout("rax") ARCH_PRCTL => answer, in("rdi") ARCH_GET_FS,
+             in("rsi") &raw mut base, lateout("rcx") _, lateout("r11") _, options(nostack));
+    }
+    if answer == 0 { base } else { 0 }
 }
 
 /// Lets another thread run, if one waits for the processor.

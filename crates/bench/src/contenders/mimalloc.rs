@@ -109,8 +109,8 @@ impl Contender for Tagged {
     }
 
     unsafe fn release(&mut self, tag: u32) -> bool {
-        // SAFETY: a live heap, whose objects nobody uses.
         self.0.remove(&tag).is_some_and(|heap| {
+            // SAFETY: a live heap, whose objects nobody uses.
             unsafe { mi_heap_destroy(heap) };
             true
         })
