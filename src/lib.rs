@@ -77,7 +77,7 @@ pub use crate::{
         pool::Pool,
         priority::{Level, Priority},
         sets::WhenFull,
-        stack::{Stack, StackMark},
+        stack::{Stack, mark::StackMark},
         timed::{Elapsed, Operation, Timed, Timing},
         typed::{Own, Typed},
     },
