@@ -39,7 +39,7 @@ mod check;
 /// let (small, large) = (Layout::new::<[u8; 100]>(), Layout::new::<[u8; 200]>());
 /// let one = list.allocate(small)?.cast();
 /// let two = list.allocate(small)?.cast();
-/// let last = list.allocate(small)?.cast();
+/// let last = list.allocate(small)?.cast::<u8>();
 ///
 /// // SAFETY: nobody uses them.
 /// unsafe { list.deallocate(two, small)? };
