@@ -52,7 +52,7 @@ use core::ptr::NonNull;
 use crate::ground::source::Source;
 use crate::ground::sys;
 use crate::ground::table::IndexMemory;
-use crate::heap::growth::Room;
+use crate::heap::growth::{Room, Spare};
 use crate::memory::block::{FreeBlock, UsedBlock};
 use crate::memory::root::RootWriter;
 use crate::memory::row::Row;
@@ -101,6 +101,7 @@ pub struct Heap<S: Source, R: Rule = Split, P: Placement = Directory> {
     placement: P,
     ledger: Ledger,
     memory: IndexMemory,
+    spare: Spare,
     source: S,
     rule: PhantomData<R>,
 }

@@ -77,6 +77,7 @@ pub use crate::{
         pool::Pool,
         priority::{Level, Priority},
         sets::WhenFull,
+        size_classes::SizeClasses,
         stack::{Stack, mark::StackMark},
         timed::{Elapsed, Operation, Timed, Timing},
         typed::{Own, Typed},

@@ -23,6 +23,7 @@ pub(crate) mod priority;
 pub(crate) mod region;
 pub(crate) mod sets;
 pub(crate) mod shape;
+pub(crate) mod size_classes;
 pub(crate) mod slots;
 pub(crate) mod stack;
 pub(crate) mod stride;

@@ -20,6 +20,7 @@ macro_rules! allocators {
 
         allocators!([H: Share] crate::Pool<H>);
         allocators!([H: Share] crate::Bump<H>);
+        allocators!([H: Share] crate::SizeClasses<H>);
         allocators!([H: Share] crate::Fixed<H>);
         allocators!([H: Share, const N: usize] crate::Classes<H, N>);
         allocators!([H: Share] crate::Priority<H>);

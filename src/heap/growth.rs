@@ -42,8 +42,42 @@ const FENCE_SLOT: Slot = Slot {
 /// How often somebody else may overtake us before we call it a refusal.
 const ATTEMPTS: usize = 8;
 
-/// Bytes beyond the end that are given back unasked, once they are more than the row itself.
+/// Bytes beyond the end that are given back unasked at first, once they are more than the row itself.
 const MUCH: usize = 128 << 20;
+
+/// How much may lie unused beyond the end.
+///
+/// Where what was given back unasked was needed again, so much is kept from then on, as glibc's threshold
+/// grows (`mallopt(3)`): programs that work in phases would touch all their pages anew in each.
+#[derive(Debug)]
+pub(super) struct Spare {
+    /// Bytes that are kept.
+    kept: usize,
+    /// Bytes from base to limit before the last time that some were given back unasked.
+    reached: usize,
+}
+
+impl Spare {
+    const fn new() -> Self {
+        Self {
+            kept: MUCH,
+            reached: usize::MAX,
+        }
+    }
+
+    /// Whether so many unused bytes of `granted` are to go back.
+    fn is_too_much(&mut self, unused: usize, granted: usize) -> bool {
+        // Grown back to where it was, or near: growth goes in steps.
+        if unused > self.kept && granted >= self.reached / 8 * 7 {
+            self.kept = self.kept.max(self.reached / 8 * 9);
+        }
+        if unused <= self.kept {
+            return false;
+        }
+        self.reached = granted;
+        true
+    }
+}
 
 /// Begins a row behind the room for indexes at the source's base: the root block and nothing else.
 pub(super) fn found<S: Source, R: Rule, P: Placement>(
@@ -78,6 +112,7 @@ pub(super) fn found<S: Source, R: Rule, P: Placement>(
         placement,
         ledger,
         memory,
+        spare: Spare::new(),
         source,
         rule: PhantomData,
     })
@@ -199,7 +234,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     /// bytes that was.
     ///
     /// One or two system calls. Happens by itself when more than 128 MiB and more than the row's own length
-    /// are unused.
+    /// are unused, unless as much was given back so before and then needed again.
     pub fn trim(&mut self) -> usize {
         self.trim_beyond(self.end())
     }
@@ -207,7 +242,8 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     pub(super) fn relax(&mut self) {
         let end = self.end();
         let unused = self.row.limit() - end;
-        if unused > MUCH && unused > end - self.base() {
+        let granted = self.row.limit() - self.base();
+        if unused > MUCH && unused > end - self.base() && self.spare.is_too_much(unused, granted) {
             self.trim_beyond(end + MUCH / 4);
         }
     }

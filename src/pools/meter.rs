@@ -23,6 +23,11 @@ impl Watermark {
         }
     }
 
+    /// Whether there is somebody to call.
+    pub(crate) fn calls(&self) -> bool {
+        self.call.is_some()
+    }
+
     /// What must be in use for a call: so many percent of the total, rounded up, at least 1; no amount
     /// reaches it where there is nobody to call.
     pub(crate) fn of(&self, total: usize) -> usize {

@@ -12,7 +12,7 @@ use core::ptr::NonNull;
 
 use crate::heap::Heap;
 use crate::pools::chunk::Chunk;
-use crate::pools::kind::Kind;
+use crate::pools::kind::{self, Kind};
 use crate::pools::meter::{Meter, PERCENT, Watermark};
 use crate::sharing::share::Share;
 use crate::words::error::{Corruption, Error, Misuse, OutOfMemory, Shortage};
@@ -238,39 +238,75 @@ impl<H: Share> Pool<H> {
         Usage { total, ..usage }
     }
 
-    /// Resizes a block of this pool's by the heap's call for that.
+    /// Resizes a block of this pool's by the heap's call for that; calls if that reaches the watermark.
     ///
     /// # Safety
     ///
-    /// The call leaves the heap, and all but the caller's block, in place.
+    /// As for [`Kind::grow`].
     unsafe fn resize(
         &self,
         ptr: NonNull<u8>,
-        [old, new]: [Layout; 2],
-        resize: impl FnOnce(&mut Heap<H::Source, H::Rule, H::Placement>) -> Result<NonNull<[u8]>, Error>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<[u8]>, Error> {
+        let before = self.held();
+        // SAFETY: the caller's promise.
+        let block = unsafe { self.resize_block(ptr, old, new) }?;
+        self.ring(before);
+        Ok(block)
+    }
+
+    /// Resizes a block that a kind took for one request. Not counted by the watermark.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Kind::grow`].
+    pub(crate) unsafe fn resize_chunk(
+        &self,
+        ptr: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<Chunk, Error> {
+        // SAFETY: the caller's promise.
+        let block = unsafe { self.resize_block(ptr, old, new) }?;
+        // SAFETY: the block is this pool's until the tag is released or the chunk put back.
+        Ok(unsafe { Chunk::new(block) })
+    }
+
+    /// # Safety
+    ///
+    /// As for [`Kind::grow`].
+    unsafe fn resize_block(
+        &self,
+        ptr: NonNull<u8>,
+        old: Layout,
+        new: Layout,
     ) -> Result<NonNull<[u8]>, Error> {
         self.allow(new, new.size().saturating_sub(old.size()))?;
         let claimed = self.tag;
-        // SAFETY: the caller's promise.
-        let answer = unsafe {
-            self.heap.with(|heap| {
-                let tag = heap.tag_of(ptr)?;
-                let address = ptr.addr().get();
-                if tag != claimed {
-                    return Err(Misuse::TagMismatch {
-                        address,
-                        claimed,
-                        tag,
-                    }
-                    .into());
+        let resize = |heap: &mut Heap<H::Source, H::Rule, H::Placement>| {
+            let tag = heap.tag_of(ptr)?;
+            let address = ptr.addr().get();
+            if tag != claimed {
+                return Err(Misuse::TagMismatch {
+                    address,
+                    claimed,
+                    tag,
                 }
-                resize(heap)
-            })
+                .into());
+            }
+            if new.size() >= old.size() {
+                // SAFETY: the caller's promise.
+                unsafe { heap.grow(ptr, old, new) }
+            } else {
+                // SAFETY: the caller's promise.
+                unsafe { heap.shrink(ptr, old, new) }
+            }
         };
+        // SAFETY: the heap, and all but the caller's block, stay in place.
+        let answer = unsafe { self.heap.with(resize) };
         let block = self.counted(answer)?;
-        let before = self.held();
         self.meter.resize(old.size(), new.size());
-        self.ring(before);
         Ok(block)
     }
 
@@ -323,12 +359,11 @@ unsafe impl<H: Share> Kind for Pool<H> {
         old: Layout,
         new: Layout,
     ) -> Result<NonNull<[u8]>, Error> {
-        let grow = |heap: &mut Heap<_, _, _>| {
-            // SAFETY: the caller's promise.
-            unsafe { heap.grow(ptr, old, new) }
-        };
-        // SAFETY: only the caller's block is touched.
-        unsafe { self.resize(ptr, [old, new], grow) }
+        if new.size() < old.size() {
+            return Err(kind::wrong_way(old, new));
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.resize(ptr, old, new) }
     }
 
     unsafe fn shrink(
@@ -337,12 +372,11 @@ unsafe impl<H: Share> Kind for Pool<H> {
         old: Layout,
         new: Layout,
     ) -> Result<NonNull<[u8]>, Error> {
-        let shrink = |heap: &mut Heap<_, _, _>| {
-            // SAFETY: the caller's promise.
-            unsafe { heap.shrink(ptr, old, new) }
-        };
-        // SAFETY: only the caller's block is touched.
-        unsafe { self.resize(ptr, [old, new], shrink) }
+        if new.size() > old.size() {
+            return Err(kind::wrong_way(old, new));
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.resize(ptr, old, new) }
     }
 
     /// Releases the tag: the pool keeps nothing.

@@ -1,7 +1,8 @@
 //! B: the end of the row, and a source that refuses, is overtaken, or shrinks.
 
 use tagheap::{
-    Corruption, Error, HEADER, OutOfMemory, SMALLEST, Shortage, Source, State, Tag, UNIT,
+    Corruption, Error, HEADER, Heap, OutOfMemory, Reserve, SMALLEST, Shortage, Source, State, Tag,
+    UNIT,
 };
 
 use crate::support::{Careless, Config, Ground, Rig, Stepped, bytes, heap_over, layout};
@@ -350,6 +351,36 @@ fn b10_foreign_memory_before_the_first_block_is_never_the_row<C: Config<Ground =
         ground.knobs.overtake.set((1, foreign));
         assert!(heap_over::<C>(source).is_err());
         assert!(ground.foreign_is_untouched(), "{foreign} bytes");
+    }
+}
+
+/// More than 128 MiB go back unasked, unless as much was given back before and needed again.
+#[test]
+fn b11_what_was_given_back_in_vain_is_kept() {
+    const MIB: usize = 1 << 20;
+    let kept_after = |sizes: &[usize]| {
+        let mut heap = Heap::new(Reserve::new().unwrap()).unwrap();
+        for size in sizes {
+            heap.allocate(A, bytes(size * MIB)).unwrap();
+            // SAFETY: nobody uses it.
+            unsafe { heap.release(A) }.unwrap();
+            heap.check().unwrap();
+        }
+        heap.trim() / MIB
+    };
+    for (sizes, kept) in [
+        (&[100][..], 100),
+        (&[200], 32),
+        (&[200, 200], 200),
+        (&[200, 200, 200], 200),
+        (&[200, 200, 500], 32),
+        (&[200, 200, 500, 500], 500),
+    ] {
+        let found = kept_after(sizes);
+        assert!(
+            (kept - 1..kept * 5 / 4 + 2).contains(&found),
+            "{sizes:?}: {found} MiB"
+        );
     }
 }
 

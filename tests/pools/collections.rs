@@ -74,6 +74,7 @@ collections! {
     locked_fixed: LockedFixeds;
     locked_pool: LockedPools;
     timed_pool: TimedPools;
+    size_classes: SizeClassPools;
 }
 
 /// On a compiler that has std's own trait: `cargo +nightly test --features nightly --test pools`.

@@ -2,8 +2,8 @@
 
 use core::alloc::Layout;
 use tagheap::{
-    Buddy, Bump, Classes, Error, Fixed, FreeList, LockFree, Locked, Pool, Priority, Share, Stack,
-    Timed, WhenFull,
+    Buddy, Bump, Classes, Error, Fixed, FreeList, LockFree, Locked, Pool, Priority, Share,
+    SizeClasses, Stack, Timed, WhenFull,
 };
 
 use crate::battery::{BOUND, Habits, Recipe};
@@ -154,4 +154,11 @@ recipe!(
     Buddy<H>,
     |pool| Buddy::new(pool, 4096, 16),
     Habits { most: 1024, ..ANY }
+);
+
+recipe!(
+    SizeClassPools,
+    SizeClasses<H>,
+    |pool| Ok(SizeClasses::new(pool)),
+    ANY
 );

@@ -25,6 +25,7 @@ mod ownership;
 mod pieces;
 mod priority;
 mod signals;
+mod size_classes;
 mod stack;
 mod threads;
 mod timed;
@@ -130,4 +131,5 @@ battery! {
     stacks: Stacks;
     free_lists: FreeLists;
     buddies: Buddies;
+    size_class_pools: SizeClassPools;
 }

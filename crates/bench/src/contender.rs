@@ -2,6 +2,7 @@
 //! have their own.
 
 pub(crate) mod arena;
+pub(crate) mod regions;
 pub(crate) mod slots;
 
 use std::alloc::Layout;

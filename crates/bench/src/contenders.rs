@@ -5,6 +5,7 @@ mod buddy_system;
 mod bump;
 mod bump_scope;
 mod bumpalo;
+mod classes;
 mod dlmalloc;
 mod glibc;
 mod heapless;
@@ -12,6 +13,7 @@ mod linked_list;
 #[cfg(feature = "mimalloc")]
 mod mimalloc;
 mod pools;
+mod regions;
 mod rlsf;
 mod slab;
 #[cfg(feature = "snmalloc")]
@@ -24,6 +26,7 @@ mod touch;
 mod twin;
 
 use crate::contender::arena::arena;
+use crate::contender::regions::regions;
 use crate::contender::slots::{local, shared};
 use crate::contender::{Entry, entry};
 
@@ -38,6 +41,9 @@ pub(crate) const ALL: &[Entry] = &[
     entry::<linked_list::Arena>(),
     entry::<glibc::Malloc>(),
     entry::<bumpalo::Pools>(),
+    entry::<classes::Tagged>(),
+    #[cfg(feature = "mimalloc")]
+    entry::<mimalloc::Tagged>(),
     entry::<bump::Pointer>(),
     entry::<stores::HeaderStores>(),
     entry::<touch::Touch>(),
@@ -61,4 +67,13 @@ pub(crate) const ALL: &[Entry] = &[
     arena::<bumpalo::Arena>(),
     arena::<bump_scope::Arena>(),
     arena::<bump::Endless>(),
+    regions::<classes::Pools>(),
+    regions::<classes::Resetting>(),
+    regions::<regions::Bumpalo>(),
+    regions::<regions::BumpaloReset>(),
+    regions::<regions::BumpScope>(),
+    #[cfg(feature = "mimalloc")]
+    regions::<mimalloc::Heaps>(),
+    regions::<regions::Talc>(),
+    regions::<regions::Glibc>(),
 ];

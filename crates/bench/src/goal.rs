@@ -113,6 +113,13 @@ pub(crate) fn goals(case: &Case) -> Vec<Goal> {
                 Bound::AtLeast(400.0),
                 over(case.median(TWIN)).map(f64::recip),
             ),
+            heaps(case, Bound::AtMost(1.0)),
+            goal(
+                "SizeClasses: resident over live bytes".into(),
+                Bound::AtMost(1.3),
+                case.series("SizeClasses")
+                    .and_then(|own| own.median(|o| o.resident)),
+            ),
         ],
         Workload::ReleaseEmpty => {
             vec![goal(
@@ -134,12 +141,42 @@ pub(crate) fn goals(case: &Case) -> Vec<Goal> {
         | Workload::FixedBurstShared
         | Workload::FixedPassed => pools(case, &[("LockFree", "heapless")]),
         Workload::Bump => pools(case, &[("Bump", "bumpalo"), ("Bump", "bump-scope")]),
+        Workload::Phases if n <= 1000 => pools(case, &[("SizeClasses", "bumpalo")]),
+        Workload::Phases => best_peer(case).map_or_else(Vec::new, |best| {
+            pools(case, &[("SizeClasses", best.contender)])
+        }),
+        Workload::Requests => vec![
+            goal(
+                "SizeClasses' time over bumpalo's, reset".into(),
+                Bound::AtMost(1.2),
+                case.median("SizeClasses")
+                    .zip(case.median("bumpalo, reset"))
+                    .map(|(own, peer)| own / peer),
+            ),
+            heaps(case, Bound::AtMost(0.1)),
+        ],
         Workload::Limits => Vec::new(),
         _ => vec![goal(
             "time over the best peer's".into(),
             Bound::AtMost(1.1),
             over_reference,
         )],
+    }
+}
+
+/// Pools of size classes beside mimalloc's heaps, of whichever version is there.
+fn heaps(case: &Case, bound: Bound) -> Goal {
+    let is_heaps = |series: &&Series| series.contender.starts_with("mimalloc");
+    let peer = case.series.iter().find(is_heaps);
+    let peer = peer.and_then(|peer| case.median(peer.contender));
+    Goal {
+        workload: title(case.workload),
+        what: "SizeClasses' time over mimalloc's heaps'".into(),
+        bound,
+        figure: case
+            .median("SizeClasses")
+            .zip(peer)
+            .map(|(own, peer)| own / peer),
     }
 }
 

@@ -39,6 +39,10 @@ pub(crate) enum Workload {
     FixedPassed,
     /// n objects of 16 to 512 bytes one behind the other, then a reset.
     Bump,
+    /// n objects of 16 to 512 bytes in eight pools side by side, which then go one after the other.
+    Phases,
+    /// A pool for n objects of 16 to 1024 bytes, which then goes.
+    Requests,
     /// What the machine allows.
     Limits,
 }

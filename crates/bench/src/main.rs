@@ -15,6 +15,7 @@ mod job;
 mod limits;
 mod measure;
 mod plot;
+mod processor;
 mod report;
 mod resident;
 mod start;
@@ -77,6 +78,10 @@ enum Name {
     Fixed,
     /// Objects one behind the other, then a reset.
     Bump,
+    /// Eight pools fill up side by side and go one after the other.
+    Phases,
+    /// A pool for each request.
+    Requests,
     /// A program starts, allocates ten times, and ends.
     Start,
     /// What the machine allows.
@@ -203,6 +208,8 @@ fn workloads(name: &Name) -> Vec<Workload> {
         Name::Grow => grow.to_vec(),
         Name::Fixed => Workload::OF_SHARED_SLOTS.to_vec(),
         Name::Bump => vec![Workload::Bump],
+        Name::Phases => vec![Workload::Phases],
+        Name::Requests => vec![Workload::Requests],
         Name::Limits => vec![Workload::Limits],
         Name::Start | Name::Worker(_) => Vec::new(),
         Name::All => [
@@ -213,6 +220,8 @@ fn workloads(name: &Name) -> Vec<Workload> {
             Name::Grow,
             Name::Fixed,
             Name::Bump,
+            Name::Phases,
+            Name::Requests,
         ]
         .iter()
         .flat_map(workloads)
@@ -235,6 +244,9 @@ fn sizes(workload: Workload, quick: bool) -> &'static [usize] {
         (workload, true) if workload.is_of_slots() => &[100, 1000],
         (Workload::Bump, false) => &[1000, 100_000],
         (Workload::Bump, true) => &[100, 1000],
+        (Workload::Phases, false) => &[1000, 100_000, 1_000_000],
+        (Workload::Phases, true) => &[100, 1000],
+        (Workload::Requests, _) => &[200],
         _ => &[1],
     }
 }

@@ -52,12 +52,12 @@ pub(crate) fn draw(cases: &[Case], directory: &Path) -> Result<Option<PathBuf>, 
     chart
         .configure_mesh()
         .x_desc(match first.workload {
-            Workload::Bump => "n, objects",
+            Workload::Bump | Workload::Phases => "n, objects",
             workload if workload.is_of_slots() => "n, slots",
             _ => "n, blocks",
         })
         .y_desc(match first.workload {
-            Workload::Bump => "nanoseconds per object, median",
+            Workload::Bump | Workload::Phases => "nanoseconds per object, median",
             _ => "nanoseconds per pair, median",
         })
         .axis_desc_style(("sans-serif", 15))
@@ -109,6 +109,7 @@ fn heading(workload: Workload) -> String {
         Workload::FixedRandom => "n slots of 64 bytes in use; free a random one, take one".into(),
         Workload::FixedBurst => "take n slots of 64 bytes, then free them backwards".into(),
         Workload::Bump => "n objects of 16..512 bytes, then a reset".into(),
+        Workload::Phases => "n objects of 16..512 bytes in eight pools, which then go".into(),
         _ => title(workload),
     }
 }

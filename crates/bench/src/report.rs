@@ -86,6 +86,12 @@ fn caption(case: &Case) -> String {
         Workload::Bump => {
             format!("{n} objects of 16..512 bytes, then a reset: ns per object, reset included")
         }
+        Workload::Phases => {
+            format!("{n} objects of 16..512 bytes in eight pools, which then go: ns per object")
+        }
+        Workload::Requests => {
+            format!("a pool, {n} objects of 16..1024 bytes in it, and its end: ns per request")
+        }
         Workload::Limits => "what the machine allows: ns each".into(),
     };
     format!("**{}**: {what}", title(case.workload))
@@ -107,7 +113,10 @@ fn table(case: &Case, style: Style) -> Table {
     let reference_name = reference(case.workload).unwrap_or("best peer");
     let limit = case.series.iter().find(|series| series.role == Role::Limit);
     let is_limits = case.workload == Workload::Limits;
-    let has_footprint = case.series.iter().any(|series| footprint(series).is_some());
+    let has_footprint = case
+        .series
+        .iter()
+        .any(|series| footprint(series).or(resident(series)).is_some());
     let mut header = vec![String::new(), "median".into(), "least..greatest".into()];
     if !is_limits {
         header.push(format!("× {reference_name}"));
@@ -148,8 +157,9 @@ fn table(case: &Case, style: Style) -> Table {
         if has_footprint {
             let cell = |value: Option<f64>| value.map_or_else(String::new, number);
             cells.push(cell(footprint(series)));
-            let resident = series.median(|outcome| outcome.resident);
-            cells.push(cell(resident.filter(|_| series.role != Role::Limit)));
+            cells.push(cell(
+                resident(series).filter(|_| series.role != Role::Limit),
+            ));
         }
         table.add_row(cells);
     }
@@ -158,6 +168,10 @@ fn table(case: &Case, style: Style) -> Table {
 
 fn footprint(series: &Series) -> Option<f64> {
     series.median(|outcome| outcome.footprint)
+}
+
+fn resident(series: &Series) -> Option<f64> {
+    series.median(|outcome| outcome.resident)
 }
 
 /// How many of how many operations a contender got done in time, if not all.

@@ -5,7 +5,9 @@ pub(crate) mod fixed;
 mod grow;
 mod pairs;
 pub(crate) mod passed;
+pub(crate) mod phases;
 mod release;
+pub(crate) mod requests;
 pub(crate) mod shared;
 
 pub(crate) use release::evict;

@@ -43,6 +43,8 @@ fn all_workloads_run_and_are_reported() {
         "fixed-burst-shared",
         "fixed-passed",
         "bump",
+        "phases",
+        "requests",
         "start",
     ] {
         assert!(

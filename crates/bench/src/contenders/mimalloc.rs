@@ -1,8 +1,15 @@
 //! mimalloc: pages of equal blocks for each thread.
 
+use std::alloc::Layout;
+use std::collections::BTreeMap;
 use std::ptr::NonNull;
 
+use libmimalloc_sys::{mi_heap_destroy, mi_heap_malloc, mi_heap_new, mi_heap_t};
+
+use crate::contender::Contender;
+use crate::contender::regions::{Objects, Regions};
 use crate::contender::slots::{Placed, SharedSlots, Value};
+use crate::job::Workload;
 
 /// As it comes, called without the face for `Layout`s, which looks at the alignment.
 pub(crate) struct Mimalloc;
@@ -30,5 +37,82 @@ impl SharedSlots for Mimalloc {
         // SAFETY: the caller's promise.
         unsafe { libmimalloc_sys::mi_free(at.as_ptr().cast()) };
         first
+    }
+}
+
+/// A heap of its own for each pool.
+pub(crate) struct Heaps;
+
+/// The version that the feature `mimalloc-v2` picks.
+const HEAPS: &str = if cfg!(feature = "mimalloc-v2") {
+    "mimalloc v2 heaps"
+} else {
+    "mimalloc v3 heaps"
+};
+
+#[inline]
+fn allocate(heap: *mut mi_heap_t, layout: Layout) -> Option<NonNull<u8>> {
+    // SAFETY: a live heap of this thread.
+    NonNull::new(unsafe { mi_heap_malloc(heap, layout.size()) }.cast())
+}
+
+impl Regions for Heaps {
+    const NAME: &'static str = HEAPS;
+
+    type Region<'a> = *mut mi_heap_t;
+
+    fn new() -> Self {
+        Self
+    }
+
+    #[inline]
+    fn open(&self, _number: u64) -> *mut mi_heap_t {
+        // SAFETY: may be called at any time.
+        unsafe { mi_heap_new() }
+    }
+
+    #[inline]
+    fn allocate(region: &mut *mut mi_heap_t, layout: Layout) -> Option<NonNull<u8>> {
+        allocate(*region, layout)
+    }
+
+    unsafe fn release(region: *mut mi_heap_t, _objects: &Objects) {
+        // SAFETY: a live heap, whose objects nobody uses.
+        unsafe { mi_heap_destroy(region) };
+    }
+}
+
+/// A heap of its own for each tag.
+pub(crate) struct Tagged(BTreeMap<u32, *mut mi_heap_t>);
+
+impl Contender for Tagged {
+    const NAME: &'static str = HEAPS;
+    const JOINS: &'static [Workload] = &[Workload::Release];
+
+    fn new() -> Self {
+        Self(BTreeMap::new())
+    }
+
+    fn allocate(&mut self, tag: u32, layout: Layout) -> Option<NonNull<u8>> {
+        // SAFETY: may be called at any time.
+        let heap = self
+            .0
+            .entry(tag)
+            .or_insert_with(|| unsafe { mi_heap_new() });
+        allocate(*heap, layout)
+    }
+
+    unsafe fn deallocate(&mut self, _at: NonNull<u8>, _layout: Layout) {}
+
+    unsafe fn grow(&mut self, _at: NonNull<u8>, _old: Layout, _new: Layout) -> Option<NonNull<u8>> {
+        None
+    }
+
+    unsafe fn release(&mut self, tag: u32) -> bool {
+        // SAFETY: a live heap, whose objects nobody uses.
+        self.0.remove(&tag).is_some_and(|heap| {
+            unsafe { mi_heap_destroy(heap) };
+            true
+        })
     }
 }

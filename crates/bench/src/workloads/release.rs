@@ -6,6 +6,7 @@ use std::time::Instant;
 use crate::contender::{Block, Contender, Outcome, Piece};
 use crate::deadline::Deadline;
 use crate::job::Job;
+use crate::resident;
 use crate::stats;
 
 /// Bytes that are written between two releases, so that each meets cold caches.
@@ -40,8 +41,12 @@ impl Plan {
 /// Nanoseconds per pool; the median of some pools.
 pub(super) fn run<C: Contender>(job: &Job) -> Option<Outcome> {
     let plan = Plan::new(job);
+    let before = resident::bytes();
     let mut contender = C::new();
     let blocks = contender.arrange(&plan.row, Deadline::to_arrange())?;
+    let own = blocks.capacity() * size_of::<Block>();
+    let gained = resident::bytes().saturating_sub(before + own);
+    let alive: f64 = blocks.iter().map(|block| f64::from(block.size)).sum();
     let pools = by_tag(&blocks, job.n);
     let mut evicting = vec![0_u8; EVICTING];
 
@@ -53,7 +58,10 @@ pub(super) fn run<C: Contender>(job: &Job) -> Option<Outcome> {
         times.push(start.elapsed().as_nanos() as f64);
     }
     let done = times.len();
-    Some(Outcome::new(stats::median(&mut times), done, done))
+    Some(Outcome {
+        resident: Some(gained as f64 / alive),
+        ..Outcome::new(stats::median(&mut times), done, done)
+    })
 }
 
 /// Nanoseconds per release of a tag that has no blocks, each time another one.

@@ -1,0 +1,59 @@
+//! Eight pools fill up side by side and go one after the other: `phases`.
+
+use crate::contender::regions::Regions;
+use crate::contender::{Outcome, layout, touch};
+use crate::deadline::Deadline;
+use crate::job::Job;
+use crate::processor;
+use crate::stats;
+
+/// How many pools there are at a time.
+const POOLS: usize = 8;
+
+/// Nanoseconds per object, with its share of its pool's making and release: the median of rounds, the first of
+/// which does not count. Sizes are known at run time; each object's first word is written.
+pub(crate) fn run<R: Regions>(job: &Job, regions: &R) -> Option<Outcome> {
+    let mut random = job.random();
+    let sizes: Vec<_> = (0..job.n).map(|_| random.u32(16..=512)).collect();
+    let mut objects: [Vec<_>; POOLS] = [const { Vec::new() }; POOLS];
+    for list in &mut objects {
+        list.reserve_exact(job.n.div_ceil(POOLS));
+    }
+    round(regions, &sizes, &mut objects, 0)?;
+    let deadline = Deadline::to_repeat(job);
+    // Rounds are timed in batches of 100,000 objects or more.
+    let batch = (100_000 / job.n).max(1);
+    let mut times = Vec::new();
+    while times.len() < 3 || (!deadline.is_over() && times.len() < 1000) {
+        let start = processor::time();
+        for number in 0..batch {
+            round(regions, &sizes, &mut objects, number as u64 + 1)?;
+        }
+        times.push((processor::time() - start).as_nanos() as f64 / (batch * job.n) as f64);
+    }
+    let done = times.len();
+    Some(Outcome::new(stats::median(&mut times), done, done))
+}
+
+fn round<R: Regions>(
+    regions: &R,
+    sizes: &[u32],
+    objects: &mut [Vec<(std::ptr::NonNull<u8>, u32)>; POOLS],
+    number: u64,
+) -> Option<()> {
+    let first = number * POOLS as u64;
+    let mut pools = [0, 1, 2, 3, 4, 5, 6, 7].map(|pool| regions.open(first + pool));
+    for some in sizes.chunks(POOLS) {
+        for ((size, pool), list) in some.iter().zip(&mut pools).zip(&mut *objects) {
+            let at = R::allocate(pool, layout(*size))?;
+            touch(at);
+            list.push((at, *size));
+        }
+    }
+    for (pool, list) in pools.into_iter().zip(objects) {
+        // SAFETY: all that came from the pool.
+        unsafe { R::release(pool, list) };
+        list.clear();
+    }
+    Some(())
+}

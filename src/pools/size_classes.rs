@@ -1,0 +1,444 @@
+//! A pool whose pieces come from a cursor, and go back to a list for each size class.
+//!
+//! # The theory
+//!
+//! A **chunk** is a block of the heap's: a map, then pieces, one behind the other, then the log, which grows
+//! down towards them. The **cursor** moves through the open chunk; each piece that it passes has the size of its
+//! **class**, and an entry in the log. A piece that is given back is free and waits on the list of its class, in
+//! front of the cursor. Pieces neither split nor merge. The **map** is made from the log when a piece of a chunk
+//! is first given back, but for the last before the cursor: over that the cursor moves back.
+//!
+//! # Invariants
+//!
+//! - C1 Pieces tile every chunk that was opened since the last reset, from behind its map up to the cursor, or to
+//!   its end once another was opened: what is skipped for an alignment, or left over at the end, becomes free
+//!   pieces when the map is made.
+//! - C2 The log tells of all pieces in order; the map, where it is made, tells where each starts and whether it
+//!   is in use. Pieces of which it does not tell are in use, or were left out and are on no list.
+//! - C3 Every free piece of which the map tells is on the list of a class of its size and alignment.
+//! - C4 What is in use is the cursor less the floor, in bytes. Requests served are the tally less the log's end.
+//!
+//! # Safety
+//!
+//! A piece is handed out when the cursor passes it (C1), or when its state in the map changes from free to in
+//! use (C2): so no two overlap, whatever stands in free pieces. A piece is taken back only if the map says that
+//! it starts there, is in use, and is of its class's size, or the log says that of the last.
+#![allow(unsafe_code)]
+
+mod check;
+mod class;
+mod lists;
+mod log;
+mod map;
+mod resize;
+mod shelf;
+mod supply;
+mod survey;
+
+use core::alloc::Layout;
+use core::cell::Cell;
+use core::num::NonZero;
+use core::ptr::NonNull;
+
+use crate::pools::chunk::Chunk;
+use crate::pools::kind::{self, Kind};
+use crate::pools::pool::Pool;
+use crate::pools::size_classes::class::Class;
+use crate::pools::size_classes::lists::{Lists, Spot};
+use crate::pools::size_classes::shelf::Shelf;
+use crate::sharing::share::Share;
+use crate::words::error::{Error, Misuse};
+use crate::words::size::UNIT;
+use crate::words::usage::{Measure, Usage};
+
+/// An arena that takes single objects back: a cursor through chunks that double, and a list of free pieces
+/// for each size class in front of it.
+///
+/// As dense as an arena but for the rounding to classes (steps of 16 bytes to 128, then four to a doubling, to
+/// 32 KiB) and two bits a piece of 16 bytes: an object has no header. A request and its giving back cost a few
+/// instructions, a reset or a drop as much as the chunks are. Larger requests, and those for which no chunk is
+/// to be had, are blocks of the heap's own.
+///
+/// ```
+/// use tagheap::{Heap, Kind, LocalHeap, Pool, Reserve, SizeClasses, Tag, Typed};
+///
+/// let heap = LocalHeap::new(Heap::new(Reserve::new()?)?);
+/// let mut level = SizeClasses::new(Pool::new(&heap, Tag::named("level")));
+/// let name = level.alloc_str("harbour")?;
+/// for _ in 0..1000 {
+///     level.own([0_u8; 300])?; // each takes the place of the last
+/// }
+/// assert_eq!((&*name, level.usage()?.peak), ("harbour", 16 + 320));
+/// level.reset()?;
+/// assert_eq!(level.usage()?.used, 0);
+/// # Ok::<(), tagheap::Error>(())
+/// ```
+///
+/// Making one costs no memory and no call. A reset keeps the chunks that were reached since the one before, to
+/// use them in the same order, unless blocks of the heap's own are out: then all goes back. [`trim`](Self::trim)
+/// gives back what is not in use.
+///
+/// # Misuse
+///
+/// Foreign addresses, addresses at which no piece starts, pieces given back twice, and layouts of another class
+/// than the piece's are found, all of them, as long as the address was not handed out anew in between. What
+/// somebody writes into a piece that he gave back is found when it is next on its list, and named
+/// [`Corruption::Pool`](crate::Corruption::Pool); no request of this class is served from then on, until a
+/// reset.
+#[derive(Debug)]
+pub struct SizeClasses<H: Share> {
+    /// Each request is looked at, for somebody is to be called, or pooling is off.
+    watched: bool,
+    /// Behind the last piece.
+    cursor: Cell<NonNull<u8>>,
+    /// The log's last entry, which no piece reaches; where the cursor is, without a chunk.
+    limit: Cell<NonNull<u8>>,
+    /// The cursor less the bytes in use, C4. May lie below 0.
+    floor: Cell<usize>,
+    /// The requests served and the address of the limit, C4. May lie beyond all addresses.
+    tally: Cell<usize>,
+    /// Address up to which the map tells of the open chunk's pieces; 0 if of none.
+    mapped: Cell<usize>,
+    /// Address down to which the log was read for that.
+    read: Cell<usize>,
+    /// The most bytes that were in use before that last fell.
+    peak: Cell<usize>,
+    deallocations: Cell<u64>,
+    failures: Cell<u64>,
+    /// Blocks of the heap's own.
+    blocks: Cell<u64>,
+    /// Bytes of the first chunk's block, header and all.
+    grain: usize,
+    lists: Lists,
+    shelf: Shelf,
+    pool: Pool<H>,
+}
+
+/// Where the cursor and the limit are without a chunk.
+const NOWHERE: NonZero<usize> = NonZero::<usize>::MIN;
+
+/// Bytes that the first chunk has at least and at most.
+const LEAST_GRAIN: usize = 1 << 10;
+const MOST_GRAIN: usize = 1 << 40;
+
+/// Bytes of the first chunk's block where nothing else is said, header and all.
+const GRAIN: usize = 16 << 10;
+
+impl<H: Share> SizeClasses<H> {
+    /// A pool of size classes. Takes no memory yet.
+    #[inline]
+    pub fn new(pool: Pool<H>) -> Self {
+        Self::with_chunk(pool, GRAIN)
+    }
+
+    /// A pool of size classes whose first chunk has so many bytes, if the pool and the heap have that: what it
+    /// will usually hold. The next ones double. Takes no memory yet.
+    #[inline]
+    pub fn with_chunk(pool: Pool<H>, bytes: usize) -> Self {
+        let watched = pool.passes() || pool.watermark().calls();
+        Self {
+            watched,
+            cursor: Cell::new(NonNull::without_provenance(NOWHERE)),
+            limit: Cell::new(NonNull::without_provenance(NOWHERE)),
+            floor: Cell::new(NOWHERE.get()),
+            tally: Cell::new(NOWHERE.get()),
+            mapped: Cell::new(0),
+            read: Cell::new(0),
+            peak: Cell::new(0),
+            deallocations: Cell::new(0),
+            failures: Cell::new(0),
+            blocks: Cell::new(0),
+            grain: bytes.clamp(LEAST_GRAIN, MOST_GRAIN),
+            lists: Lists::new(watched),
+            shelf: Shelf::new(),
+            pool,
+        }
+    }
+
+    /// The pool from which it takes its chunks.
+    pub fn pool(&self) -> &Pool<H> {
+        &self.pool
+    }
+
+    /// Bytes in use.
+    #[inline]
+    fn used(&self) -> usize {
+        let cursor = self.cursor.get().addr().get();
+        cursor.wrapping_sub(self.floor.get())
+    }
+
+    /// Requests served.
+    #[inline]
+    fn allocations(&self) -> u64 {
+        let limit = self.limit.get().addr().get();
+        self.tally.get().wrapping_sub(limit) as u64
+    }
+
+    /// Counts a request that did not go through the log.
+    #[inline]
+    fn served(&self) {
+        self.tally.set(self.tally.get().wrapping_add(1));
+    }
+
+    /// Bytes that come into use, in front of the cursor or beside it.
+    #[inline]
+    fn rise(&self, bytes: usize) {
+        self.floor.set(self.floor.get().wrapping_sub(bytes));
+    }
+
+    /// Bytes that go out of use, or are about to.
+    #[inline]
+    fn fall(&self, bytes: usize) {
+        self.peak.set(self.peak.get().max(self.used()));
+        self.floor.set(self.floor.get().wrapping_add(bytes));
+    }
+
+    #[inline]
+    fn count(&self, counter: &Cell<u64>) {
+        counter.set(counter.get() + 1);
+    }
+
+    /// Moves the cursor over a piece, if the open chunk has room for it and its entry.
+    #[inline(always)]
+    fn advance(&self, class: Class) -> Option<NonNull<u8>> {
+        let (at, last) = (self.cursor.get(), self.limit.get());
+        if last.addr().get() - at.addr().get() < class.bytes() + log::ENTRIES {
+            return None;
+        }
+        // SAFETY: within the chunk, as just compared.
+        self.cursor.set(unsafe { at.add(class.bytes()) });
+        // SAFETY: as above; the limit is the end of the log.
+        self.limit.set(unsafe { log::write(last, class) });
+        Some(at)
+    }
+
+    /// Moves the cursor back over the last piece, if it is of this class and the map does not tell of it yet.
+    #[inline]
+    fn retreat(&self, chunk: Chunk, at: NonNull<u8>, class: Class) -> bool {
+        if !self.is_last(chunk, at, class) {
+            return false;
+        }
+        self.fall(0);
+        self.cursor.set(at);
+        // SAFETY: behind the last entry, within the chunk.
+        self.limit.set(unsafe { self.limit.get().add(1) });
+        self.served();
+        true
+    }
+
+    /// Whether the last piece starts there, in this chunk, is of this class, and the map does not tell of it yet.
+    #[inline]
+    fn is_last(&self, chunk: Chunk, at: NonNull<u8>, class: Class) -> bool {
+        let start = at.addr().get();
+        start.wrapping_add(class.bytes()) == self.cursor.get().addr().get()
+            && self.mapped.get() <= start
+            && map::first(chunk) <= start
+            && self.shelf.open() == Some(chunk)
+            // SAFETY: the cursor has left the start of the open chunk, so there is an entry.
+            && unsafe { log::is_of(self.limit.get(), class) }
+    }
+
+    /// Takes the first piece from the list of a class, which has one; the address of damage to the list.
+    #[inline]
+    fn reuse(&self, class: Class) -> Result<NonNull<u8>, usize> {
+        let spot = self.lists.head(class).ok_or(0_usize)?;
+        let chunk = self.shelf.at(spot.chunk()).ok_or(0_usize)?;
+        let at = chunk.base() + spot.offset();
+        if map::state(chunk, at) != map::FREE {
+            return Err(at);
+        }
+        let piece = chunk.pointer(at);
+        let behind = self.lists.behind(piece).ok_or(at)?;
+        self.lists.lead(class, behind);
+        map::set(chunk, at, map::USED);
+        self.rise(class.bytes());
+        self.served();
+        Ok(piece)
+    }
+
+    /// Whether the map knows a piece of this class in use there; else what is wrong. The map tells of all pieces
+    /// up to `top`.
+    #[inline]
+    fn held(&self, chunk: Chunk, at: usize, top: usize, class: Class) -> Result<(), Held> {
+        let placed = at.is_multiple_of(UNIT) && map::first(chunk) <= at && at < top;
+        if !placed {
+            return Err(Held::Nothing);
+        }
+        match map::state(chunk, at) {
+            map::USED => {}
+            map::FREE => return Err(Held::Free),
+            _ => return Err(Held::Nothing),
+        }
+        let usable = map::next(chunk, at, top) - at;
+        if usable != class.bytes() {
+            return Err(Held::OfBytes(usable));
+        }
+        if !at.is_multiple_of(class.align()) {
+            return Err(Held::Unaligned);
+        }
+        Ok(())
+    }
+
+    /// The error for what was found in place of a piece in use.
+    #[cold]
+    fn misuse(&self, found: Held, address: usize, layout: Layout) -> Error {
+        match found {
+            Held::Nothing => Misuse::NotABlock { address },
+            Held::Free => Misuse::DoubleFree { address },
+            Held::OfBytes(usable) => Misuse::SizeMismatch {
+                address,
+                claimed: layout.size(),
+                usable,
+            },
+            Held::Unaligned => Misuse::AlignMismatch {
+                address,
+                claimed: layout.align(),
+            },
+        }
+        .into()
+    }
+
+    fn numbers(&self) -> Usage {
+        let used = self.used();
+        Usage {
+            measure: Measure::Bytes,
+            total: self.total(),
+            used,
+            peak: self.peak.get().max(used),
+            allocations: self.allocations(),
+            deallocations: self.deallocations.get(),
+            failures: self.failures.get(),
+        }
+    }
+}
+
+/// What was found in place of a piece in use of some class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Held {
+    /// No piece starts there.
+    Nothing,
+    /// A free piece.
+    Free,
+    /// A piece of so many bytes.
+    OfBytes(usize),
+    /// A piece that has not the class's alignment.
+    Unaligned,
+}
+
+// SAFETY: the cursor and the limit point into the pool's own chunks, which go where it goes.
+unsafe impl<H: Share + Send> Send for SizeClasses<H> {}
+
+// SAFETY: see the head of the file; chunks stay where they are until the pool is borrowed exclusively, or hold
+// no piece.
+unsafe impl<H: Share> Kind for SizeClasses<H> {
+    /// A few instructions for an object of up to 1024 bytes, of which a layout that is known leaves half.
+    #[inline(always)]
+    fn allocate(&self, asked: Layout) -> Result<NonNull<[u8]>, Error> {
+        if let Some(class) = Class::quick(asked)
+            && self.lists.lets_pass(class)
+            && let Some(piece) = self.advance(class)
+        {
+            return Ok(NonNull::slice_from_raw_parts(piece, asked.size()));
+        }
+        self.allocate_otherwise(asked)
+    }
+
+    #[inline]
+    unsafe fn deallocate(&self, ptr: NonNull<u8>, layout: Layout) -> Result<(), Error> {
+        let at = ptr.addr().get();
+        let found = self.shelf.holding(at);
+        let class = Class::of(kind::at_least_one(layout));
+        let (Some((place, chunk)), Some(class)) = (found, class) else {
+            // SAFETY: the caller's promise.
+            return unsafe { self.put_block(ptr, layout) };
+        };
+        if self.retreat(chunk, ptr, class) {
+            self.count(&self.deallocations);
+            return Ok(());
+        }
+        let top = self.survey(place, chunk);
+        let top = top.map_err(|at| self.pool.damage(at))?;
+        if let Err(found) = self.held(chunk, at, top, class) {
+            return Err(self.misuse(found, at, layout));
+        }
+        map::set(chunk, at, map::FREE);
+        let spot = Spot::new(place, at - chunk.base());
+        self.lists.push(class, spot, chunk.pointer(at));
+        self.fall(class.bytes());
+        self.count(&self.deallocations);
+        Ok(())
+    }
+
+    /// In place within the class, and for the last piece before the cursor.
+    unsafe fn grow(
+        &self,
+        ptr: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<[u8]>, Error> {
+        if new.size() < old.size() {
+            return Err(kind::wrong_way(old, new));
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.resize(ptr, old, new) }
+    }
+
+    /// In place within the class.
+    unsafe fn shrink(
+        &self,
+        ptr: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<[u8]>, Error> {
+        if new.size() > old.size() {
+            return Err(kind::wrong_way(old, new));
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.resize(ptr, old, new) }
+    }
+
+    /// Keeps the chunks that were opened since the last reset; all goes back if blocks of the heap's own are
+    /// out. O(chunks and blocks).
+    fn reset(&mut self) -> Result<(), Error> {
+        if self.pool.passes() {
+            return self.pool.reset();
+        }
+        if self.blocks.get() > 0 {
+            self.pool.release()?;
+            self.shelf = Shelf::new();
+        } else {
+            self.give_back(self.shelf.place() + 1)?;
+        }
+        self.fall(self.used());
+        self.deallocations.set(self.allocations());
+        self.blocks.set(0);
+        self.lists.clear();
+        self.restart();
+        Ok(())
+    }
+
+    /// Whether the address lies in one of its chunks, behind the map, or a block of the heap's own starts
+    /// there. O(chunks).
+    fn contains(&self, ptr: NonNull<u8>) -> Result<bool, Error> {
+        let at = ptr.addr().get();
+        if let Some(chunk) = self.shelf.iter().find(|chunk| chunk.holds(at)) {
+            return Ok(at >= map::first(chunk));
+        }
+        self.pool.contains(ptr)
+    }
+
+    /// Checks maps, lists and numbers against each other, and then as [`Pool`] does. O(bytes of the chunks).
+    fn check(&self) -> Result<(), Error> {
+        if !self.pool.passes() {
+            self.check_pieces()?;
+        }
+        self.pool.check()
+    }
+
+    fn usage(&self) -> Result<Usage, Error> {
+        if self.pool.passes() {
+            return self.pool.usage();
+        }
+        Ok(self.numbers())
+    }
+}

@@ -1,0 +1,112 @@
+//! What the cursor passed in a chunk: a byte a piece, from the chunk's end down.
+//!
+//! A byte is a class's number, and whether the piece was left out for the sake of an alignment. Writing it costs
+//! a store; from it the map is made when that is first needed. An arena from which nothing is given back has
+//! no map at all.
+//!
+//! # Safety
+//!
+//! Entries lie behind the cursor in a chunk that is the pool's, so no piece overlaps them.
+#![allow(unsafe_code)]
+
+use core::ptr::NonNull;
+
+use crate::pools::chunk::Chunk;
+use crate::pools::size_classes::class::{COUNT, Class};
+
+/// Room for a piece's entry, and for the one that ends a log.
+pub(super) const ENTRIES: usize = 2;
+
+/// Added to the class of a piece that was never handed out.
+const LEFT_OUT: u8 = 0x80;
+
+/// Stands behind the last entry of a chunk that is full.
+const END: u8 = 0xff;
+
+/// A piece that the cursor passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Passed {
+    pub(super) class: Class,
+    /// Whether it was handed out.
+    pub(super) used: bool,
+}
+
+impl Passed {
+    fn read(entry: NonNull<u8>) -> Option<Self> {
+        // SAFETY: an entry, or where one was.
+        let byte = unsafe { entry.read() };
+        let number = usize::from(byte & !LEFT_OUT);
+        (number < COUNT).then(|| Self {
+            class: Class::numbered(number),
+            used: byte & LEFT_OUT == 0,
+        })
+    }
+}
+
+/// Writes an entry in front of the last, and answers where.
+///
+/// # Safety
+///
+/// `last` is the end of a chunk of the pool's or an entry in it, and between it and the cursor there is room.
+#[inline]
+pub(super) unsafe fn write(last: NonNull<u8>, class: Class) -> NonNull<u8> {
+    // SAFETY: the caller's promise.
+    let entry = unsafe { last.sub(1) };
+    // SAFETY: as above.
+    unsafe { entry.write(class.number() as u8) };
+    entry
+}
+
+/// Marks the entry written last as one of a piece that is not handed out.
+///
+/// # Safety
+///
+/// It was written by [`write`].
+pub(super) unsafe fn leave_out(entry: NonNull<u8>) {
+    // SAFETY: the caller's promise.
+    let byte = unsafe { entry.read() };
+    // SAFETY: as above.
+    unsafe { entry.write(byte | LEFT_OUT) };
+}
+
+/// Ends a log behind its last entry.
+///
+/// # Safety
+///
+/// As for [`write`].
+pub(super) unsafe fn end(last: NonNull<u8>) {
+    // SAFETY: the caller's promise.
+    let entry = unsafe { last.sub(1) };
+    // SAFETY: as above.
+    unsafe { entry.write(END) };
+}
+
+/// Whether this entry is that of a piece of this class that was handed out.
+///
+/// # Safety
+///
+/// As for [`leave_out`].
+#[inline]
+pub(super) unsafe fn is_of(entry: NonNull<u8>, class: Class) -> bool {
+    // SAFETY: the caller's promise.
+    let byte = unsafe { entry.read() };
+    usize::from(byte) == class.number()
+}
+
+/// The pieces of a chunk from address `at` on, whose entries are below address `entry`: each with its address,
+/// in order; ends at the end of the log, at an entry that is none, and where a piece would reach into the log.
+pub(super) fn pieces(
+    chunk: Chunk,
+    mut at: usize,
+    mut entry: usize,
+) -> impl Iterator<Item = (usize, Passed)> {
+    core::iter::from_fn(move || {
+        entry = entry.checked_sub(1).filter(|entry| *entry >= at)?;
+        let passed = Passed::read(chunk.pointer(entry))?;
+        let here = at;
+        at = at
+            .checked_add(passed.class.bytes())
+            .filter(|end| *end <= entry)?;
+        Some((here, passed))
+    })
+}

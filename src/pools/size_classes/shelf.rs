@@ -1,0 +1,115 @@
+//! The chunks of a pool, in the order in which they were taken.
+
+use core::cell::Cell;
+
+use crate::pools::chunk::Chunk;
+
+/// How many chunks there are at most: enough to come from 16 KiB to 64 GiB.
+pub(super) const MOST: usize = 20;
+
+const _: () = assert!(MOST <= u32::BITS as usize);
+
+/// A pool's chunks, in the pool itself, where no piece overflows into them.
+///
+/// One is open: it has the cursor. Those before it are divided to their end, those behind it were kept by a
+/// reset and hold nothing yet.
+#[derive(Debug)]
+pub(super) struct Shelf {
+    chunks: [Cell<Option<Chunk>>; MOST],
+    /// A bit for each chunk before the open one whose map tells of all its pieces.
+    mapped: Cell<u32>,
+    count: Cell<usize>,
+    /// The place of the open chunk, if any is.
+    open: Cell<usize>,
+}
+
+impl Shelf {
+    #[inline]
+    pub(super) fn new() -> Self {
+        Self {
+            chunks: [const { Cell::new(None) }; MOST],
+            mapped: Cell::new(0),
+            count: Cell::new(0),
+            open: Cell::new(0),
+        }
+    }
+
+    #[inline]
+    pub(super) fn count(&self) -> usize {
+        self.count.get()
+    }
+
+    /// The place of the open chunk.
+    #[inline]
+    pub(super) fn place(&self) -> usize {
+        self.open.get()
+    }
+
+    /// The open chunk.
+    #[inline]
+    pub(super) fn open(&self) -> Option<Chunk> {
+        self.at(self.open.get())
+    }
+
+    #[inline]
+    pub(super) fn at(&self, place: usize) -> Option<Chunk> {
+        self.chunks.get(place)?.get()
+    }
+
+    /// Whether the map of the chunk at a place before the open one tells of all its pieces, up to its end.
+    #[inline]
+    pub(super) fn is_mapped(&self, place: usize) -> bool {
+        self.mapped.get() >> place & 1 != 0
+    }
+
+    pub(super) fn set_mapped(&self, place: usize, mapped: bool) {
+        let others = self.mapped.get() & !(1 << place);
+        self.mapped.set(others | u32::from(mapped) << place);
+    }
+
+    /// Opens the chunk at a place.
+    pub(super) fn turn_to(&self, place: usize) {
+        self.open.set(place);
+    }
+
+    /// Puts a chunk behind the others; whether there is a place for it.
+    pub(super) fn push(&self, chunk: Chunk) -> bool {
+        let Some(place) = self.chunks.get(self.count()) else {
+            return false;
+        };
+        place.set(Some(chunk));
+        self.count.set(self.count() + 1);
+        true
+    }
+
+    /// Takes the last chunk away.
+    pub(super) fn pop(&self) {
+        let last = self.count().saturating_sub(1);
+        if let Some(place) = self.chunks.get(last) {
+            place.set(None);
+        }
+        self.count.set(last);
+    }
+
+    pub(super) fn last(&self) -> Option<Chunk> {
+        self.at(self.count().checked_sub(1)?)
+    }
+
+    /// The chunk that holds an address, and its place, among those up to the open one, the largest first.
+    #[inline]
+    pub(super) fn holding(&self, address: usize) -> Option<(usize, Chunk)> {
+        let mut place = self.open.get();
+        loop {
+            let chunk = self.at(place)?;
+            if chunk.holds(address) {
+                return Some((place, chunk));
+            }
+            place = place.checked_sub(1)?;
+        }
+    }
+
+    /// All chunks in their order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = Chunk> + '_ {
+        self.chunks.iter().map_while(Cell::get)
+    }
+}

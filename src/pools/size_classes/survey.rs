@@ -1,0 +1,123 @@
+//! The map of a chunk, made from the log when it is first needed.
+//!
+//! # Safety
+//!
+//! The log's end is written behind the cursor, where there is always room for it.
+#![allow(unsafe_code)]
+
+use crate::pools::chunk::Chunk;
+use crate::pools::size_classes::class::Class;
+use crate::pools::size_classes::lists::Spot;
+use crate::pools::size_classes::supply::left_out;
+use crate::pools::size_classes::{SizeClasses, log, map};
+use crate::sharing::share::Share;
+
+impl<H: Share> SizeClasses<H> {
+    /// Has the map of a chunk tell of all its pieces; answers where they end, or where the log is damaged.
+    #[inline]
+    pub(super) fn survey(&self, place: usize, chunk: Chunk) -> Result<usize, usize> {
+        if place == self.shelf.place() {
+            let top = self.cursor.get().addr().get();
+            if self.mapped.get() != top {
+                self.survey_open(place, chunk, top)?;
+            }
+            return Ok(top);
+        }
+        if !self.shelf.is_mapped(place) {
+            self.survey_closed(place, chunk);
+        }
+        Ok(chunk.end())
+    }
+
+    /// Enters what the open chunk's log tells since the last time.
+    #[cold]
+    fn survey_open(&self, place: usize, chunk: Chunk, top: usize) -> Result<(), usize> {
+        let (from, entry) = self.surveyed(chunk);
+        let count = entry - self.limit.get().addr().get();
+        if reach(chunk, from, entry, count) != top {
+            return Err(entry);
+        }
+        self.enter(place, chunk, [from, top], entry, count);
+        self.mapped.set(top);
+        self.read.set(self.limit.get().addr().get());
+        Ok(())
+    }
+
+    /// Up to which address the map tells of the open chunk's pieces, and down to which the log was read.
+    pub(super) fn surveyed(&self, chunk: Chunk) -> (usize, usize) {
+        match self.mapped.get() {
+            0 => (map::first(chunk), chunk.end()),
+            mapped => (mapped, self.read.get()),
+        }
+    }
+
+    /// Enters what the log of a chunk before the open one tells, and what is left behind its last piece.
+    #[cold]
+    fn survey_closed(&self, place: usize, chunk: Chunk) {
+        let (first, entry) = (map::first(chunk), chunk.end());
+        let count = log::pieces(chunk, first, entry).count();
+        let top = reach(chunk, first, entry, count);
+        self.enter(place, chunk, [first, top], entry, count);
+        self.tile(place, chunk, top);
+    }
+
+    /// Enters so many pieces in the map.
+    fn enter(
+        &self,
+        place: usize,
+        chunk: Chunk,
+        [from, to]: [usize; 2],
+        entry: usize,
+        count: usize,
+    ) {
+        map::clear(chunk, from, to);
+        for (at, passed) in log::pieces(chunk, from, entry).take(count) {
+            if passed.used {
+                map::set(chunk, at, map::USED);
+            } else {
+                self.offer(place, chunk, at, passed.class);
+            }
+        }
+    }
+
+    /// Makes free pieces of what is left of a chunk that is mapped up to `top`, log and all, which nobody needs
+    /// any more.
+    fn tile(&self, place: usize, chunk: Chunk, top: usize) {
+        map::clear(chunk, top, chunk.end());
+        let mut at = top;
+        for class in left_out(top, chunk.end()) {
+            self.offer(place, chunk, at, class);
+            at += class.bytes();
+        }
+        self.shelf.set_mapped(place, true);
+    }
+
+    /// Puts a piece that nobody has on its list.
+    fn offer(&self, place: usize, chunk: Chunk, at: usize, class: Class) {
+        map::set(chunk, at, map::FREE);
+        let spot = Spot::new(place, at - chunk.base());
+        self.lists.push(class, spot, chunk.pointer(at));
+    }
+
+    /// Prepares the open chunk for another to be opened: what is left becomes free pieces if the map is in use,
+    /// and then tells of all pieces; else the log is ended.
+    pub(super) fn close(&self) {
+        let place = self.shelf.place();
+        let Some(chunk) = self.shelf.open() else {
+            return;
+        };
+        if self.mapped.get() > 0 {
+            self.tile(place, chunk, self.cursor.get().addr().get());
+            return;
+        }
+        self.shelf.set_mapped(place, false);
+        // SAFETY: the cursor keeps away from the last entry by the room for this one.
+        unsafe { log::end(self.limit.get()) };
+    }
+}
+
+/// Address behind so many pieces.
+pub(super) fn reach(chunk: Chunk, from: usize, entry: usize, count: usize) -> usize {
+    let pieces = log::pieces(chunk, from, entry).take(count);
+    pieces.fold(from, |_, (at, passed)| at + passed.class.bytes())
+}
