@@ -78,7 +78,7 @@ pub use crate::{
         priority::{Level, Priority},
         sets::WhenFull,
         size_classes::SizeClasses,
-        stack::{Stack, StackMark},
+        stack::{Stack, mark::StackMark},
         timed::{Elapsed, Operation, Timed, Timing},
         typed::{Own, Typed},
     },

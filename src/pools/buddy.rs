@@ -32,8 +32,8 @@ mod drawing;
 /// to its size, and to 4096 bytes at most.
 ///
 /// What is known of the blocks is beside them, a byte and a quarter for each smallest block: nothing written
-/// into a free block does harm. Requests and returns take O(log blocks), with one word read or written for each
-/// half that comes or goes and its summaries.
+/// into a free block does harm. Requests and returns take O(log blocks): a few instructions for each half that
+/// comes or goes where its order has one free block or none, else a way through summaries, 64 blocks a bit.
 ///
 /// ```
 /// use core::alloc::Layout;

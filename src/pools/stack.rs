@@ -8,7 +8,6 @@
 
 use core::alloc::Layout;
 use core::cell::Cell;
-use core::fmt;
 use core::ptr::NonNull;
 
 use crate::pools::bit_tree::BitTree;
@@ -20,8 +19,10 @@ use crate::pools::region::{Place, Region};
 use crate::sharing::share::Share;
 use crate::words::error::{Error, Misuse, Shortage};
 use crate::words::size::{UNIT, align_up};
-use crate::words::strip::{Piece, Strip};
 use crate::words::usage::{Measure, Usage};
+
+mod check;
+pub(crate) mod mark;
 
 /// A stack: pieces one on the other in one block; the last one in goes out first.
 ///
@@ -72,12 +73,6 @@ pub struct Stack<H: Share> {
     starts: Flags,
     meter: Meter,
     pool: Pool<H>,
-}
-
-/// A moment in the life of a [`Stack`], see [`Stack::mark`].
-#[derive(Clone, Copy, Debug)]
-pub struct StackMark {
-    top: usize,
 }
 
 /// What sizes and addresses of pieces are multiples of, in bytes.
@@ -131,44 +126,6 @@ impl<H: Share> Stack<H> {
         &self.pool
     }
 
-    /// This moment, to [`rewind`](Stack::rewind) to. O(1).
-    pub fn mark(&self) -> StackMark {
-        StackMark {
-            top: self.top.get(),
-        }
-    }
-
-    /// Takes everything back that was handed out since a mark. O(pieces).
-    ///
-    /// # Errors
-    ///
-    /// [`Misuse::StaleMark`] if the stack was lower since, unless a piece happens to end where the mark was
-    /// made, if the piece then on top was resized, or if the mark is another stack's.
-    pub fn rewind(&mut self, mark: StackMark) -> Result<(), Error> {
-        // SAFETY: borrowed exclusively, so nobody borrows what was handed out.
-        unsafe { self.rewind_shared(mark) }
-    }
-
-    /// As [`rewind`](Stack::rewind), while what was handed out before the mark is still in use.
-    ///
-    /// # Errors
-    ///
-    /// As for [`rewind`](Stack::rewind).
-    ///
-    /// # Safety
-    ///
-    /// Nobody uses what was handed out since the mark.
-    pub unsafe fn rewind_shared(&self, mark: StackMark) -> Result<(), Error> {
-        let reached = (self.region.base()..=self.top.get()).contains(&mark.top);
-        if self.pool.passes() || !reached || self.is_within(mark.top) {
-            return Err(Misuse::StaleMark.into());
-        }
-        while self.top.get() > mark.top {
-            self.pop();
-        }
-        Ok(())
-    }
-
     #[inline]
     fn granule(&self, address: usize) -> usize {
         (address - self.region.base()) / GRANULE
@@ -177,16 +134,6 @@ impl<H: Share> Stack<H> {
     #[inline]
     fn address(&self, granule: usize) -> usize {
         self.region.base() + granule * GRANULE
-    }
-
-    /// Whether a piece has bytes on both sides of an address up to the top.
-    fn is_within(&self, address: usize) -> bool {
-        if address == self.top.get() {
-            return false;
-        }
-        let (at, top) = (self.granule(address), self.granule(self.top.get()));
-        let begin = self.begins.last_upto(at);
-        begin.is_some_and(|begin| self.starts.next(begin, top, true) < at)
     }
 
     /// Lets the top fall over the last piece. There is one.
@@ -430,61 +377,5 @@ unsafe impl<H: Share> Kind for Stack<H> {
             return self.pool.usage();
         }
         Ok(self.meter.usage())
-    }
-}
-
-impl<H: Share> fmt::Display for Stack<H> {
-    /// Its pieces by address, each with what its alignment took, and in brackets what is free above.
-    /// O(bytes / 512 + pieces).
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut strip = Strip::new(f, self.region.base());
-        let (mut at, top) = (0, self.granule(self.top.get()));
-        while at < top {
-            let start = self.starts.next(at, top, true);
-            let next = self.starts.next(start + 1, top, true);
-            let end = if next < top {
-                self.begins.last_upto(next).unwrap_or(next).max(at + 1)
-            } else {
-                top
-            };
-            strip.push(Piece::Used((end - at) * GRANULE))?;
-            at = end;
-        }
-        let free = self.region.end() - self.top.get();
-        if free > 0 {
-            strip.push(Piece::Free(free))?;
-        }
-        strip.finish()
-    }
-}
-
-impl<H: Share> Stack<H> {
-    /// Goes down from the top, piece by piece; the address at which something is wrong, if so.
-    fn check_books(&self) -> Result<(), usize> {
-        let (base, top) = (self.region.base(), self.top.get());
-        let granules = self.region.bytes() / GRANULE;
-        let live = self.meter.usage().live() as usize;
-        let counted = self.begins.count(granules) == Some(live) && self.starts.count() == live;
-        if !counted || top - base != self.meter.used() {
-            return Err(base);
-        }
-        let mut end = self.granule(top);
-        let mut begin = (live > 0).then(|| self.granule(self.begin.get()));
-        for _ in 0..live {
-            let start = self.starts.last_before(end);
-            let first = end
-                .checked_sub(1)
-                .and_then(|last| self.begins.last_upto(last));
-            if first != begin.or(first) || start.is_none() || start < first {
-                return Err(self.address(end));
-            }
-            begin = None;
-            end = first.unwrap_or(0);
-        }
-        if end > 0 {
-            Err(self.address(end))
-        } else {
-            Ok(())
-        }
     }
 }
