@@ -224,7 +224,7 @@ impl<H: Share> SizeClasses<H> {
     ///
     /// # Errors
     ///
-    /// [`Misuse::Reentered`] from inside a lock, [`Corruption`](crate::Corruption) if the heap is damaged; what
+    /// [`Misuse::Reentered`](crate::Misuse::Reentered) from inside a lock, [`Corruption`](crate::Corruption) if the heap is damaged; what
     /// has not gone back by then stays.
     pub fn trim(&self) -> Result<usize, Error> {
         if self.used() > 0 || self.pool.passes() {

@@ -67,7 +67,7 @@ impl Regions for BumpaloReset {
         drop(region);
     }
 
-    unsafe fn renew<'a>(&'a self, mut region: Bump, _objects: &Objects, _number: u64) -> Bump {
+    unsafe fn renew(&self, mut region: Bump, _objects: &Objects, _number: u64) -> Bump {
         region.reset();
         region
     }
