@@ -9,6 +9,7 @@ pub(crate) mod buddy;
 pub(crate) mod bump;
 pub(crate) mod chunk;
 pub(crate) mod classes;
+pub(crate) mod drawing;
 pub(crate) mod fixed;
 pub(crate) mod flags;
 pub(crate) mod free_list;

@@ -44,8 +44,8 @@ use crate::words::usage::{Measure, Usage};
 /// nowhere within the chunks, is not noticed.
 #[derive(Debug)]
 pub struct Bump<H: Share> {
-    /// Address behind the last piece; 0 without a chunk.
-    cursor: Cell<usize>,
+    /// Behind the last piece, in the newest chunk; dangling without a chunk.
+    cursor: Cell<NonNull<u8>>,
     /// Address up to which the cursor may move without a look at anything else.
     limit: Cell<usize>,
     allocations: Cell<u64>,
@@ -58,6 +58,9 @@ pub struct Bump<H: Share> {
     chunks: Chunks,
     pool: Pool<H>,
 }
+
+// SAFETY: the cursor points into a chunk, which is the pool's and goes where that goes.
+unsafe impl<H: Share> Send for Bump<H> where Pool<H>: Send {}
 
 /// A moment in the life of a [`Bump`], see [`Bump::mark`].
 #[derive(Clone, Copy, Debug)]
@@ -85,7 +88,7 @@ impl<H: Share> Bump<H> {
     /// An arena in a pool. Takes no memory yet.
     pub fn new(pool: Pool<H>) -> Self {
         Self {
-            cursor: Cell::new(0),
+            cursor: Cell::new(NonNull::dangling()),
             limit: Cell::new(0),
             allocations: Cell::new(0),
             deallocations: Cell::new(0),
@@ -106,7 +109,7 @@ impl<H: Share> Bump<H> {
     pub fn mark(&self) -> BumpMark {
         BumpMark {
             chunk: self.chunks.newest().map_or(0, Chunk::base),
-            cursor: self.cursor.get(),
+            cursor: self.position(),
             older: self.older.get(),
             allocations: self.allocations.get(),
             deallocations: self.deallocations.get(),
@@ -145,28 +148,42 @@ impl<H: Share> Bump<H> {
             self.drop_newest()?;
         }
         self.older.set(mark.older);
-        self.cursor.set(mark.cursor);
-        self.set_limit();
+        self.move_to(mark.cursor);
         let since = self.allocations.get() - mark.allocations;
         self.deallocations.set(mark.deallocations + since);
         Ok(())
     }
 
-    /// Whether a mark's chunk is there, and the mark at or before the cursor.
+    /// Whether a mark's chunk is there, and the mark at or before the cursor or that chunk's end.
     fn reaches(&self, mark: &BumpMark) -> Result<bool, Error> {
         let newest = self.chunks.newest().map_or(0, Chunk::base);
         if mark.chunk == newest {
-            return Ok(mark.cursor <= self.cursor.get());
+            return Ok(mark.cursor <= self.position());
         }
         let found = self.chunks.holding(mark.chunk);
         let found = found.map_err(|at| self.pool.damage(at))?;
-        Ok(mark.chunk == 0 || found.is_some_and(|chunk| chunk.base() == mark.chunk))
+        let reached = |chunk: Chunk| chunk.base() == mark.chunk && mark.cursor <= chunk.end();
+        Ok(mark.chunk == 0 || found.is_some_and(reached))
+    }
+
+    /// The cursor's address.
+    #[inline]
+    fn position(&self) -> usize {
+        self.cursor.get().addr().get()
+    }
+
+    /// Moves the cursor to an address in the newest chunk, if there is one, and the limit to where it belongs.
+    fn move_to(&self, at: usize) {
+        let newest = self.chunks.newest();
+        let cursor = newest.map_or(NonNull::dangling(), |chunk| chunk.pointer(at));
+        self.cursor.set(cursor);
+        self.set_limit();
     }
 
     /// Bytes from the start of the newest chunk's pieces to the cursor.
     fn in_newest(&self) -> usize {
         let newest = self.chunks.newest();
-        newest.map_or(0, |chunk| self.cursor.get() - chunk.base() - NOTE)
+        newest.map_or(0, |chunk| self.position() - chunk.base() - NOTE)
     }
 
     fn used(&self) -> usize {
@@ -186,7 +203,7 @@ impl<H: Share> Bump<H> {
         };
         let start = newest.base() + NOTE - self.older.get();
         let mark = start.saturating_add(self.pool.watermark().of(self.total()));
-        let limit = if mark > self.cursor.get() {
+        let limit = if mark > self.position() {
             newest.end().min(mark - 1)
         } else {
             newest.end()
@@ -200,7 +217,8 @@ impl<H: Share> Bump<H> {
         bound.unwrap_or_else(|| self.pool.held())
     }
 
-    /// The way for a request that goes beyond the limit: into this chunk, past the watermark, or a new one.
+    /// The way for a request that goes beyond the limit: into this chunk, past the watermark, or a new one; and
+    /// for one of no bytes.
     #[cold]
     fn allocate_slowly(&self, asked: Layout) -> Result<NonNull<[u8]>, Error> {
         if self.pool.passes() {
@@ -209,16 +227,15 @@ impl<H: Share> Bump<H> {
         let layout = kind::at_least_one(asked);
         let before = self.used();
         let placed = match self.chunks.newest() {
-            Some(newest) => self.fits(newest, self.cursor.get(), layout),
+            Some(newest) => self.fits(newest, self.position(), layout),
             None => None,
         };
         let (chunk, at) = match placed {
             Some(placed) => placed,
             None => self.lengthen(asked)?,
         };
-        self.cursor.set(at + layout.size());
+        self.move_to(at + layout.size());
         self.allocations.set(self.allocations.get() + 1);
-        self.set_limit();
         let mark = self.pool.watermark().of(self.total());
         if before < mark && self.used() >= mark {
             let usage = self.numbers();
@@ -263,8 +280,8 @@ impl<H: Share> Bump<H> {
         let chunk = taken.inspect_err(|_| self.count_failure())?;
         self.older.set(self.used());
         self.chunks.push(chunk);
-        self.cursor.set(chunk.base() + NOTE);
-        let placed = self.fits(chunk, self.cursor.get(), layout);
+        self.move_to(chunk.base() + NOTE);
+        let placed = self.fits(chunk, self.position(), layout);
         placed.ok_or(Shortage::TooLarge).map_err(lacking)
     }
 
@@ -305,7 +322,7 @@ impl<H: Share> Bump<H> {
     /// Whether a piece is the last one.
     #[inline]
     fn is_last(&self, ptr: NonNull<u8>, layout: Layout) -> bool {
-        ptr.addr().get() + layout.size() == self.cursor.get()
+        ptr.addr().get() + layout.size() == self.position()
     }
 
     fn refuse_foreign(&self, ptr: NonNull<u8>) -> Result<(), Error> {
@@ -325,20 +342,22 @@ impl<H: Share> Bump<H> {
 // cursor falls only over a last piece that was given back, or under an exclusive borrow.
 unsafe impl<H: Share> Kind for Bump<H> {
     #[inline]
-    fn allocate(&self, asked: Layout) -> Result<NonNull<[u8]>, Error> {
-        let layout = kind::at_least_one(asked);
+    fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, Error> {
         let cursor = self.cursor.get();
-        let pad = cursor.wrapping_neg() & (layout.align() - 1);
-        // Cannot wrap: less than 2^63 each.
-        let bytes = pad + layout.size();
-        match self.chunks.newest() {
-            Some(chunk) if bytes <= self.limit.get() - cursor => {
-                self.cursor.set(cursor + bytes);
-                self.allocations.set(self.allocations.get() + 1);
-                Ok(chunk.piece(cursor + pad, asked.size()))
-            }
-            _ => self.allocate_slowly(asked),
+        let here = cursor.addr().get();
+        // Cannot wrap: where there is memory, addresses have 57 bits at most, and the layout adds less than 2^63.
+        let at = (here + (layout.align() - 1)) & !(layout.align() - 1);
+        let end = at + layout.size();
+        if end > self.limit.get() || layout.size() == 0 {
+            return self.allocate_slowly(layout);
         }
+        // SAFETY: up to the limit all is the newest chunk's, into which the cursor points.
+        let piece = unsafe { cursor.add(at - here) };
+        // SAFETY: as above.
+        let behind = unsafe { cursor.add(end - here) };
+        self.cursor.set(behind);
+        self.allocations.set(self.allocations.get() + 1);
+        Ok(NonNull::slice_from_raw_parts(piece, layout.size()))
     }
 
     /// The last piece makes room again; another stays in use.
@@ -352,8 +371,7 @@ unsafe impl<H: Share> Kind for Bump<H> {
         let layout = kind::at_least_one(layout);
         if self.is_last(ptr, layout) {
             self.note_peak();
-            self.cursor.set(ptr.addr().get());
-            self.set_limit();
+            self.move_to(ptr.addr().get());
         }
         self.deallocations.set(self.deallocations.get() + 1);
         Ok(())
@@ -378,9 +396,9 @@ unsafe impl<H: Share> Kind for Bump<H> {
         let last = self.is_last(ptr, kind::at_least_one(old)) && at.is_multiple_of(new.align());
         if let Some(chunk) = self.chunks.newest()
             && last
-            && more <= self.limit.get() - self.cursor.get()
+            && more <= self.limit.get() - self.position()
         {
-            self.cursor.set(self.cursor.get() + more);
+            self.move_to(self.position() + more);
             return Ok(chunk.piece(at, new.size()));
         }
         // SAFETY: the caller's promise.
@@ -409,8 +427,7 @@ unsafe impl<H: Share> Kind for Bump<H> {
         }
         if self.is_last(ptr, kind::at_least_one(old)) {
             self.note_peak();
-            self.cursor.set(at + kind::at_least_one(new).size());
-            self.set_limit();
+            self.move_to(at + kind::at_least_one(new).size());
         }
         Ok(NonNull::slice_from_raw_parts(ptr, new.size()))
     }
@@ -421,13 +438,13 @@ unsafe impl<H: Share> Kind for Bump<H> {
             return self.pool.reset();
         }
         self.note_peak();
-        if let Some(newest) = self.chunks.newest() {
+        let newest = self.chunks.newest();
+        if let Some(newest) = newest {
             self.keep_only(newest)?;
-            self.cursor.set(newest.base() + NOTE);
         }
         self.older.set(0);
         self.deallocations.set(self.allocations.get());
-        self.set_limit();
+        self.move_to(newest.map_or(0, |chunk| chunk.base() + NOTE));
         Ok(())
     }
 
@@ -449,7 +466,7 @@ unsafe impl<H: Share> Kind for Bump<H> {
             held += chunk.map_err(|at| self.pool.damage(at))?.bytes();
         }
         let newest = self.chunks.newest();
-        let cursor = self.cursor.get();
+        let cursor = self.position();
         let placed = newest.is_none_or(|chunk| {
             (chunk.base() + NOTE..=chunk.end()).contains(&cursor) && self.limit.get() <= chunk.end()
         });
@@ -492,7 +509,7 @@ impl<H: Share> fmt::Display for Bump<H> {
             };
             let is_newest = newest == Some(chunk);
             let end = if is_newest {
-                self.cursor.get()
+                self.position()
             } else {
                 chunk.end()
             };

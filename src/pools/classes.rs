@@ -72,6 +72,10 @@ impl<H: Share, const N: usize> Classes<H, N> {
         })
     }
 
+    pub(crate) fn sets(&self) -> &Sets<H, N> {
+        &self.sets
+    }
+
     /// The pool from which it took its chunks.
     pub fn pool(&self) -> &Pool<H> {
         self.sets.pool()

@@ -106,6 +106,10 @@ impl<H: Share> Fixed<H> {
         }
     }
 
+    pub(crate) fn slots(&self) -> &Slots {
+        &self.slots
+    }
+
     /// The pool from which it takes its chunks.
     pub fn pool(&self) -> &Pool<H> {
         &self.pool

@@ -191,6 +191,12 @@ impl<H: Share> LockFree<H> {
         self.layout
     }
 
+    /// Where its slots start, their bytes, and whether each is in use.
+    pub(crate) fn states(&self) -> (usize, usize, impl Iterator<Item = bool>) {
+        let in_use = (0..self.slots).map(|index| self.stack.is_used(index));
+        (self.start.addr().get(), self.stride.bytes(), in_use)
+    }
+
     #[inline]
     fn admits(&self, layout: Layout) -> bool {
         layout.size() <= self.layout.size() && layout.align() <= self.layout.align()

@@ -93,6 +93,10 @@ impl<H: Share> Priority<H> {
         Ok(Self { sets, when_full })
     }
 
+    pub(crate) fn sets(&self) -> &Sets<H, 4> {
+        &self.sets
+    }
+
     /// The pool from which it took its chunks.
     pub fn pool(&self) -> &Pool<H> {
         self.sets.pool()

@@ -6,6 +6,7 @@
 #![allow(unsafe_code)]
 
 use core::alloc::Layout;
+use core::fmt::{self, Write};
 use core::ptr::NonNull;
 
 use crate::pools::kind::{self, Kind};
@@ -114,6 +115,17 @@ impl<H: Share, const N: usize> Sets<H, N> {
 
     pub(crate) fn pool(&self) -> &Pool<H> {
         &self.pool
+    }
+
+    /// Draws a line for each class.
+    pub(crate) fn draw(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, class) in self.classes.iter().enumerate() {
+            if number > 0 {
+                f.write_char('\n')?;
+            }
+            class.slots.draw(f)?;
+        }
+        Ok(())
     }
 
     pub(crate) fn classes(&self) -> &[Class; N] {

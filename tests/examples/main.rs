@@ -206,3 +206,48 @@ fn b05_nolibc_without_a_break_says_so_and_ends() {
         assert!(complaint.contains("memory allocation of"), "{complaint}");
     }
 }
+
+#[test]
+fn kinds_does_what_the_sources_did_and_draws_each_kind() {
+    let text = told(&run(example("kinds")));
+    for line in [
+        "out of memory: 1500 bytes aligned to 1 for tag stack: the pool serves up to 1024 bytes",
+        "out of memory: 600 bytes aligned to 1 for tag stack: the pool is full, 504 of 1024 in use",
+        "[0, 1, 2, 3, 4] and \"ciao\" in one block",
+        "96 of 1024 bytes used (peak 96), 6 allocated, 0 given back, 0 refused",
+        "0 of 1024 bytes used (peak 96), 6 allocated, 6 given back, 0 refused",
+        "5 of 120 slots used (peak 5), 5 allocated, 0 given back, 0 refused",
+        "All pools are gone, and the heap holds 0 blocks of theirs.",
+    ] {
+        assert!(text.lines().any(|there| there == line), "{line}\n{text}");
+    }
+    assert!(text.contains("double free: "), "{text}");
+    // Four threads with ten objects each, at once, behind a lock and without one.
+    let shared = "(peak 40), 40 allocated, 40 given back, 0 refused";
+    assert_eq!(text.matches(shared).count(), 2, "{text}");
+    for picture in [
+        "|200|304|[520]|",
+        "|16 x6|[928]|",
+        "|16 x2|[16] x3|16 x5|",
+        "|512|128|[128]|[256]|[1024]|[2048]|",
+        "|32 x2|[32] x62|",
+        "|hunted 48 x3|",
+    ] {
+        assert!(text.contains(picture), "{picture}\n{text}");
+    }
+}
+
+#[test]
+fn embedded_has_every_kind_in_one_buffer() {
+    let text = told(&run(example("embedded")));
+    for tag in [
+        "readings", "line", "control", "irq", "frames", "packets", "calls", "scraps",
+    ] {
+        assert!(amounts(&text, tag)[0][0] > 0, "{tag}\n{text}");
+    }
+    assert!(text.contains("line fills up: "), "{text}");
+    assert!(
+        text.contains("out of memory: 16 bytes aligned to 1 for tag line"),
+        "{text}"
+    );
+}

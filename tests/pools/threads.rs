@@ -5,12 +5,13 @@
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
+// Compiled here, so that ThreadSanitizer sees what it orders.
+use spin::Mutex;
 use tagheap::{
     Bump, Error, Heap, Kind, LocalHeap, LockFree, Locked, Misuse, Own, Pool, Reserve, Share,
     SharedHeap, Tag, Timed, Typed,
@@ -75,14 +76,14 @@ fn live(kind: &impl Kind, most: usize, table: &[Mutex<Option<Piece>>], seed: u64
         for _ in 0..64 {
             steps += 1;
             let seat = &table[rng.usize(..table.len())];
-            let found = seat.lock().unwrap().take();
+            let found = seat.lock().take();
             let size = rng.usize(..=most);
             let layout = Layout::from_size_align(size, 8).unwrap();
             match found {
                 None => match kind.allocate(layout) {
                     Ok(answer) => {
                         let piece = Piece::of(answer, layout, rng.u8(..));
-                        let before = seat.lock().unwrap().replace(piece);
+                        let before = seat.lock().replace(piece);
                         before.into_iter().for_each(|piece| piece.give_back(kind));
                     }
                     Err(Error::OutOfMemory(_)) => {}
@@ -125,10 +126,7 @@ fn share(kind: &(impl Kind + Sync), most: usize) {
             .map(|thread| thread.join().unwrap())
             .sum()
     });
-    let left: Vec<_> = table
-        .into_iter()
-        .filter_map(|seat| seat.into_inner().unwrap())
-        .collect();
+    let left: Vec<_> = table.into_iter().filter_map(Mutex::into_inner).collect();
     let usage = kind.usage().unwrap();
     println!("{steps} steps, {usage}");
     assert_eq!(usage.live(), left.len() as u64, "{usage}");
@@ -155,7 +153,7 @@ fn f01_a_pool_for_each_thread_on_one_heap() {
                 let pool = Pool::new(heap, Tag::new(number));
                 let table: Vec<_> = (0..40).map(|_| Mutex::new(None)).collect();
                 live(&pool, 500, &table, number);
-                let left = table.iter().filter(|seat| seat.lock().unwrap().is_some());
+                let left = table.iter().filter(|seat| seat.lock().is_some());
                 assert_eq!(pool.usage().unwrap().live(), left.count() as u64);
             });
         }

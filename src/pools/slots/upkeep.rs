@@ -121,6 +121,19 @@ impl Slots {
         Ok(())
     }
 
+    /// Of each chunk, the newest first: where its slots start, and whether each is in use. Ends where a note is
+    /// damaged.
+    pub(crate) fn states(&self) -> impl Iterator<Item = (usize, impl Iterator<Item = bool>)> {
+        self.chunks.iter().map_while(Result::ok).map(move |chunk| {
+            let base = chunk.base();
+            let in_use = move |slot| {
+                let group = self.group(self.shape.group_of(base, slot));
+                group.free.get() & bit(slot) == 0
+            };
+            (base + self.shape.first, (0..self.shape.each).map(in_use))
+        })
+    }
+
     /// How many slots of a chunk are free. `Err` if the words of a group, at this address, say more.
     fn free_in(&self, base: usize) -> Result<usize, usize> {
         let mut count = 0;

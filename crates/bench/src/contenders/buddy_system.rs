@@ -26,14 +26,14 @@ pub(crate) struct Arena(Heap<ORDERS>);
 impl Slots for Arena {
     type Held = Placed;
 
-    #[inline]
+    #[inline(always)]
     fn put(&mut self, value: Value) -> Option<Placed> {
         let at = self.0.alloc(LAYOUT).ok()?;
         // SAFETY: just handed out.
         Some(unsafe { Placed::new(at, value) })
     }
 
-    #[inline]
+    #[inline(always)]
     unsafe fn take(&mut self, held: Placed) -> u64 {
         let (at, first) = held.into_parts();
         // SAFETY: the caller's promise.
@@ -70,14 +70,14 @@ impl SharedSlots for Locked {
         Self(heap)
     }
 
-    #[inline]
+    #[inline(always)]
     fn put(&self, value: Value) -> Option<Placed> {
         let at: NonNull<u8> = self.0.lock().alloc(LAYOUT).ok()?;
         // SAFETY: just handed out.
         Some(unsafe { Placed::new(at, value) })
     }
 
-    #[inline]
+    #[inline(always)]
     unsafe fn take(&self, held: Placed) -> u64 {
         let (at, first) = held.into_parts();
         // SAFETY: the caller's promise.

@@ -52,7 +52,7 @@ impl SharedSlots for Malloc {
         Self
     }
 
-    #[inline]
+    #[inline(always)]
     fn put(&self, value: Value) -> Option<Placed> {
         // SAFETY: any size may be asked for; what it answers is aligned to 16.
         let at = NonNull::new(unsafe { libc::malloc(size_of::<Value>()) }.cast())?;
@@ -60,7 +60,7 @@ impl SharedSlots for Malloc {
         Some(unsafe { Placed::new(at, value) })
     }
 
-    #[inline]
+    #[inline(always)]
     unsafe fn take(&self, held: Placed) -> u64 {
         let (at, first) = held.into_parts();
         // SAFETY: the caller's promise.

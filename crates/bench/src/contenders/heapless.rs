@@ -25,12 +25,12 @@ impl SharedSlots for Boxes {
         Self
     }
 
-    #[inline]
+    #[inline(always)]
     fn put(&self, value: Value) -> Option<Pooled<Pool>> {
         Pool.alloc(value).ok()
     }
 
-    #[inline]
+    #[inline(always)]
     unsafe fn take(&self, held: Pooled<Pool>) -> u64 {
         held.first()
     }

@@ -22,7 +22,7 @@ impl SharedSlots for Mimalloc {
         Self
     }
 
-    #[inline]
+    #[inline(always)]
     fn put(&self, value: Value) -> Option<Placed> {
         // SAFETY: any size may be asked for; what it answers is aligned to 16 at least.
         let at = NonNull::new(unsafe { libmimalloc_sys::mi_malloc(size_of::<Value>()) }.cast())?;
@@ -30,7 +30,7 @@ impl SharedSlots for Mimalloc {
         Some(unsafe { Placed::new(at, value) })
     }
 
-    #[inline]
+    #[inline(always)]
     unsafe fn take(&self, held: Placed) -> u64 {
         let (at, first) = held.into_parts();
         // SAFETY: the caller's promise.

@@ -12,12 +12,12 @@ pub(crate) struct Keys(Slab<Value>);
 impl Slots for Keys {
     type Held = usize;
 
-    #[inline]
+    #[inline(always)]
     fn put(&mut self, value: Value) -> Option<usize> {
         Some(self.0.insert(value))
     }
 
-    #[inline]
+    #[inline(always)]
     unsafe fn take(&mut self, held: usize) -> u64 {
         self.0.remove(held).first()
     }
@@ -43,12 +43,12 @@ impl SharedSlots for Locked {
         Self(Mutex::new(Slab::with_capacity(slots)))
     }
 
-    #[inline]
+    #[inline(always)]
     fn put(&self, value: Value) -> Option<usize> {
         Some(self.0.lock().ok()?.insert(value))
     }
 
-    #[inline]
+    #[inline(always)]
     unsafe fn take(&self, held: usize) -> u64 {
         let mut slab = self.0.lock().expect("nobody panicked");
         slab.remove(held).first()

@@ -21,7 +21,7 @@ impl SharedSlots for Snmalloc {
         Self
     }
 
-    #[inline]
+    #[inline(always)]
     fn put(&self, value: Value) -> Option<Placed> {
         // SAFETY: the layout has a size.
         let at = NonNull::new(unsafe { SnMalloc.alloc(LAYOUT) })?;
@@ -29,7 +29,7 @@ impl SharedSlots for Snmalloc {
         Some(unsafe { Placed::new(at, value) })
     }
 
-    #[inline]
+    #[inline(always)]
     unsafe fn take(&self, held: Placed) -> u64 {
         let (at, first) = held.into_parts();
         // SAFETY: the caller's promise.

@@ -12,14 +12,14 @@ pub(crate) struct Places(Vec<NonNull<u8>>);
 impl Slots for Places {
     type Held = Placed;
 
-    #[inline]
+    #[inline(always)]
     fn put(&mut self, value: Value) -> Option<Placed> {
         let at = self.0.pop()?;
         // SAFETY: a free place.
         Some(unsafe { Placed::new(at, value) })
     }
 
-    #[inline]
+    #[inline(always)]
     unsafe fn take(&mut self, held: Placed) -> u64 {
         let (at, first) = held.into_parts();
         self.0.push(at);

@@ -1,0 +1,1079 @@
+/* tagheap: a tagged first-fit heap. Release everything under a tag in one call. No libc.
+ *
+ * Made from the library's sources: change those. MIT or Apache-2.0.
+ *
+ * Every function that can fail answers a th_status, or a null pointer and a th_status beside it. Whatever the
+ * failure, nothing was changed. No function ends the program or throws, but th_global_deallocate and
+ * th_global_deallocate_pool, which say so.
+ *
+ * Sizes are in bytes, alignments powers of two. Tags are any 64-bit numbers but 0 and the seventeen highest, and
+ * need no creation. Pointers must not be null where nothing else is said; those that are, are answered by TH_NULL.
+ *
+ * A heap or pool made without TH_LOCKED is for one thread at a time. With it, any thread may call, and each call
+ * has it for itself; a call from a signal handler that interrupted another one is answered by TH_REENTERED.
+ */
+
+#ifndef TAGHEAP_H
+#define TAGHEAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* For whoever has a compiler of C99 or C++11, on x86-64 Linux. */
+#if !defined(__x86_64__) || !defined(__linux__)
+#error "tagheap runs on x86-64 Linux only"
+#endif
+
+
+/* The three routines of the assembly heap by their own names, for programs that define TAGHEAP_NAMES and link
+ * libtagheap.a; libtagheap.so has none of them. */
+#if defined(TAGHEAP_NAMES)
+#ifdef __cplusplus
+extern "C" {
+#endif
+/* th_global_allocate. */
+void *allocate(uint64_t pool, size_t size);
+/* th_global_deallocate. */
+void deallocate(void *block);
+/* th_global_deallocate_pool. */
+void deallocate_pool(uint64_t pool);
+#ifdef __cplusplus
+}
+#endif
+#endif
+
+
+/**
+ * A heap or pool that several threads use: every call has it for itself.
+ */
+#define TH_LOCKED 1
+
+/**
+ * A pool with pooling switched off: each request is a block of the heap's own, so that whatever watches the
+ * heap sees each piece. For hunting faults.
+ */
+#define TH_PASS_THROUGH 2
+
+/**
+ * A pool of th_pool_classes or th_pool_priority: when all slots meant for a request are in use, it takes one that
+ * is larger, or meant for less important requests.
+ */
+#define TH_BORROW 4
+
+/**
+ * How many classes a pool can have.
+ */
+#define TH_CLASSES 8
+
+/**
+ * What must not fail.
+ */
+#define TH_CRITICAL 0
+
+/**
+ * What usually comes.
+ */
+#define TH_NORMAL 1
+
+/**
+ * Large objects.
+ */
+#define TH_LARGE 2
+
+/**
+ * What goes soon.
+ */
+#define TH_TEMPORARY 3
+
+/**
+ * The version of this header: major, minor and patch level in a byte each.
+ */
+#define TH_VERSION 256
+
+/**
+ * The tag of free blocks.
+ */
+#define TH_TAG_FREE 0
+
+/**
+ * The tag of the heap's own blocks.
+ */
+#define TH_TAG_HEAP 18446744073709551615ull
+
+/**
+ * The tag of a block around memory of somebody else's who moved the program break.
+ */
+#define TH_TAG_FOREIGN 18446744073709551614ull
+
+/**
+ * The tag under which the library keeps the handles of pools. Refused in requests.
+ */
+#define TH_TAG_LIBRARY 18446744073709551599ull
+
+/**
+ * How a call ended. Whatever it is but TH_OK, nothing was changed.
+ *
+ * 1 to 15: there is no memory for the request; it may succeed later.
+ * 16 to 47: the caller asked for something that makes no sense.
+ * 48 and more: the heap or pool is damaged: somebody wrote where only the library writes.
+ */
+typedef enum {
+    /**
+     * Done.
+     */
+    TH_OK = 0,
+    /**
+     * No address space could hold it.
+     */
+    TH_TOO_LARGE = 1,
+    /**
+     * No free block fits, and there is no more memory.
+     */
+    TH_NO_MEMORY = 2,
+    /**
+     * There is no memory for the heap's indexes. Heaps in buffers below 64 KiB have none.
+     */
+    TH_NO_INDEX = 3,
+    /**
+     * The tag would hold more than its limit allows.
+     */
+    TH_LIMIT = 4,
+    /**
+     * The pool is full, or has not so much left in one piece.
+     */
+    TH_FULL = 5,
+    /**
+     * The pool serves no request so large.
+     */
+    TH_OVERSIZED = 6,
+    /**
+     * The pool serves no request so strictly aligned.
+     */
+    TH_OVERALIGNED = 7,
+    /**
+     * The tag is 0 or one of the seventeen highest numbers, which are the heap's and the library's own.
+     */
+    TH_RESERVED_TAG = 16,
+    /**
+     * The pointer lies outside the heap.
+     */
+    TH_NOT_FROM_HERE = 17,
+    /**
+     * The pointer lies in the heap, but no block starts there.
+     */
+    TH_NOT_A_BLOCK = 18,
+    /**
+     * The block was deallocated before.
+     */
+    TH_DOUBLE_FREE = 19,
+    /**
+     * The block went when its tag was released.
+     */
+    TH_RELEASED = 20,
+    /**
+     * The size is not the one that was asked for.
+     */
+    TH_SIZE_MISMATCH = 21,
+    /**
+     * The alignment is not one that the block has.
+     */
+    TH_ALIGN_MISMATCH = 22,
+    /**
+     * The block belongs to another tag than the caller named.
+     */
+    TH_TAG_MISMATCH = 23,
+    /**
+     * The mark is too old.
+     */
+    TH_STALE_MARK = 24,
+    /**
+     * A resize goes the wrong way.
+     */
+    TH_WRONG_WAY = 25,
+    /**
+     * This thread is using the heap or pool already: a callback or a signal handler came back to it.
+     */
+    TH_REENTERED = 26,
+    /**
+     * A pool owns the tag; or, when a pool is to own it, somebody holds blocks under it.
+     */
+    TH_TAG_IN_USE = 27,
+    /**
+     * A piece of a stack is given back before those that were put on it later.
+     */
+    TH_OUT_OF_ORDER = 28,
+    /**
+     * A pointer is null that must not be.
+     */
+    TH_NULL = 32,
+    /**
+     * The pointer is no heap or pool, or one that was destroyed.
+     */
+    TH_NOT_A_HANDLE = 33,
+    /**
+     * The alignment is no power of two.
+     */
+    TH_BAD_ALIGN = 34,
+    /**
+     * A flag is not known here.
+     */
+    TH_BAD_FLAGS = 35,
+    /**
+     * The text is not UTF-8.
+     */
+    TH_BAD_TEXT = 36,
+    /**
+     * A pool with a lock is to be made on a heap without one.
+     */
+    TH_NOT_LOCKED = 37,
+    /**
+     * Somebody else owns the program break: the libc, or another heap of this library's.
+     */
+    TH_BREAK_OWNED = 38,
+    /**
+     * The call is not for this kind of pool.
+     */
+    TH_WRONG_KIND = 39,
+    /**
+     * A number is outside its range.
+     */
+    TH_OUT_OF_RANGE = 40,
+    /**
+     * A block's header is damaged.
+     */
+    TH_DAMAGED_HEADER = 48,
+    /**
+     * The heap's first block is damaged.
+     */
+    TH_DAMAGED_ROOT = 49,
+    /**
+     * Two free blocks touch that should be one.
+     */
+    TH_DAMAGED_ORDER = 50,
+    /**
+     * An index of the heap disagrees with its blocks.
+     */
+    TH_DAMAGED_INDEX = 51,
+    /**
+     * The numbers of a tag disagree with its blocks.
+     */
+    TH_DAMAGED_ACCOUNT = 52,
+    /**
+     * Somebody moved the program break below the heap's end.
+     */
+    TH_BREAK_MOVED = 53,
+    /**
+     * What a pool notes about its memory is damaged.
+     */
+    TH_DAMAGED_POOL = 54,
+} th_status;
+
+/**
+ * A heap of tagged blocks.
+ *
+ * Made by th_heap_reserve, th_heap_in_buffer or th_heap_at_break, ended by th_heap_destroy.
+ */
+typedef struct th_heap th_heap;
+
+/**
+ * A pool: hands out pieces of the memory that it takes from a heap under a tag which is its own.
+ *
+ * Made by th_pool_fixed and the like, ended by th_pool_destroy, or by th_heap_destroy with its heap.
+ */
+typedef struct th_pool th_pool;
+
+/**
+ * Blocks and their bytes, headers included.
+ */
+typedef struct {
+    /**
+     * How many blocks.
+     */
+    size_t blocks;
+    /**
+     * Their bytes, headers of 32 bytes included.
+     */
+    size_t bytes;
+} th_amount;
+
+/**
+ * A moment in a heap's life, see th_mark.
+ */
+typedef struct {
+    /**
+     * The heap's own.
+     */
+    uint64_t opaque;
+} th_moment;
+
+/**
+ * Numbers about a whole heap.
+ */
+typedef struct {
+    /**
+     * Blocks under users' tags, handles of pools among them.
+     */
+    th_amount used;
+    /**
+     * Free blocks.
+     */
+    th_amount free;
+    /**
+     * Blocks of the heap's own.
+     */
+    th_amount own;
+    /**
+     * Bytes of the largest free block, header included.
+     */
+    size_t largest_free;
+    /**
+     * Bytes of all blocks together.
+     */
+    size_t row;
+    /**
+     * Bytes that the heap has had from where its memory comes from.
+     */
+    size_t granted;
+} th_stats;
+
+/**
+ * Numbers about a tag. Those that count survive a release, until the tag is forgotten.
+ */
+typedef struct {
+    /**
+     * The tag.
+     */
+    uint64_t tag;
+    /**
+     * Blocks it holds.
+     */
+    size_t blocks;
+    /**
+     * Their bytes, headers included.
+     */
+    size_t bytes;
+    /**
+     * Bytes that were asked for in them.
+     */
+    size_t requested;
+    /**
+     * The most that `bytes` ever was, or since the peak was reset.
+     */
+    size_t peak;
+    /**
+     * Blocks handed out.
+     */
+    uint64_t allocations;
+    /**
+     * Blocks given back, one by one or by a release.
+     */
+    uint64_t deallocations;
+    /**
+     * Requests for which there was no memory.
+     */
+    uint64_t failures;
+    /**
+     * Bytes of the largest request met.
+     */
+    size_t largest;
+    /**
+     * The most that `bytes` may be; SIZE_MAX if there is no limit.
+     */
+    size_t limit;
+    /**
+     * Its name, ended by a zero byte; empty unless it was named.
+     */
+    char name[32];
+} th_tag_stats;
+
+/**
+ * What a release would do.
+ */
+typedef struct {
+    /**
+     * What it would free.
+     */
+    th_amount amount;
+    /**
+     * Bytes by which the row of blocks would get shorter.
+     */
+    size_t shorter;
+} th_forecast;
+
+/**
+ * A block as a walk sees it.
+ */
+typedef struct {
+    /**
+     * What its holder has a pointer to. Not to be followed by others.
+     */
+    const void *payload;
+    /**
+     * Bytes of payload.
+     */
+    size_t usable;
+    /**
+     * Whose it is; TH_TAG_FREE if it is free.
+     */
+    uint64_t tag;
+} th_block;
+
+/**
+ * Sees a block, and says whether to go on. The heap is busy meanwhile: calls on it answer TH_REENTERED. It returns
+ * as functions do: no longjmp, no exception.
+ */
+typedef bool (*th_visit_block)(const th_block *block, void *context);
+
+/**
+ * Sees a tag's numbers, and says whether to go on; as th_visit_block.
+ */
+typedef bool (*th_visit_tag)(const th_tag_stats *stats, void *context);
+
+/**
+ * Settings of a pool. All zero is a pool without a bound, for one thread.
+ */
+typedef struct {
+    /**
+     * TH_LOCKED, TH_PASS_THROUGH and TH_BORROW, or 0.
+     */
+    uint32_t flags;
+    /**
+     * Bytes of payload that the pool may take from its heap; 0 for as many as it likes.
+     */
+    size_t bound;
+} th_pool_options;
+
+/**
+ * Slots of one size.
+ */
+typedef struct {
+    /**
+     * Bytes of a slot. 0 counts as 1.
+     */
+    size_t size;
+    /**
+     * How many slots.
+     */
+    size_t slots;
+} th_class;
+
+/**
+ * Numbers about a pool, in bytes, or in slots where its memory is equal slots.
+ */
+typedef struct {
+    /**
+     * Whether the numbers are slots.
+     */
+    bool slots;
+    /**
+     * What can be in use at most: the bound; without one, what the pool has taken from the heap so far.
+     */
+    size_t total;
+    /**
+     * What is in use.
+     */
+    size_t used;
+    /**
+     * The most that was ever in use.
+     */
+    size_t peak;
+    /**
+     * Requests served.
+     */
+    uint64_t allocations;
+    /**
+     * Pieces given back, one by one or by a reset.
+     */
+    uint64_t deallocations;
+    /**
+     * Requests refused.
+     */
+    uint64_t failures;
+} th_usage;
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * A heap over a reservation of address space of its own, committed as the heap grows.
+ *
+ * For every hosted program. `capacity` is the most that the heap can have, in bytes, rounded up to whole pages;
+ * 0 for 64 GiB, or what the process may have of that. `flags` is TH_LOCKED or 0: without it, the heap is for
+ * one thread at a time.
+ *
+ * The heap is the caller's to destroy. Null on failure; `why`, unless it is null, gets the status: TH_NO_MEMORY,
+ * TH_TOO_LARGE, TH_BAD_FLAGS.
+ */
+th_heap *th_heap_reserve(size_t capacity,
+                         uint32_t flags,
+                         th_status *why);
+
+/**
+ * Bytes that a heap's handle takes from the buffer it is made in, besides what its alignment to 16 skips.
+ */
+size_t th_heap_size(void);
+
+/**
+ * A heap in the caller's own bytes: first its handle, see th_heap_size, then its memory. Without TH_LOCKED, no
+ * system call is made.
+ *
+ * The bytes, whatever they hold, are the heap's until it is destroyed, and the caller's again then. Of 64 KiB and
+ * more, a twelfth and 4 KiB are the heap's indexes; smaller buffers have none: a heap in one scans its blocks,
+ * and knows no limits, names or marks. `flags` as for th_heap_reserve.
+ *
+ * Null on failure; `why`, unless it is null, gets the status: TH_NO_MEMORY if the bytes are too few, TH_NULL,
+ * TH_BAD_FLAGS.
+ */
+th_heap *th_heap_in_buffer(void *bytes,
+                           size_t size,
+                           uint32_t flags,
+                           th_status *why);
+
+/**
+ * The heap at the program break, of which a program has one at a time.
+ *
+ * In a program without libc: from now on nobody else moves the break, by whatever system call, nor does a
+ * child that shares this process's memory. In a program with a libc, which owns the break, it is
+ * refused: TH_BREAK_OWNED. Of a library built with the feature `take-over`, it takes the break over from glibc
+ * instead: glibc's malloc uses mappings from then on. That works before any thread is started only.
+ *
+ * `flags` as for th_heap_reserve. Null on failure; `why`, unless it is null, gets the status: TH_BREAK_OWNED,
+ * TH_NO_MEMORY, TH_BAD_FLAGS.
+ */
+th_heap *th_heap_at_break(uint32_t flags,
+                          th_status *why);
+
+/**
+ * Ends a heap and all pools on it. Nobody uses its blocks any more, nor its handle. Null is no error.
+ *
+ * A reservation goes back to the kernel, a buffer to the caller; at the break, what is behind the blocks goes
+ * back, and the rest stays the process's. TH_REENTERED from inside a callback of this heap's,
+ * TH_NOT_A_HANDLE for what is none.
+ */
+th_status th_heap_destroy(th_heap *heap);
+
+/**
+ * Takes the heap's lock ahead of a fork, so that no other thread holds it in the child.
+ *
+ * Call it before fork, and th_heap_after_fork behind it in the parent and in the child; pthread_atfork takes the
+ * three. Pools' locks are taken before their heap's. TH_REENTERED if this thread has the lock already. Nothing
+ * is done without TH_LOCKED.
+ */
+th_status th_heap_before_fork(th_heap *heap);
+
+/**
+ * Gives the lock back that th_heap_before_fork took: once in the parent, and once in the child.
+ */
+th_status th_heap_after_fork(th_heap *heap);
+
+/**
+ * Allocates `size` bytes under `tag`, aligned to `align`, a power of two, and to 16 at least.
+ *
+ * The lowest free block that fits is taken; it costs a header of 32 bytes, and sizes are rounded up to 16. A size
+ * of 0 gets a block of its own. The bytes hold whatever was there. The block is the caller's until he gives it
+ * back, its tag is released, or the heap is destroyed.
+ *
+ * Null on failure; `why`, unless it is null, gets the status, and `errno`, in a program that has one, ENOMEM,
+ * EINVAL, EDEADLK or EFAULT: TH_NO_MEMORY, TH_TOO_LARGE, TH_LIMIT, TH_NO_INDEX; TH_BAD_ALIGN, TH_RESERVED_TAG,
+ * TH_TAG_IN_USE if a pool owns the tag, TH_REENTERED; TH_DAMAGED_HEADER and the like.
+ */
+void *th_allocate(th_heap *heap,
+                  uint64_t tag,
+                  size_t size,
+                  size_t align,
+                  th_status *why);
+
+/**
+ * As th_allocate, with all bytes zero.
+ */
+void *th_allocate_zeroed(th_heap *heap, uint64_t tag, size_t size, size_t align, th_status *why);
+
+/**
+ * Gives a block back. A null block is no error.
+ *
+ * Misuse is found, and changes nothing, as long as the address was not given to somebody else meanwhile:
+ * TH_NOT_FROM_HERE, TH_NOT_A_BLOCK, TH_DOUBLE_FREE, TH_RELEASED, TH_TAG_IN_USE for a pool's block. TH_DAMAGED_HEADER
+ * if its header or a neighbour's is damaged; TH_REENTERED.
+ */
+th_status th_deallocate(th_heap *heap,
+                        void *block);
+
+/**
+ * As th_deallocate, for a caller who knows the size and alignment that he asked for: TH_SIZE_MISMATCH or
+ * TH_ALIGN_MISMATCH if the block is not such a one.
+ */
+th_status th_deallocate_sized(th_heap *heap, void *block, size_t size, size_t align);
+
+/**
+ * As th_deallocate, for a caller who knows whose the block is: TH_TAG_MISMATCH if it is another's.
+ */
+th_status th_deallocate_in(th_heap *heap, uint64_t tag, void *block);
+
+/**
+ * Makes a block larger or smaller, for `size` bytes aligned to `align`: in place where the blocks around allow it,
+ * else in a new block, to which the bytes that both were asked for are copied.
+ *
+ * The answer is the block from now on. Null on failure, as for th_allocate and th_deallocate, and TH_NULL for a
+ * null block; the block stays as it was then.
+ */
+void *th_resize(th_heap *heap,
+                void *block,
+                size_t size,
+                size_t align,
+                th_status *why);
+
+/**
+ * As th_resize, with all bytes behind those that the old block was asked for zero.
+ */
+void *th_resize_zeroed(th_heap *heap, void *block, size_t size, size_t align, th_status *why);
+
+/**
+ * Gives a block to another tag. Fails as th_deallocate does, and with TH_RESERVED_TAG, TH_TAG_IN_USE, TH_LIMIT or
+ * TH_NO_INDEX for the new tag.
+ */
+th_status th_retag(th_heap *heap,
+                   void *block,
+                   uint64_t tag);
+
+/**
+ * Whether a block that somebody holds starts at this address. False on failure too.
+ */
+bool th_contains(const th_heap *heap, const void *block);
+
+/**
+ * Whose a block is, to `tag`. Fails as th_deallocate does.
+ */
+th_status th_tag_of(const th_heap *heap, const void *block, uint64_t *tag);
+
+/**
+ * Bytes that a block has, at least as many as were asked for, to `size`. Fails as th_deallocate does.
+ */
+th_status th_usable_size(const th_heap *heap, const void *block, size_t *size);
+
+/**
+ * Bytes that were asked for in a block, to `size`. Fails as th_deallocate does.
+ */
+th_status th_requested_size(const th_heap *heap, const void *block, size_t *size);
+
+/**
+ * The number of a tag that is named: up to eight printable ASCII bytes of the text, the first the highest.
+ *
+ * Such tags print as their names, and sort as them. 0, which is no tag, for a null pointer or an empty text.
+ */
+uint64_t th_tag_named(const char *name);
+
+/**
+ * Frees every block under a tag. Nobody uses them any more.
+ *
+ * `released`, unless it is null, gets how many they were; a tag without blocks is no error. O(blocks of the tag).
+ * TH_RESERVED_TAG, TH_TAG_IN_USE if a pool owns the tag, TH_REENTERED, TH_DAMAGED_HEADER: nothing is freed then.
+ */
+th_status th_release(th_heap *heap,
+                     uint64_t tag,
+                     th_amount *released);
+
+/**
+ * As th_release, for all tags from `first` to `last`, both included, but those that are reserved or owned by pools,
+ * which stay. O(blocks of the heap).
+ */
+th_status th_release_range(th_heap *heap,
+                           uint64_t first,
+                           uint64_t last,
+                           th_amount *released);
+
+/**
+ * Marks this moment, to `moment`; for th_release_since.
+ */
+th_status th_mark(th_heap *heap, th_moment *moment);
+
+/**
+ * As th_release, for the blocks that were allocated since a moment. TH_STALE_MARK for one too long ago,
+ * TH_NO_INDEX where the heap has none.
+ */
+th_status th_release_since(th_heap *heap, uint64_t tag, th_moment moment, th_amount *released);
+
+/**
+ * Gives all blocks under one tag to another. `moved`, unless it is null, gets how many they were.
+ *
+ * TH_RESERVED_TAG, TH_TAG_IN_USE for either; TH_LIMIT, TH_NO_INDEX, TH_REENTERED, TH_DAMAGED_HEADER.
+ */
+th_status th_merge(th_heap *heap, uint64_t from, uint64_t to, th_amount *moved);
+
+/**
+ * Lets a tag hold at most so many bytes, headers included; SIZE_MAX for as many as it likes.
+ *
+ * A request beyond is TH_LIMIT. What the tag holds already it keeps. For a pool's tag, too.
+ * TH_RESERVED_TAG, TH_NO_INDEX, TH_REENTERED on failure.
+ */
+th_status th_set_limit(th_heap *heap, uint64_t tag, size_t bytes);
+
+/**
+ * Calls a tag by a name besides: UTF-8 that ends with a zero byte, of which up to 31 bytes are kept.
+ *
+ * TH_NULL, TH_BAD_TEXT, TH_RESERVED_TAG, TH_NO_INDEX, TH_REENTERED on failure.
+ */
+th_status th_set_name(th_heap *heap, uint64_t tag, const char *name);
+
+/**
+ * Lets a tag's peak begin anew, at what it holds now.
+ */
+th_status th_reset_peak(th_heap *heap, uint64_t tag);
+
+/**
+ * Forgets a tag's numbers, name and limit, if it holds no blocks.
+ */
+th_status th_forget(th_heap *heap, uint64_t tag);
+
+/**
+ * Numbers about the whole heap, to `stats`. O(blocks). TH_DAMAGED_HEADER, TH_REENTERED on failure.
+ */
+th_status th_stats_of_heap(const th_heap *heap, th_stats *stats);
+
+/**
+ * Numbers about a tag, to `stats`; all zero for one that was never used. O(1), but in a heap without indexes,
+ * where blocks are counted and what else is kept by tag is zero.
+ */
+th_status th_stats_of_tag(const th_heap *heap, uint64_t tag, th_tag_stats *stats);
+
+/**
+ * What th_release of a tag would do, to `forecast`; nothing is done. O(blocks).
+ */
+th_status th_would_release(const th_heap *heap, uint64_t tag, th_forecast *forecast);
+
+/**
+ * Whose block is the last in use, so that memory behind it alone can go back, to `tag`; 0 if nobody's. O(blocks).
+ */
+th_status th_pinned_by(const th_heap *heap,
+                       uint64_t *tag);
+
+/**
+ * Calls `visit` with each block and `context`, in the order of addresses, until it answers false. O(blocks).
+ *
+ * TH_OK at the end, or when `visit` ended it. TH_DAMAGED_HEADER at the first damage; TH_NULL, TH_REENTERED.
+ */
+th_status th_walk(const th_heap *heap, th_visit_block visit, void *context);
+
+/**
+ * Calls `visit` with the numbers of each tag that was used and not forgotten, and `context`, in no order, until it
+ * answers false. A heap without indexes knows of none.
+ */
+th_status th_tags(const th_heap *heap,
+                  th_visit_tag visit,
+                  void *context);
+
+/**
+ * Checks everything: the memory, every header, every index and number. O(blocks). TH_OK, or the first damage.
+ */
+th_status th_check(const th_heap *heap);
+
+/**
+ * Gives memory behind the last block back to the kernel, in whole pages; `bytes`, unless it is null, gets how much.
+ */
+th_status th_trim(th_heap *heap,
+                  size_t *bytes);
+
+/**
+ * A table in text: blocks and bytes by tag. Written as snprintf writes: at most `capacity` bytes to `text`, a
+ * zero byte at the end; `length`, unless it is null, gets the bytes that all of it has without that. `text` may
+ * be null if `capacity` is 0. O(blocks).
+ */
+th_status th_table(const th_heap *heap,
+                   char *text,
+                   size_t capacity,
+                   size_t *length);
+
+/**
+ * A picture of the row of blocks in text: each its tag and bytes, free ones in brackets. As th_table.
+ */
+th_status th_drawing(const th_heap *heap, char *text, size_t capacity, size_t *length);
+
+/**
+ * What last went wrong on this heap or its pools, in whichever thread, in one line of text for people: with
+ * addresses, tags and sizes. As th_table; empty if nothing went wrong so far.
+ */
+th_status th_last_error(const th_heap *heap, char *text, size_t capacity, size_t *length);
+
+/**
+ * A pool that is no more than a tag of its own: each piece is a block of the heap's, with a header of 32 bytes.
+ *
+ * For all kinds of pools:
+ *
+ * The pool takes its memory from `heap` under `tag`, which is its own as long as it lives: blocks under the tag
+ * are neither handed out, given back, released nor retagged by the heap's own functions then, which answer
+ * TH_TAG_IN_USE. `options` may be null. The heap is destroyed after its pools or with them. Without TH_LOCKED,
+ * a pool is for one thread at a time.
+ *
+ * Null on failure; `why`, unless it is null, gets the status: TH_NO_MEMORY and the like, TH_RESERVED_TAG,
+ * TH_TAG_IN_USE if somebody holds blocks under the tag, TH_NOT_LOCKED, TH_BAD_FLAGS.
+ */
+th_pool *th_pool_blocks(th_heap *heap,
+                        uint64_t tag,
+                        const th_pool_options *options,
+                        th_status *why);
+
+/**
+ * A pool of `slots` equal slots, each for up to `size` bytes aligned to `align`. Takes all its memory now.
+ *
+ * A request takes one slot, whatever its size. Double frees, interior and foreign pointers are found.
+ * TH_BAD_ALIGN besides.
+ */
+th_pool *th_pool_fixed(th_heap *heap,
+                       uint64_t tag,
+                       size_t size,
+                       size_t align,
+                       size_t slots,
+                       const th_pool_options *options,
+                       th_status *why);
+
+/**
+ * As th_pool_fixed, but takes a chunk of at least `slots` slots whenever none is free.
+ */
+th_pool *th_pool_fixed_growing(th_heap *heap,
+                               uint64_t tag,
+                               size_t size,
+                               size_t align,
+                               size_t slots,
+                               const th_pool_options *options,
+                               th_status *why);
+
+/**
+ * As th_pool_fixed, for threads and signal handlers that take and give back slots at once, without a lock.
+ *
+ * Its heap has a lock if several threads use the pool; that is for reset, check and destroy. It needs no TH_LOCKED.
+ * With TH_PASS_THROUGH it is not for signal handlers.
+ */
+th_pool *th_pool_lock_free(th_heap *heap,
+                           uint64_t tag,
+                           size_t size,
+                           size_t align,
+                           size_t slots,
+                           const th_pool_options *options,
+                           th_status *why);
+
+/**
+ * A pool that only moves a cursor through chunks that double: an arena.
+ *
+ * Pieces of any size and alignment, without headers. The last one can be given back and resized in place; what
+ * others give back stays in use until a reset. A reset keeps the newest chunk.
+ */
+th_pool *th_pool_bump(th_heap *heap,
+                      uint64_t tag,
+                      const th_pool_options *options,
+                      th_status *why);
+
+/**
+ * A stack of `bytes` bytes, in one block of the heap's: the piece put on last is given back first.
+ *
+ * Sizes are rounded up to 8. A piece given back out of order is TH_OUT_OF_ORDER. Only the piece on top grows.
+ */
+th_pool *th_pool_stack(th_heap *heap,
+                       uint64_t tag,
+                       size_t bytes,
+                       const th_pool_options *options,
+                       th_status *why);
+
+/**
+ * `bytes` bytes, in one block of the heap's, divided into pieces of any size that come back in any order.
+ *
+ * A request takes the lowest free place that fits; sizes are rounded up to 16, and nothing stands in front of a
+ * piece. Double frees, interior and foreign pointers are found.
+ */
+th_pool *th_pool_free_list(th_heap *heap,
+                           uint64_t tag,
+                           size_t bytes,
+                           const th_pool_options *options,
+                           th_status *why);
+
+/**
+ * A buddy system over `bytes` bytes, in one block of the heap's: pieces are powers of two, down to `smallest`.
+ *
+ * Both numbers are rounded up to a power of two, the second to 16 at least. Every call takes the same short time.
+ * Double frees, interior and foreign pointers are found.
+ */
+th_pool *th_pool_buddy(th_heap *heap,
+                       uint64_t tag,
+                       size_t bytes,
+                       size_t smallest,
+                       const th_pool_options *options,
+                       th_status *why);
+
+/**
+ * A pool of slots in several sizes: `count` classes, from 1 to TH_CLASSES. Takes all its memory now.
+ *
+ * A request takes a slot of the smallest class that fits; when that is full it is refused, or with TH_BORROW takes
+ * a slot of the next larger class that has one. Slots are aligned to the largest power of two, up to 4096, that
+ * divides their size. TH_OUT_OF_RANGE besides.
+ */
+th_pool *th_pool_classes(th_heap *heap,
+                         uint64_t tag,
+                         const th_class *classes,
+                         size_t count,
+                         const th_pool_options *options,
+                         th_status *why);
+
+/**
+ * A pool of slots for four levels of importance, so that requests of one leave those of others alone.
+ *
+ * `levels` says the size and count of slots for each, TH_CRITICAL first; null for 64 slots of 32 bytes, 32 of 128, 8
+ * of 1024 and 16 of 256. Requests name their level by th_pool_allocate_at; those that name none are TH_TEMPORARY.
+ * When a level is full, a request to it is refused, or with TH_BORROW takes a slot of a less important one. Takes
+ * all its memory now.
+ */
+th_pool *th_pool_priority(th_heap *heap,
+                          uint64_t tag,
+                          const th_class *levels,
+                          const th_pool_options *options,
+                          th_status *why);
+
+/**
+ * Hands out a piece of `size` bytes, aligned to `align`, a power of two. A size of 0 gets a piece of its own.
+ *
+ * The piece is the caller's until it is given back, the pool is reset or destroyed, or its heap is.
+ * Null on failure; `why`, unless it is null, gets the status: TH_FULL, TH_NO_MEMORY and the like,
+ * TH_OVERSIZED, TH_OVERALIGNED, TH_BAD_ALIGN, TH_REENTERED.
+ */
+void *th_pool_allocate(th_pool *pool, size_t size, size_t align, th_status *why);
+
+/**
+ * As th_pool_allocate, for a request of a level, from a pool of th_pool_priority: TH_CRITICAL, TH_NORMAL, TH_LARGE or
+ * TH_TEMPORARY. TH_WRONG_KIND, TH_OUT_OF_RANGE besides.
+ */
+void *th_pool_allocate_at(th_pool *pool,
+                          uint32_t level,
+                          size_t size,
+                          size_t align,
+                          th_status *why);
+
+/**
+ * Gives a piece back, with the size and alignment it was asked for with. A null piece is no error.
+ *
+ * What is found to be misuse, each kind says; TH_NOT_FROM_HERE, TH_NOT_A_BLOCK, TH_DOUBLE_FREE,
+ * TH_SIZE_MISMATCH, TH_OUT_OF_ORDER and the like.
+ */
+th_status th_pool_deallocate(th_pool *pool, void *piece, size_t size, size_t align);
+
+/**
+ * Makes a piece larger or smaller: in place where the kind can, else in a new piece, to which the bytes that
+ * both have are copied. `align` is the piece's alignment, which it keeps.
+ *
+ * Null on failure, as for th_pool_allocate and th_pool_deallocate; the piece stays as it was.
+ */
+void *th_pool_resize(th_pool *pool,
+                     void *piece,
+                     size_t old_size,
+                     size_t align,
+                     size_t new_size,
+                     th_status *why);
+
+/**
+ * Takes all pieces back. Nobody uses them any more, nor the pool during the call, locked or not.
+ *
+ * TH_DAMAGED_POOL, TH_DAMAGED_HEADER or TH_REENTERED on failure.
+ */
+th_status th_pool_reset(th_pool *pool);
+
+/**
+ * Whether the address lies in memory from which this pool hands out pieces. False on failure too.
+ */
+bool th_pool_contains(const th_pool *pool, const void *address);
+
+/**
+ * Checks what the pool notes about its memory. TH_OK, or the damage.
+ */
+th_status th_pool_check(const th_pool *pool);
+
+/**
+ * Numbers about the pool, to `usage`.
+ */
+th_status th_pool_usage(const th_pool *pool, th_usage *usage);
+
+/**
+ * Numbers about a part of the pool, to `usage`: a class of th_pool_classes, in the order in which they were given, or
+ * a level of th_pool_priority. TH_WRONG_KIND, TH_OUT_OF_RANGE.
+ */
+th_status th_pool_usage_of(const th_pool *pool,
+                           size_t part,
+                           th_usage *usage);
+
+/**
+ * The tag that the pool owns; 0 if there is no pool.
+ */
+uint64_t th_pool_tag(const th_pool *pool);
+
+/**
+ * Takes the pool's lock ahead of a fork, if it has one; see th_heap_before_fork, which comes after it.
+ */
+th_status th_pool_before_fork(th_pool *pool);
+
+/**
+ * Gives the lock back that th_pool_before_fork took: once in the parent, and once in the child.
+ */
+th_status th_pool_after_fork(th_pool *pool);
+
+/**
+ * Ends a pool: all its memory goes back to the heap, and its tag is free again. Null is no error.
+ *
+ * Nobody uses its pieces any more, nor the pool during the call. If the heap is damaged, TH_DAMAGED_HEADER or
+ * the like; the pool is gone then all the same, and what it held stays in the heap.
+ */
+th_status th_pool_destroy(th_pool *pool);
+
+/**
+ * Allocates `size` bytes, aligned to 16, in pool `pool` of the program's one heap, which the first call makes: at
+ * the program break in a program without libc (see th_heap_at_break), else in a reservation.
+ *
+ * Any number but 0 and the seventeen highest is a pool, and needs no creation. A block that was given back is reused
+ * whole. For any thread, where there is a libc; without one, for one. Null on failure, with `errno` where there is
+ * one.
+ */
+void *th_global_allocate(uint64_t pool,
+                         size_t size);
+
+/**
+ * Gives a block of th_global_allocate's back. A null block is no error.
+ *
+ * One that is none, or was given back before, ends the program: a line on standard error, which says what and where,
+ * and SIGABRT.
+ */
+void th_global_deallocate(void *block);
+
+/**
+ * Gives all blocks of a pool of th_global_allocate's back. Nobody uses them any more. A pool without blocks is no
+ * error, nor is a number that is none.
+ *
+ * Ends the program if the heap is damaged.
+ */
+void th_global_deallocate_pool(uint64_t pool);
+
+/**
+ * Takes the lock of the program's one heap ahead of a fork, as th_heap_before_fork does.
+ */
+th_status th_global_before_fork(void);
+
+/**
+ * Gives it back: once in the parent, and once in the child.
+ */
+th_status th_global_after_fork(void);
+
+/**
+ * What a status says, in one line without a newline. Never null; the text is the library's and stays.
+ */
+const char *th_strerror(int status);
+
+/**
+ * The version of the library that the program runs with, as TH_VERSION.
+ */
+uint32_t th_version(void);
+
+/**
+ * The same as text, such as 0.1.0. The text is the library's and stays.
+ */
+const char *th_version_string(void);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* TAGHEAP_H */

@@ -1,0 +1,216 @@
+//! How a pool of some kind comes to stand in its heap.
+//!
+//! # Safety
+//!
+//! A pool is written behind its handle, in a block that is the library's own and large enough for both. The handle
+//! is in the heap's registry from before the pool is made until it is gone: nobody else gets its tag.
+#![allow(unsafe_code)]
+
+use core::alloc::Layout;
+use core::ptr::NonNull;
+
+use heap::{
+    Buddy, Bump, Classes, Fixed, FreeList, Level, LockFree, Locked, Misuse, Pool, Priority, Split,
+    Stack, Tag, Usage, WhenFull,
+};
+
+use crate::answer::{self, Answer};
+use crate::create::{TH_LOCKED, TH_PASS_THROUGH, refuse_flags};
+use crate::handle::{self, OWN, refuse_owned, th_heap};
+use crate::kinds::{TH_BORROW, th_class, th_pool_options};
+use crate::pooled::{Alone, Pooled, Special, th_pool};
+use crate::sharing::Sharing;
+use crate::status::th_status;
+
+/// The heap as pools see it.
+pub(crate) type Ours = &'static Sharing<Split>;
+
+/// A handle and the pool behind it.
+#[repr(C)]
+struct Holder<P> {
+    handle: th_pool,
+    pooled: P,
+}
+
+impl Special for Pool<Ours> {}
+impl Special for Fixed<Ours> {}
+impl Special for Bump<Ours> {}
+impl Special for LockFree<Ours> {}
+impl Special for Stack<Ours> {}
+impl Special for FreeList<Ours> {}
+impl Special for Buddy<Ours> {}
+
+impl<const N: usize> Special for Classes<Ours, N> {
+    fn usage_of(&self, part: usize) -> Answer<Usage> {
+        let usage = Classes::usage_of(self, part);
+        usage.ok_or(th_status::TH_OUT_OF_RANGE.into())
+    }
+}
+
+impl Special for Priority<Ours> {
+    fn allocate_at(&self, level: usize, layout: Layout) -> Answer<NonNull<[u8]>> {
+        let level = Level::ALL.get(level).ok_or(th_status::TH_OUT_OF_RANGE)?;
+        Ok(Priority::allocate_at(self, *level, layout)?)
+    }
+
+    fn usage_of(&self, part: usize) -> Answer<Usage> {
+        let level = Level::ALL.get(part).ok_or(th_status::TH_OUT_OF_RANGE)?;
+        Ok(Priority::usage_of(self, *level))
+    }
+}
+
+/// What a pool is made with, read from what C gave.
+pub(crate) struct Request {
+    pub(crate) tag: Tag,
+    pub(crate) flags: u32,
+    bound: usize,
+}
+
+impl Request {
+    /// # Safety
+    ///
+    /// The options are null or what the header says.
+    unsafe fn new(tag: u64, options: *const th_pool_options) -> Self {
+        let options = NonNull::new(options.cast_mut());
+        // SAFETY: the caller's promise.
+        let options = options.map_or(th_pool_options::default(), |it| unsafe { it.read() });
+        Self {
+            tag: Tag::new(tag),
+            flags: options.flags,
+            bound: options.bound,
+        }
+    }
+
+    fn has(&self, flag: u32) -> bool {
+        self.flags & flag != 0
+    }
+
+    pub(crate) fn when_full(&self) -> WhenFull {
+        if self.has(TH_BORROW) {
+            WhenFull::Borrow
+        } else {
+            WhenFull::Refuse
+        }
+    }
+
+    /// The pool that a kind is made from.
+    fn pool(&self, heap: &'static th_heap) -> Pool<Ours> {
+        let pool = Pool::new(&heap.sharing, self.tag);
+        let pool = pool.pass_through(self.has(TH_PASS_THROUGH));
+        match self.bound {
+            0 => pool,
+            bytes => pool.bounded(bytes),
+        }
+    }
+
+    pub(crate) fn classes<const N: usize>(
+        &self,
+        heap: &'static th_heap,
+        classes: [th_class; N],
+    ) -> Answer<NonNull<th_pool>> {
+        let sizes = classes.map(<(usize, usize)>::from);
+        self.make(heap, |pool| {
+            Ok(Classes::new(pool, sizes, self.when_full())?)
+        })
+    }
+
+    /// Makes a pool of a kind, with a lock if that was asked for.
+    pub(crate) fn make<K: Special + 'static>(
+        &self,
+        heap: &'static th_heap,
+        make: impl FnOnce(Pool<Ours>) -> Answer<K>,
+    ) -> Answer<NonNull<th_pool>> {
+        refuse_flags(self.flags, TH_LOCKED | TH_PASS_THROUGH | TH_BORROW)?;
+        if !self.has(TH_LOCKED) {
+            return install(heap, self.tag, || Ok(Alone(make(self.pool(heap))?)));
+        }
+        if !heap.sharing.is_locked() {
+            return Err(th_status::TH_NOT_LOCKED.into());
+        }
+        install(heap, self.tag, || Ok(Locked::new(make(self.pool(heap))?)))
+    }
+}
+
+/// Makes a pool as C asks for.
+///
+/// # Safety
+///
+/// The pointers are what the header says.
+pub(crate) unsafe fn create(
+    heap: *mut th_heap,
+    asked: (u64, *const th_pool_options),
+    why: *mut th_status,
+    make: impl FnOnce(&'static th_heap, Request) -> Answer<NonNull<th_pool>>,
+) -> *mut th_pool {
+    // SAFETY: the caller's promise.
+    let request = unsafe { Request::new(asked.0, asked.1) };
+    // SAFETY: as above.
+    let answer = unsafe { handle::on(heap, |heap| make(heap, request)) };
+    // SAFETY: as above.
+    unsafe { answer::pointer(answer, why) }
+}
+
+/// Makes the tag a pool's own, then the pool, and puts it behind its handle.
+fn install<P: Pooled + 'static>(
+    heap: &'static th_heap,
+    tag: Tag,
+    make: impl FnOnce() -> Answer<P>,
+) -> Answer<NonNull<th_pool>> {
+    let handle = claim(heap, tag, Layout::new::<Holder<P>>())?;
+    match make() {
+        Ok(pooled) => {
+            let offset = core::mem::offset_of!(Holder<P>, pooled);
+            let place = handle.map_addr(|at| at.saturating_add(offset)).cast::<P>();
+            // SAFETY: the holder's second field, in a block made for a holder, which nobody has used yet.
+            unsafe { place.write(pooled) };
+            // SAFETY: written by `claim`.
+            let written = unsafe { handle.as_ref() };
+            written.pooled.set(Some(place));
+            written.begin();
+            Ok(handle)
+        }
+        Err(failure) => {
+            // SAFETY: nobody has seen it. If the heap is damaged, the block stays there.
+            let _ = unsafe { remove(heap, handle) };
+            Err(failure)
+        }
+    }
+}
+
+/// Takes a block for a pool with its handle, writes the handle, and makes the tag that pool's own.
+///
+/// One for all kinds: a copy for each would be most of the library.
+#[inline(never)]
+fn claim(heap: &'static th_heap, tag: Tag, layout: Layout) -> Answer<NonNull<th_pool>> {
+    heap.with(|inner, registry| {
+        refuse_owned(registry, tag)?;
+        if tag.is_reserved() {
+            return Err(Misuse::ReservedTag { tag }.into());
+        }
+        if inner.stats_of(tag)?.blocks > 0 {
+            return Err(Misuse::TagInUse { tag }.into());
+        }
+        let handle = inner.allocate(OWN, layout)?.cast::<th_pool>();
+        // SAFETY: the block is new, and a holder begins with its handle.
+        unsafe { handle.write(th_pool::new(heap, tag, layout)) };
+        // SAFETY: it stays there until `remove`.
+        unsafe { registry.add(handle) };
+        Ok(handle)
+    })
+}
+
+/// Takes a handle from its heap's registry, and gives its block back.
+///
+/// # Safety
+///
+/// Nobody uses the handle afterwards.
+#[inline(never)]
+pub(crate) unsafe fn remove(heap: &th_heap, pool: NonNull<th_pool>) -> Answer<()> {
+    heap.with(|heap, registry| {
+        registry.remove(pool);
+        // SAFETY: the handle is there until its block is given back.
+        let layout = unsafe { pool.as_ref() }.layout;
+        // SAFETY: the library's own block, which nobody uses any more.
+        Ok(unsafe { heap.deallocate(pool.cast(), layout) }?)
+    })
+}

@@ -1,0 +1,322 @@
+/* Every kind of pool from C, as it is, behind a lock, and with pooling switched off.
+ *
+ * Prints the name of each it has passed, and ends with 1 at the first thing that is not as it should be.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tagheap.h"
+
+#define CHECK(condition)                                                              \
+    do {                                                                              \
+        if (!(condition)) {                                                           \
+            fprintf(stderr, "%s:%d: %s: %s\n", __FILE__, __LINE__, name, #condition); \
+            exit(1);                                                                  \
+        }                                                                             \
+    } while (0)
+
+static const char *name;
+static const uint64_t tag = 42;
+
+typedef const th_pool_options *options;
+
+static th_pool *blocks(th_heap *heap, options with, th_status *why) { return th_pool_blocks(heap, tag, with, why); }
+static th_pool *fixed(th_heap *heap, options with, th_status *why) {
+    return th_pool_fixed(heap, tag, 64, 16, 50, with, why);
+}
+static th_pool *fixed_growing(th_heap *heap, options with, th_status *why) {
+    return th_pool_fixed_growing(heap, tag, 64, 16, 8, with, why);
+}
+static th_pool *lock_free(th_heap *heap, options with, th_status *why) {
+    return th_pool_lock_free(heap, tag, 64, 16, 50, with, why);
+}
+static th_pool *bump(th_heap *heap, options with, th_status *why) { return th_pool_bump(heap, tag, with, why); }
+static th_pool *classes(th_heap *heap, options with, th_status *why) {
+    const th_class sizes[] = {{16, 50}, {64, 50}, {32, 50}};
+    return th_pool_classes(heap, tag, sizes, 3, with, why);
+}
+static th_pool *priority(th_heap *heap, options with, th_status *why) {
+    const th_class levels[] = {{16, 1}, {64, 2}, {128, 3}, {64, 60}};
+    return th_pool_priority(heap, tag, levels, with, why);
+}
+static th_pool *stack(th_heap *heap, options with, th_status *why) {
+    return th_pool_stack(heap, tag, 4096, with, why);
+}
+static th_pool *free_list(th_heap *heap, options with, th_status *why) {
+    return th_pool_free_list(heap, tag, 4096, with, why);
+}
+static th_pool *buddy(th_heap *heap, options with, th_status *why) {
+    return th_pool_buddy(heap, tag, 4096, 16, with, why);
+}
+
+
+static const struct kind {
+    const char *name;
+    th_pool *(*make)(th_heap *heap, options with, th_status *why);
+    /* What a second free is told; TH_OK where it is not found. */
+    th_status again;
+    /* Whether pieces go in the opposite order only. */
+    bool stacked;
+    bool bounded;
+} kinds[] = {
+    {"blocks", blocks, TH_DOUBLE_FREE, false, false},
+    {"fixed", fixed, TH_DOUBLE_FREE, false, true},
+    {"fixed_growing", fixed_growing, TH_DOUBLE_FREE, false, false},
+    {"lock_free", lock_free, TH_DOUBLE_FREE, false, true},
+    {"bump", bump, TH_OK, false, false},
+    {"classes", classes, TH_DOUBLE_FREE, false, true},
+    {"priority", priority, TH_DOUBLE_FREE, false, true},
+    {"stack", stack, TH_DOUBLE_FREE, true, true},
+    {"free_list", free_list, TH_DOUBLE_FREE, false, true},
+    {"buddy", buddy, TH_DOUBLE_FREE, false, true},
+};
+
+static size_t held(const th_heap *heap, uint64_t of) {
+    th_tag_stats stats;
+    CHECK(th_stats_of_tag(heap, of, &stats) == TH_OK);
+    return stats.blocks;
+}
+
+static void what_all_kinds_do(th_heap *heap, const struct kind *kind, options with) {
+    enum { PIECES = 30 };
+    unsigned char *pieces[PIECES];
+    size_t sizes[PIECES];
+    th_usage usage;
+    th_status why = TH_NULL;
+    const bool passes = with != NULL && (with->flags & TH_PASS_THROUGH) != 0;
+    th_pool *pool = kind->make(heap, with, &why);
+    CHECK(pool != NULL && why == TH_OK && th_pool_tag(pool) == tag && th_pool_check(pool) == TH_OK);
+    CHECK(kind->make(heap, with, &why) == NULL && why == TH_TAG_IN_USE);
+
+    for (int round = 0; round < 3; round++) {
+        for (size_t i = 0; i < PIECES; i++) {
+            sizes[i] = 1 + (i * 7 + (size_t)round) % 60;
+            pieces[i] = th_pool_allocate(pool, sizes[i], 8, &why);
+            CHECK(pieces[i] != NULL && why == TH_OK && (uintptr_t)pieces[i] % 8 == 0);
+            memset(pieces[i], (int)i + 1, sizes[i]);
+            CHECK(th_pool_contains(pool, pieces[i]));
+        }
+        for (size_t i = 0; i < PIECES; i++) {
+            for (size_t k = 0; k < sizes[i]; k++) CHECK(pieces[i][k] == i + 1);
+        }
+        CHECK(th_pool_usage(pool, &usage) == TH_OK && usage.allocations - usage.deallocations == PIECES);
+        CHECK(usage.used <= usage.total && usage.used > 0 && usage.peak >= usage.used);
+
+        if (round == 1) {
+            CHECK(th_pool_reset(pool) == TH_OK);
+        } else {
+            for (size_t n = 0; n < PIECES; n++) {
+                /* Backwards where that is needed, else in some order. */
+                const size_t i = kind->stacked ? PIECES - 1 - n : (n * 11 + 5) % PIECES;
+                const th_status done = th_pool_deallocate(pool, pieces[i], sizes[i], 8);
+                CHECK(done == TH_OK);
+                if (kind->again != TH_OK) {
+                    th_status status = th_pool_deallocate(pool, pieces[i], sizes[i], 8);
+                    CHECK(status == (passes ? TH_DOUBLE_FREE : kind->again));
+                }
+            }
+        }
+        CHECK(th_pool_check(pool) == TH_OK);
+        CHECK(th_pool_usage(pool, &usage) == TH_OK);
+        CHECK(usage.allocations == usage.deallocations);
+    }
+
+    /* Pointers that are none of this pool's. */
+    static char elsewhere[64];
+    void *mine = th_allocate(heap, 1, 32, 16, &why);
+    CHECK(mine != NULL);
+    CHECK(th_pool_deallocate(pool, NULL, 1, 1) == TH_OK);
+    CHECK(th_pool_deallocate(pool, elsewhere, 32, 16) != TH_OK || kind->again == TH_OK);
+    CHECK(th_pool_deallocate(pool, mine, 32, 16) != TH_OK || kind->again == TH_OK);
+    CHECK(!th_pool_contains(pool, elsewhere) && !th_pool_contains(pool, mine) && !th_pool_contains(pool, NULL));
+    CHECK(th_contains(heap, mine) && th_deallocate(heap, mine) == TH_OK);
+
+    /* Requests that make no sense. */
+    CHECK(th_pool_allocate(pool, 1, 0, &why) == NULL && why == TH_BAD_ALIGN);
+    CHECK(th_pool_allocate(pool, 1, 24, &why) == NULL && why == TH_BAD_ALIGN);
+    CHECK(th_pool_allocate(pool, SIZE_MAX, 16, &why) == NULL && why == TH_TOO_LARGE);
+    CHECK(th_pool_allocate(pool, SIZE_MAX / 2 - 4096, 16, &why) == NULL && why < TH_RESERVED_TAG && why != TH_OK);
+    CHECK(th_pool_allocate(pool, SIZE_MAX, 16, NULL) == NULL && th_pool_usage(pool, NULL) == TH_NULL);
+
+    /* Size 0, and resizing. */
+    void *zero = th_pool_allocate(pool, 0, 1, &why), *next = th_pool_allocate(pool, 0, 1, &why);
+    CHECK(zero != NULL && next != NULL && zero != next);
+    unsigned char *piece = th_pool_allocate(pool, 10, 8, &why);
+    CHECK(piece != NULL);
+    for (int i = 0; i < 10; i++) piece[i] = (unsigned char)(i + 1);
+    unsigned char *larger = th_pool_resize(pool, piece, 10, 8, 60, &why);
+    CHECK(larger != NULL && why == TH_OK);
+    for (int i = 0; i < 10; i++) CHECK(larger[i] == i + 1);
+    unsigned char *smaller = th_pool_resize(pool, larger, 60, 8, 5, &why);
+    CHECK(smaller != NULL && smaller[4] == 5);
+    CHECK(th_pool_resize(pool, NULL, 1, 1, 2, &why) == NULL && why == TH_NULL);
+    CHECK(th_pool_resize(pool, smaller, 5, 8, SIZE_MAX, &why) == NULL && why == TH_TOO_LARGE);
+    /* Nothing is copied from where nothing of the pool's is. */
+    void *wild[] = {(void *)1, (void *)16, (void *)(uintptr_t)-16, (void *)UINTPTR_MAX, elsewhere, heap};
+    for (size_t i = 0; i < sizeof wild / sizeof *wild; i++) {
+        CHECK(th_pool_resize(pool, wild[i], 20, 8, 50, &why) == NULL && why == TH_NOT_FROM_HERE);
+        CHECK(th_pool_resize(pool, wild[i], 50, 8, 20, &why) == NULL && why == TH_NOT_FROM_HERE);
+    }
+    const size_t claims[] = {(size_t)1 << 40, SIZE_MAX / 2 - 4096};
+    for (size_t i = 0; i < sizeof claims / sizeof *claims; i++) {
+        CHECK(th_pool_resize(pool, smaller, claims[i], 8, claims[i] + 8, &why) == NULL && why == TH_SIZE_MISMATCH);
+        CHECK(th_pool_resize(pool, smaller, claims[i], 8, 5, &why) == NULL && why == TH_SIZE_MISMATCH);
+    }
+    CHECK(th_pool_deallocate(pool, smaller, 5, 8) == TH_OK);
+
+    /* Full, or not. */
+    if (kind->bounded && with == NULL) {
+        int taken = 0;
+        while (th_pool_allocate(pool, 60, 8, &why) != NULL) CHECK(++taken < 100);
+        CHECK(why == TH_FULL && taken > 10);
+        CHECK(th_pool_usage(pool, &usage) == TH_OK && usage.failures > 0);
+    }
+    CHECK(th_pool_reset(pool) == TH_OK && th_pool_check(pool) == TH_OK);
+    CHECK(th_pool_before_fork(pool) == TH_OK && th_pool_after_fork(pool) == TH_OK);
+    CHECK(th_pool_destroy(pool) == TH_OK && held(heap, tag) == 0 && held(heap, TH_TAG_LIBRARY) == 0);
+    CHECK(th_check(heap) == TH_OK);
+}
+
+static void what_only_some_kinds_do(th_heap *heap) {
+    th_status why;
+    th_usage usage;
+    const th_class levels[] = {{16, 1}, {64, 2}, {128, 3}, {32, 4}};
+    th_pool_options with = {TH_BORROW | TH_LOCKED, 0};
+    name = "parts";
+    th_pool *pool = th_pool_priority(heap, tag, levels, &with, &why);
+    CHECK(pool != NULL);
+    void *critical = th_pool_allocate_at(pool, TH_CRITICAL, 16, 8, &why);
+    CHECK(critical != NULL && th_pool_usage_of(pool, TH_CRITICAL, &usage) == TH_OK && usage.used == 1 && usage.slots);
+    CHECK(th_pool_allocate_at(pool, TH_CRITICAL, 16, 8, &why) != NULL);
+    CHECK(th_pool_usage_of(pool, TH_NORMAL, &usage) == TH_OK && usage.used == 1);
+    CHECK(th_pool_allocate_at(pool, 4, 16, 8, &why) == NULL && why == TH_OUT_OF_RANGE);
+    CHECK(th_pool_allocate_at(pool, UINT32_MAX, 16, 8, &why) == NULL && why == TH_OUT_OF_RANGE);
+    CHECK(th_pool_allocate_at(pool, TH_CRITICAL, 17, 8, &why) == NULL && why == TH_OVERSIZED);
+    CHECK(th_pool_allocate_at(pool, TH_CRITICAL, 16, 4096, &why) == NULL && why == TH_OVERALIGNED);
+    CHECK(th_pool_usage_of(pool, 4, &usage) == TH_OUT_OF_RANGE && th_pool_usage_of(pool, 0, NULL) == TH_NULL);
+    CHECK(th_pool_destroy(pool) == TH_OK);
+
+    pool = th_pool_priority(heap, tag, NULL, NULL, &why);
+    CHECK(pool != NULL && th_pool_usage_of(pool, TH_LARGE, &usage) == TH_OK && usage.total == 8);
+    CHECK(th_pool_destroy(pool) == TH_OK);
+
+    const th_class sizes[] = {{8, 1}, {16, 2}, {24, 3}, {32, 4}, {40, 5}, {48, 6}, {56, 7}, {64, 8}, {72, 9}};
+    for (size_t count = 0; count < 12; count++) {
+        pool = th_pool_classes(heap, tag, sizes, count, &with, &why);
+        CHECK((pool != NULL) == (count > 0 && count <= TH_CLASSES) && (pool != NULL || why == TH_OUT_OF_RANGE));
+        for (size_t i = 0; i < count && pool != NULL; i++) {
+            CHECK(th_pool_usage_of(pool, i, &usage) == TH_OK && usage.total == i + 1);
+        }
+        CHECK(pool == NULL || th_pool_usage_of(pool, count, &usage) == TH_OUT_OF_RANGE);
+        CHECK(th_pool_destroy(pool) == TH_OK);
+    }
+    CHECK(th_pool_classes(heap, tag, NULL, 2, NULL, &why) == NULL && why == TH_NULL);
+
+    pool = th_pool_bump(heap, tag, NULL, &why);
+    CHECK(th_pool_usage_of(pool, 0, &usage) == TH_WRONG_KIND);
+    CHECK(th_pool_allocate_at(pool, 0, 1, 1, &why) == NULL && why == TH_WRONG_KIND);
+    CHECK(th_pool_destroy(pool) == TH_OK);
+
+    pool = th_pool_stack(heap, tag, 1024, NULL, &why);
+    char text[200];
+    void *below = th_pool_allocate(pool, 10, 8, &why), *top = th_pool_allocate(pool, 10, 8, &why);
+    CHECK(th_pool_deallocate(pool, below, 10, 8) == TH_OUT_OF_ORDER);
+    CHECK(th_last_error(heap, text, sizeof text, NULL) == TH_OK && strncmp(text, "out of order: 0x", 16) == 0);
+    CHECK(th_pool_deallocate(pool, top, 10, 8) == TH_OK && th_pool_deallocate(pool, below, 10, 8) == TH_OK);
+    CHECK(th_pool_destroy(pool) == TH_OK);
+    CHECK(th_pool_stack(heap, tag, SIZE_MAX, NULL, &why) == NULL && why == TH_TOO_LARGE);
+    CHECK(th_pool_free_list(heap, tag, SIZE_MAX, NULL, &why) == NULL && why == TH_TOO_LARGE);
+    CHECK(th_pool_buddy(heap, tag, SIZE_MAX, 16, NULL, &why) == NULL && why == TH_TOO_LARGE);
+    CHECK(th_pool_buddy(heap, tag, 64, SIZE_MAX, NULL, &why) == NULL && why == TH_TOO_LARGE);
+
+    /* Refused constructors leave nothing behind. */
+    CHECK(th_pool_fixed(heap, tag, 64, 3, 10, NULL, &why) == NULL && why == TH_BAD_ALIGN);
+    CHECK(th_pool_fixed(heap, tag, SIZE_MAX, 16, 10, NULL, &why) == NULL && why == TH_TOO_LARGE);
+    CHECK(th_pool_fixed(heap, tag, 64, 16, SIZE_MAX, NULL, &why) == NULL && why == TH_TOO_LARGE);
+    CHECK(th_pool_lock_free(heap, tag, 64, 16, SIZE_MAX, NULL, &why) == NULL && why == TH_TOO_LARGE);
+    with.flags = 1u << 31;
+    CHECK(th_pool_bump(heap, tag, &with, &why) == NULL && why == TH_BAD_FLAGS);
+    with.flags = 0;
+    with.bound = 100;
+    CHECK(th_pool_fixed(heap, tag, 64, 16, 10, &with, &why) == NULL && why == TH_FULL);
+    CHECK(held(heap, tag) == 0 && held(heap, TH_TAG_LIBRARY) == 0 && th_check(heap) == TH_OK);
+    puts(name);
+}
+
+/* Pools end in any order, and each takes its own tag with it and no other's. */
+static void pools_end_in_any_order(th_heap *heap) {
+    static const int orders[6][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
+    name = "orders";
+    for (int order = 0; order < 6; order++) {
+        th_pool *pools[3];
+        bool there[3] = {true, true, true};
+        for (int i = 0; i < 3; i++) {
+            pools[i] = th_pool_bump(heap, tag + (uint64_t)i, NULL, NULL);
+            CHECK(pools[i] != NULL && th_pool_allocate(pools[i], 10, 8, NULL) != NULL);
+        }
+        for (int n = 0; n < 3; n++) {
+            const int gone = orders[order][n];
+            CHECK(th_pool_destroy(pools[gone]) == TH_OK);
+            there[gone] = false;
+            for (int i = 0; i < 3; i++) {
+                th_status why;
+                void *block = th_allocate(heap, tag + (uint64_t)i, 10, 16, &why);
+                CHECK((block == NULL) == there[i] && (!there[i] || why == TH_TAG_IN_USE));
+                CHECK(block == NULL || th_deallocate(heap, block) == TH_OK);
+                CHECK(!there[i] || th_pool_check(pools[i]) == TH_OK);
+            }
+        }
+        CHECK(held(heap, TH_TAG_LIBRARY) == 0);
+    }
+    puts(name);
+}
+
+/* What has a lock is busy while this thread has it, and what has none is not. */
+static void locks_are_there_when_asked_for(th_heap *heap, bool has_lock) {
+    th_status why;
+    const th_pool_options locked = {TH_LOCKED, 0};
+    name = "locks";
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        const bool waits = has_lock && kinds[i].make != lock_free;
+        th_pool *pool = kinds[i].make(heap, has_lock ? &locked : NULL, &why);
+        CHECK(pool != NULL && th_pool_before_fork(pool) == TH_OK);
+        CHECK((th_pool_allocate(pool, 10, 8, &why) == NULL) == waits && why == (waits ? TH_REENTERED : TH_OK));
+        CHECK(th_pool_check(pool) == (waits ? TH_REENTERED : TH_OK));
+        CHECK(th_pool_before_fork(pool) == (waits ? TH_REENTERED : TH_OK));
+        CHECK(th_pool_after_fork(pool) == TH_OK && th_pool_allocate(pool, 10, 8, &why) != NULL);
+        CHECK(th_pool_destroy(pool) == TH_OK);
+    }
+    CHECK(th_heap_before_fork(heap) == TH_OK);
+    CHECK((th_allocate(heap, 1, 10, 16, &why) == NULL) == has_lock && why == (has_lock ? TH_REENTERED : TH_OK));
+    CHECK(th_heap_before_fork(heap) == (has_lock ? TH_REENTERED : TH_OK));
+    CHECK(th_heap_after_fork(heap) == TH_OK && th_release(heap, 1, NULL) == TH_OK);
+    puts(name);
+}
+
+int main(void) {
+    th_status why;
+    static char buffer[512 * 1024];
+    for (int place = 0; place < 3; place++) {
+        th_heap *heap = place == 0   ? th_heap_reserve(0, TH_LOCKED, &why)
+                        : place == 1 ? th_heap_in_buffer(buffer, sizeof buffer, TH_LOCKED, &why)
+                                     : th_heap_reserve(0, 0, &why);
+        for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+            name = kinds[i].name;
+            const th_pool_options locked = {TH_LOCKED, 0}, passing = {TH_PASS_THROUGH, 0};
+            what_all_kinds_do(heap, &kinds[i], NULL);
+            what_all_kinds_do(heap, &kinds[i], &passing);
+            if (place < 2) {
+                what_all_kinds_do(heap, &kinds[i], &locked);
+            } else if (kinds[i].make != lock_free) {
+                CHECK(kinds[i].make(heap, &locked, &why) == NULL && why == TH_NOT_LOCKED);
+            }
+            puts(name);
+        }
+        if (place < 2) what_only_some_kinds_do(heap);
+        pools_end_in_any_order(heap);
+        locks_are_there_when_asked_for(heap, place < 2);
+        CHECK(th_heap_destroy(heap) == TH_OK);
+    }
+    return 0;
+}

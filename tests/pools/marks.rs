@@ -1,0 +1,49 @@
+//! Marks of an arena, and pieces of no bytes in it.
+
+use std::alloc::Layout;
+
+use tagheap::{Bump, Error, Kind, Misuse, Pool, Tag};
+
+use crate::in_reserve;
+
+fn bytes(size: usize) -> Layout {
+    Layout::from_size_align(size, 1).unwrap()
+}
+
+/// The chunk of a mark went back to the heap, and another came to the same place that ends before the mark.
+#[test]
+fn a_mark_behind_the_end_of_another_chunk_is_stale() {
+    in_reserve(|heap| {
+        let mut bump = Bump::new(Pool::new(heap, Tag::new(1)));
+        let start = bump.mark();
+        let first = bump.allocate(bytes(2000)).unwrap().addr();
+        let mark = bump.mark();
+        bump.rewind(start).unwrap();
+
+        assert_eq!(bump.allocate(bytes(8)).unwrap().addr(), first);
+        bump.allocate(bytes(1500)).unwrap();
+        assert_eq!(bump.rewind(mark), Err(Error::from(Misuse::StaleMark)));
+        let usage = bump.usage().unwrap();
+        assert_eq!((usage.used, usage.live()), (1508, 2), "nothing changed");
+        bump.check().unwrap();
+    });
+}
+
+/// Wherever the cursor stands, and whatever the alignment.
+#[test]
+fn pieces_of_no_bytes_have_addresses_of_their_own() {
+    in_reserve(|heap| {
+        let bump = Bump::new(Pool::new(heap, Tag::new(1)));
+        let mut taken = std::collections::BTreeSet::new();
+        for round in 0..200 {
+            let (size, align) = ([0, 1, 0, 3][round % 4], 1 << (round % 7));
+            let layout = Layout::from_size_align(size, align).unwrap();
+            let piece = bump.allocate(layout).unwrap();
+            let at = piece.addr().get();
+            assert_eq!((piece.len(), at % align), (size, 0));
+            for byte in at..at + size.max(1) {
+                assert!(taken.insert(byte), "{layout:?} at {at:#x}");
+            }
+        }
+    });
+}
