@@ -1,7 +1,6 @@
 //! mimalloc: pages of equal blocks for each thread.
 
 use std::alloc::Layout;
-use std::collections::BTreeMap;
 use std::ptr::NonNull;
 
 use libmimalloc_sys::{mi_heap_destroy, mi_heap_malloc, mi_heap_new, mi_heap_t};
@@ -83,22 +82,24 @@ impl Regions for Heaps {
 }
 
 /// A heap of its own for each tag.
-pub(crate) struct Tagged(BTreeMap<u32, *mut mi_heap_t>);
+pub(crate) struct Tagged(Vec<Option<*mut mi_heap_t>>);
 
 impl Contender for Tagged {
     const NAME: &'static str = HEAPS;
     const JOINS: &'static [Workload] = &[Workload::Release];
 
     fn new() -> Self {
-        Self(BTreeMap::new())
+        Self(Vec::new())
     }
 
     fn allocate(&mut self, tag: u32, layout: Layout) -> Option<NonNull<u8>> {
+        let place = tag as usize;
+        if place >= self.0.len() {
+            self.0.resize(place + 1, None);
+        }
         // SAFETY: may be called at any time.
-        let heap = self
-            .0
-            .entry(tag)
-            .or_insert_with(|| unsafe { mi_heap_new() });
+        let make = || unsafe { mi_heap_new() };
+        let heap = self.0[place].get_or_insert_with(make);
         allocate(*heap, layout)
     }
 
@@ -109,10 +110,11 @@ impl Contender for Tagged {
     }
 
     unsafe fn release(&mut self, tag: u32) -> bool {
-        self.0.remove(&tag).is_some_and(|heap| {
-            // SAFETY: a live heap, whose objects nobody uses.
-            unsafe { mi_heap_destroy(heap) };
-            true
-        })
+        let Some(heap) = self.0[tag as usize].take() else {
+            return false;
+        };
+        // SAFETY: a live heap, whose objects nobody uses.
+        unsafe { mi_heap_destroy(heap) };
+        true
     }
 }
