@@ -12,13 +12,14 @@ use core::time::Duration;
 
 use tagheap::{
     Buddy, Bump, Classes, Error, Fixed, FreeList, Heap, Kind, Level, LockFree, Locked, Operation,
-    Pool, Priority, Reserve, Share, SharedHeap, Stack, Tag, Timed, Typed, WhenFull,
+    Pool, Priority, Reserve, Share, SharedHeap, SizeClasses, Stack, Tag, Timed, Typed, WhenFull,
 };
 
 fn main() -> Result<(), Error> {
     let heap = SharedHeap::<Reserve>::new(Heap::new(Reserve::new()?)?);
     pool(&heap)?;
     bump(&heap)?;
+    size_classes(&heap)?;
     stack(&heap)?;
     free_list(&heap)?;
     fixed(&heap)?;
@@ -74,6 +75,25 @@ fn bump(heap: Shared) -> Result<(), Error> {
         println!("{path} has {} parts", parts.len() - 1);
     }
     show(&request, &request)
+}
+
+fn size_classes(heap: Shared) -> Result<(), Error> {
+    title(
+        "SizeClasses",
+        "an arena whose objects also go singly, each to a list of its size",
+    );
+    let level = SizeClasses::new(Pool::new(heap, Tag::named("scene")));
+    let ships = level.own_str("three ships")?;
+    let place = ships.as_ptr();
+    let _harbour = level.alloc_str("a harbour")?;
+    drop(ships);
+    let next = level.alloc_str("one whale")?;
+    println!(
+        "The next takes the place of the one that went: {}",
+        next.as_ptr() == place
+    );
+    println!("{}\n", level.usage()?);
+    Ok(())
 }
 
 /// 200 and 300 bytes fit into 1024; 1500 are too many for any stack of that size, 600 for what is left.

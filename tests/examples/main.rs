@@ -222,6 +222,7 @@ fn kinds_does_what_the_sources_did_and_draws_each_kind() {
         assert!(text.lines().any(|there| there == line), "{line}\n{text}");
     }
     assert!(text.contains("double free: "), "{text}");
+    assert!(text.contains("place of the one that went: true"), "{text}");
     // Four threads with ten objects each, at once, behind a lock and without one.
     let shared = "(peak 40), 40 allocated, 40 given back, 0 refused";
     assert_eq!(text.matches(shared).count(), 2, "{text}");

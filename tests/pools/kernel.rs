@@ -4,7 +4,7 @@ use core::alloc::Layout;
 
 use tagheap::{
     Buddy, Buffer, Bump, Classes, Error, Fixed, FreeList, Heap, Kind, LocalHeap, LockFree, Pool,
-    Priority, Reserve, Share, SharedHeap, Stack, Tag, Typed, WhenFull,
+    Priority, Reserve, Share, SharedHeap, SizeClasses, Stack, Tag, Typed, WhenFull,
 };
 
 /// Each kind made, used, and dropped; no memory of the process but this.
@@ -13,6 +13,7 @@ fn use_every_kind(bytes: &mut [u8]) -> Result<(), Error> {
     let pool = |number| Pool::new(&heap, Tag::new(number));
     try_out(&mut pool(1))?;
     try_out(&mut Bump::new(pool(2)))?;
+    try_out(&mut SizeClasses::new(pool(10)))?;
     try_out(&mut Stack::small(pool(3))?)?;
     try_out(&mut FreeList::small(pool(4))?)?;
     try_out(&mut Fixed::growing(pool(5), Layout::new::<[u64; 4]>(), 8)?)?;
