@@ -27,6 +27,7 @@
 
 mod check;
 mod class;
+mod held;
 mod lists;
 mod log;
 mod map;
@@ -47,8 +48,7 @@ use crate::pools::size_classes::class::Class;
 use crate::pools::size_classes::lists::{Lists, Spot};
 use crate::pools::size_classes::shelf::Shelf;
 use crate::sharing::share::Share;
-use crate::words::error::{Error, Misuse};
-use crate::words::size::UNIT;
+use crate::words::error::Error;
 use crate::words::usage::{Measure, Usage};
 
 /// An arena that takes single objects back: a cursor through chunks that double, and a list of free pieces
@@ -83,7 +83,7 @@ use crate::words::usage::{Measure, Usage};
 ///
 /// Foreign addresses, addresses at which no piece starts, pieces given back twice, and layouts of another class
 /// than the piece's are found, all of them, as long as the address was not handed out anew in between: sizes of
-/// one class pass for one another. A last piece given back twice is [`Misuse::NotABlock`]. What somebody writes into a piece that he gave back is found when it is next on its list, and named
+/// one class pass for one another. A last piece given back twice is [`Misuse::NotABlock`](crate::Misuse::NotABlock). What somebody writes into a piece that he gave back is found when it is next on its list, and named
 /// [`Corruption::Pool`](crate::Corruption::Pool); no request of this class is served from then on, until a
 /// reset.
 #[derive(Debug)]
@@ -257,48 +257,6 @@ impl<H: Share> SizeClasses<H> {
         Ok(piece)
     }
 
-    /// Whether the map knows a piece of this class in use there; else what is wrong. The map tells of all pieces
-    /// up to `top`.
-    #[inline]
-    fn held(&self, chunk: Chunk, at: usize, top: usize, class: Class) -> Result<(), Held> {
-        let placed = at.is_multiple_of(UNIT) && map::first(chunk) <= at && at < top;
-        if !placed {
-            return Err(Held::Nothing);
-        }
-        match map::state(chunk, at) {
-            map::USED => {}
-            map::FREE => return Err(Held::Free),
-            _ => return Err(Held::Nothing),
-        }
-        let usable = map::next(chunk, at, top) - at;
-        if usable != class.bytes() {
-            return Err(Held::OfBytes(usable));
-        }
-        if !at.is_multiple_of(class.align()) {
-            return Err(Held::Unaligned);
-        }
-        Ok(())
-    }
-
-    /// The error for what was found in place of a piece in use.
-    #[cold]
-    fn misuse(&self, found: Held, address: usize, layout: Layout) -> Error {
-        match found {
-            Held::Nothing => Misuse::NotABlock { address },
-            Held::Free => Misuse::DoubleFree { address },
-            Held::OfBytes(usable) => Misuse::SizeMismatch {
-                address,
-                claimed: layout.size(),
-                usable,
-            },
-            Held::Unaligned => Misuse::AlignMismatch {
-                address,
-                claimed: layout.align(),
-            },
-        }
-        .into()
-    }
-
     fn numbers(&self) -> Usage {
         let used = self.used();
         Usage {
@@ -311,19 +269,6 @@ impl<H: Share> SizeClasses<H> {
             failures: self.failures.get(),
         }
     }
-}
-
-/// What was found in place of a piece in use of some class.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Held {
-    /// No piece starts there.
-    Nothing,
-    /// A free piece.
-    Free,
-    /// A piece of so many bytes.
-    OfBytes(usize),
-    /// A piece that has not the class's alignment.
-    Unaligned,
 }
 
 // SAFETY: the cursor and the limit point into the pool's own chunks, which go where it goes.
