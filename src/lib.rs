@@ -67,7 +67,7 @@ pub use crate::{
     },
     pools::{
         buddy::Buddy,
-        bump::{Bump, BumpMark},
+        bump::{Bump, mark::BumpMark},
         classes::Classes,
         fixed::Fixed,
         free_list::FreeList,

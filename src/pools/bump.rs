@@ -6,9 +6,11 @@
 //! that is given back, or when the pool is borrowed exclusively.
 #![allow(unsafe_code)]
 
+mod drawing;
+pub(crate) mod mark;
+
 use core::alloc::Layout;
 use core::cell::Cell;
-use core::fmt::{self, Write};
 use core::ptr::NonNull;
 
 use crate::pools::chunk::{Chunk, Chunks, NOTE};
@@ -17,7 +19,6 @@ use crate::pools::pool::Pool;
 use crate::sharing::share::Share;
 use crate::words::error::{Error, Misuse, Shortage};
 use crate::words::size::{HEADER, UNIT, align_up};
-use crate::words::strip::{Part, Piece, Strip};
 use crate::words::usage::{Measure, Usage};
 
 /// An arena: pieces one behind the other in chunks that double, all given back at once.
@@ -62,17 +63,6 @@ pub struct Bump<H: Share> {
 // SAFETY: the cursor points into a chunk, which is the pool's and goes where that goes.
 unsafe impl<H: Share> Send for Bump<H> where Pool<H>: Send {}
 
-/// A moment in the life of a [`Bump`], see [`Bump::mark`].
-#[derive(Clone, Copy, Debug)]
-pub struct BumpMark {
-    /// The newest chunk's address, or 0.
-    chunk: usize,
-    cursor: usize,
-    older: usize,
-    allocations: u64,
-    deallocations: u64,
-}
-
 /// Bytes of the first chunk's block, header and all.
 const FIRST: usize = 1024;
 
@@ -103,67 +93,6 @@ impl<H: Share> Bump<H> {
     /// The pool from which it takes its chunks.
     pub fn pool(&self) -> &Pool<H> {
         &self.pool
-    }
-
-    /// This moment, to [`rewind`](Bump::rewind) to.
-    pub fn mark(&self) -> BumpMark {
-        BumpMark {
-            chunk: self.chunks.newest().map_or(0, Chunk::base),
-            cursor: self.position(),
-            older: self.older.get(),
-            allocations: self.allocations.get(),
-            deallocations: self.deallocations.get(),
-        }
-    }
-
-    /// Takes everything back that was handed out since a mark. Chunks taken since go back to the heap.
-    ///
-    /// # Errors
-    ///
-    /// [`Misuse::StaleMark`] if what was there then has been taken back already, or the mark is another
-    /// arena's; [`Corruption`](crate::Corruption) if a chunk's note is damaged.
-    pub fn rewind(&mut self, mark: BumpMark) -> Result<(), Error> {
-        // SAFETY: borrowed exclusively, so nobody borrows what was handed out.
-        unsafe { self.rewind_shared(mark) }
-    }
-
-    /// As [`rewind`](Bump::rewind), while what was handed out before the mark is still in use.
-    ///
-    /// # Errors
-    ///
-    /// As for [`rewind`](Bump::rewind).
-    ///
-    /// # Safety
-    ///
-    /// Nobody uses what was handed out since the mark.
-    pub unsafe fn rewind_shared(&self, mark: BumpMark) -> Result<(), Error> {
-        let stale = mark.allocations > self.allocations.get() || !self.reaches(&mark)?;
-        if self.pool.passes() || stale {
-            return Err(Misuse::StaleMark.into());
-        }
-        self.note_peak();
-        while let Some(chunk) = self.chunks.newest()
-            && chunk.base() != mark.chunk
-        {
-            self.drop_newest()?;
-        }
-        self.older.set(mark.older);
-        self.move_to(mark.cursor);
-        let since = self.allocations.get() - mark.allocations;
-        self.deallocations.set(mark.deallocations + since);
-        Ok(())
-    }
-
-    /// Whether a mark's chunk is there, and the mark at or before the cursor or that chunk's end.
-    fn reaches(&self, mark: &BumpMark) -> Result<bool, Error> {
-        let newest = self.chunks.newest().map_or(0, Chunk::base);
-        if mark.chunk == newest {
-            return Ok(mark.cursor <= self.position());
-        }
-        let found = self.chunks.holding(mark.chunk);
-        let found = found.map_err(|at| self.pool.damage(at))?;
-        let reached = |chunk: Chunk| chunk.base() == mark.chunk && mark.cursor <= chunk.end();
-        Ok(mark.chunk == 0 || found.is_some_and(reached))
     }
 
     /// The cursor's address.
@@ -495,36 +424,5 @@ impl<H: Share> Bump<H> {
         }
         self.chunks.push(newest);
         given
-    }
-}
-
-impl<H: Share> fmt::Display for Bump<H> {
-    /// A line for each chunk, the newest first: what is behind its cursor, and in brackets what is not.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let newest = self.chunks.newest();
-        for chunk in self.chunks.iter() {
-            let chunk = match chunk {
-                Ok(chunk) => chunk,
-                Err(at) => return write!(f, "\n{}", self.pool.damage(at)),
-            };
-            let is_newest = newest == Some(chunk);
-            let end = if is_newest {
-                self.position()
-            } else {
-                chunk.end()
-            };
-            let start = chunk.base() + NOTE;
-            if !is_newest {
-                f.write_char('\n')?;
-            }
-            let mut strip = Strip::new(f, start);
-            for part in [Piece::Used(end - start), Piece::Free(chunk.end() - end)] {
-                if part.bytes() > 0 {
-                    strip.push(part)?;
-                }
-            }
-            strip.finish()?;
-        }
-        Ok(())
     }
 }

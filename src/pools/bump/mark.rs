@@ -1,0 +1,85 @@
+//! Moments of an arena, and the way back to them.
+//!
+//! # Safety
+//!
+//! The cursor goes back under an exclusive borrow, or when the caller vouches that nobody uses what lies behind.
+#![allow(unsafe_code)]
+
+use crate::pools::bump::Bump;
+use crate::pools::chunk::Chunk;
+use crate::sharing::share::Share;
+use crate::words::error::{Error, Misuse};
+
+/// A moment in the life of a [`Bump`], see [`Bump::mark`].
+#[derive(Clone, Copy, Debug)]
+pub struct BumpMark {
+    /// The newest chunk's address, or 0.
+    chunk: usize,
+    cursor: usize,
+    older: usize,
+    allocations: u64,
+    deallocations: u64,
+}
+
+impl<H: Share> Bump<H> {
+    /// This moment, to [`rewind`](Bump::rewind) to.
+    pub fn mark(&self) -> BumpMark {
+        BumpMark {
+            chunk: self.chunks.newest().map_or(0, Chunk::base),
+            cursor: self.position(),
+            older: self.older.get(),
+            allocations: self.allocations.get(),
+            deallocations: self.deallocations.get(),
+        }
+    }
+
+    /// Takes everything back that was handed out since a mark. Chunks taken since go back to the heap.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse::StaleMark`] if what was there then has been taken back already, or the mark is another
+    /// arena's; [`Corruption`](crate::Corruption) if a chunk's note is damaged.
+    pub fn rewind(&mut self, mark: BumpMark) -> Result<(), Error> {
+        // SAFETY: borrowed exclusively, so nobody borrows what was handed out.
+        unsafe { self.rewind_shared(mark) }
+    }
+
+    /// As [`rewind`](Bump::rewind), while what was handed out before the mark is still in use.
+    ///
+    /// # Errors
+    ///
+    /// As for [`rewind`](Bump::rewind).
+    ///
+    /// # Safety
+    ///
+    /// Nobody uses what was handed out since the mark.
+    pub unsafe fn rewind_shared(&self, mark: BumpMark) -> Result<(), Error> {
+        let stale = mark.allocations > self.allocations.get() || !self.reaches(&mark)?;
+        if self.pool.passes() || stale {
+            return Err(Misuse::StaleMark.into());
+        }
+        self.note_peak();
+        while let Some(chunk) = self.chunks.newest()
+            && chunk.base() != mark.chunk
+        {
+            self.drop_newest()?;
+        }
+        self.older.set(mark.older);
+        self.move_to(mark.cursor);
+        let since = self.allocations.get() - mark.allocations;
+        self.deallocations.set(mark.deallocations + since);
+        Ok(())
+    }
+
+    /// Whether a mark's chunk is there, and the mark at or before the cursor or that chunk's end.
+    fn reaches(&self, mark: &BumpMark) -> Result<bool, Error> {
+        let newest = self.chunks.newest().map_or(0, Chunk::base);
+        if mark.chunk == newest {
+            return Ok(mark.cursor <= self.position());
+        }
+        let found = self.chunks.holding(mark.chunk);
+        let found = found.map_err(|at| self.pool.damage(at))?;
+        let reached = |chunk: Chunk| chunk.base() == mark.chunk && mark.cursor <= chunk.end();
+        Ok(mark.chunk == 0 || found.is_some_and(reached))
+    }
+}
