@@ -20,9 +20,13 @@
 )]
 
 mod careless;
+mod fatal;
+mod misuse;
 mod model;
+mod release;
 mod requests;
 mod resize;
+mod scopes;
 mod support;
 
 use tagheap::Global;

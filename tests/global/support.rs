@@ -48,6 +48,8 @@ pub(crate) struct Piece {
 
 // SAFETY: a piece is somebody's alone, wherever he is.
 unsafe impl Send for Piece {}
+// SAFETY: who only refers to a piece only reads it; who gives it back tests whether that is found.
+unsafe impl Sync for Piece {}
 
 impl Piece {
     #[track_caller]
