@@ -171,6 +171,10 @@ impl Thread {
         if let Some(stock) = self.stock_of(tag) {
             return Ok(stock);
         }
+        // Else one who goes from tag to tag would keep a span warm for each.
+        self.looked_at()
+            .filter(|stock| !at_hand.is(Some(stock)))
+            .try_for_each(Stock::trim)?;
         center::with(|center| {
             let stock = match self.unused(at_hand) {
                 Some(stock) => stock,
@@ -192,11 +196,16 @@ impl Thread {
         Ok(stock)
     }
 
+    /// The stocks that are looked at next for one that is not in use.
+    fn looked_at(&self) -> impl Iterator<Item = &'static Stock> + use<> {
+        let from = self.looked.get().or(self.stocks.get());
+        let behind = core::iter::successors(from, |stock| stock.next.get());
+        behind.chain(self.stocks()).take(LOOKS)
+    }
+
     /// A stock without spans that is not at hand, taken from its tag's list.
     fn unused(&self, at_hand: &Link<Stock>) -> Option<&'static Stock> {
-        let from = self.looked.get().or(self.stocks.get());
-        let looked_at = core::iter::successors(from, |stock| stock.next.get()).take(LOOKS);
-        let found = { looked_at }.find(|stock| {
+        let found = self.looked_at().find(|stock| {
             self.looked.set(stock.next.get());
             stock.spans.is(None) && !at_hand.is(Some(stock))
         })?;
