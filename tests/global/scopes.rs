@@ -80,24 +80,32 @@ fn threads_begin_outside_any_scope() {
 #[test]
 fn a_hundred_thousand_tags_one_after_another() {
     alone(|| {
-        let bytes_held = || {
-            HEAP.holdings()
-                .map(|holding| holding.held.bytes)
-                .sum::<usize>()
-        };
-        let (before, mut most) = (bytes_held(), 0);
-        for number in 0..100_000_u64 {
-            let tag = Tag::new(1 << 40 | number);
-            scope(tag, || drop(black_box(Box::new(number))));
-            if number % 5000 == 0 {
-                assert_eq!(objects(tag), 0);
-                HEAP.check().unwrap();
-                most = most.max(bytes_held());
-            }
+        const MANY: u64 = 100_000;
+        let tags = || (0..MANY).map(|number| Tag::new(1 << 40 | number));
+        let before = resident();
+        for tag in tags() {
+            scope(tag, || drop(black_box(Box::new(tag))));
         }
-        println!("{before} bytes before, {most} at most");
-        assert!(most < before + (16 << 20));
+        let held: usize = tags().map(blocks).sum();
+        let grown = resident() - before;
+        println!("{held} blocks held, {grown} bytes more");
+        assert!(held <= 10, "{held}");
+        // What is known of each tag stays: its numbers.
+        assert!(grown < 48 << 20, "{grown}");
+        HEAP.check().unwrap();
         HEAP.trim().unwrap();
-        assert_eq!(blocks(Tag::new(1 << 40 | 99_999)), 0);
+        assert!(
+            tags()
+                .rev()
+                .take(100)
+                .all(|tag| (blocks(tag), objects(tag)) == (0, 0))
+        );
     });
+}
+
+/// Bytes of memory that the process has.
+fn resident() -> usize {
+    let numbers = std::fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: usize = numbers.split(' ').nth(1).unwrap().parse().unwrap();
+    pages << 12
 }
