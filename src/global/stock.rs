@@ -283,6 +283,11 @@ impl Stock {
         answer
     }
 
+    /// Whether others gave slots back since the last time that was seen to.
+    pub(super) fn is_changed(&self) -> bool {
+        !self.changed.is(None)
+    }
+
     /// Notes that others gave slots of a span back (N2).
     pub(super) fn note_changed(&'static self, span: &'static Span) {
         loop {
@@ -302,6 +307,11 @@ impl Stock {
     pub(super) fn trim(&'static self) -> Result<(), Error> {
         self.collect()?;
         for shelf in &self.shelves {
+            // Left there by who was in the middle of something.
+            let open = core::iter::successors(shelf.open.get(), |span| span.next.get());
+            for span in open.filter(|span| span.is_empty()) {
+                self.tidy(span)?;
+            }
             if let Some(span) = shelf.current.get().filter(|span| span.is_empty()) {
                 shelf.forget_hints();
                 shelf.hand.word.set(None);
