@@ -20,9 +20,12 @@
 )]
 
 mod careless;
+mod ends;
 mod fatal;
+mod lives;
 mod misuse;
 mod model;
+mod races;
 mod release;
 mod requests;
 mod resize;
