@@ -85,8 +85,8 @@ fn take_over(number: u32, process: u32) -> Option<&'static Thread> {
     let found = all().find(|thread| thread.claim()).or_else(|| {
         // Ask a few, beginning where the last one who came left off.
         let from = ASK_NEXT.get().or(ALL.get());
-        let asked = core::iter::successors(from, |thread| thread.next.get());
-        { asked.take(ASKED) }.find(|thread| {
+        let behind = core::iter::successors(from, |thread| thread.next.get());
+        { behind.chain(all()).take(ASKED) }.find(|thread| {
             ASK_NEXT.set(thread.next.get());
             thread.is_gone(number, process)
         })
