@@ -22,14 +22,18 @@
 mod careless;
 mod ends;
 mod fatal;
+mod forks;
+mod limits;
 mod lives;
 mod misuse;
 mod model;
 mod races;
 mod release;
+mod report;
 mod requests;
 mod resize;
 mod scopes;
+mod signals;
 mod support;
 
 use tagheap::Global;
