@@ -24,7 +24,7 @@ fn work() {
 }
 
 /// Works when it is dropped, and frees what it has.
-struct Late(Vec<Box<u64>>);
+struct Late(Vec<String>);
 
 impl Drop for Late {
     fn drop(&mut self) {
@@ -45,7 +45,11 @@ fn f08_requests_where_a_thread_ends() {
     alone(|| {
         for _ in 0..50 {
             let begin = || {
-                let late = || Some(Late(scope(LATE, || (0..50).map(Box::new).collect())));
+                let late = || {
+                    Some(Late(scope(LATE, || {
+                        (0..50).map(|number| number.to_string()).collect()
+                    })))
+                };
                 ONE.set(late());
                 TWO.set(late());
                 assert!(ONE.with_borrow(|late| late.as_ref().unwrap().0.len()) == 50);
@@ -78,10 +82,8 @@ fn f08_requests_after_the_heap_was_told_that_the_thread_ends() {
     alone(|| {
         let mut key = 0;
         // SAFETY: the function may be called at the end of any thread.
-        assert_eq!(
-            unsafe { libc::pthread_key_create(&raw mut key, Some(destroy)) },
-            0
-        );
+        let made = unsafe { libc::pthread_key_create(&raw mut key, Some(destroy)) };
+        assert_eq!(made, 0);
         KEY.store(key as usize, Ordering::Relaxed);
         for _ in 0..50 {
             thread::spawn(|| {

@@ -35,10 +35,8 @@ fn fork(work: impl FnOnce()) -> i32 {
     }
     let mut status = 0;
     // SAFETY: our own child.
-    assert_eq!(
-        unsafe { libc::waitpid(process, &raw mut status, 0) },
-        process
-    );
+    let ended = unsafe { libc::waitpid(process, &raw mut status, 0) };
+    assert_eq!(ended, process);
     status
 }
 
@@ -53,7 +51,7 @@ fn f06_children_of_forks_use_the_heap() {
             while !over.load(Relaxed) {
                 let size = SIZES[rng.usize(..5)];
                 let more = [1, 2, 3].map(|byte| Piece::take(BUSY[number], bytes(size), byte));
-                more.map(Piece::give_back);
+                more.into_iter().for_each(Piece::give_back);
             }
         };
         thread::scope(|scope| {
@@ -80,7 +78,7 @@ fn f06_children_of_forks_use_the_heap() {
                     if round % 3 == 0 {
                         let there = thread::spawn(|| pieces(KEPT, 4)).join().unwrap();
                         assert_eq!(objects(KEPT), 5);
-                        there.map(Piece::give_back);
+                        there.into_iter().for_each(Piece::give_back);
                     }
                     HEAP.trim().unwrap();
                 });
@@ -88,7 +86,10 @@ fn f06_children_of_forks_use_the_heap() {
                     over.store(true, Relaxed);
                     panic!("the child of round {round} ended with status {status:#x}");
                 }
-                [mine, theirs].map(|pieces| pieces.map(Piece::give_back));
+                [mine, theirs]
+                    .into_iter()
+                    .flatten()
+                    .for_each(Piece::give_back);
                 assert_eq!(objects(KEPT), 0);
             }
             over.store(true, Relaxed);
@@ -111,7 +112,7 @@ fn f06_a_child_collects_what_was_given_back_in_its_parent() {
             assert_eq!(objects(TAG), 5);
             HEAP.trim().unwrap();
             assert!(HEAP.holding(TAG).unwrap().held.blocks <= 5);
-            pieces(TAG, 3).map(Piece::give_back);
+            pieces(TAG, 3).into_iter().for_each(Piece::give_back);
         };
         let status = fork(|| {
             generation();
@@ -120,7 +121,7 @@ fn f06_a_child_collects_what_was_given_back_in_its_parent() {
         });
         assert_eq!(status, 0);
         generation();
-        kept.map(Piece::give_back);
+        kept.into_iter().for_each(Piece::give_back);
         assert_eq!(objects(TAG), 0);
     });
 }
@@ -142,7 +143,9 @@ fn f06_a_fork_inside_the_lock_leaves_the_parent_its_lock() {
     }
     static IS_HELD: AtomicBool = AtomicBool::new(false);
     alone(|| {
-        pieces(Tag::named("f06 lock"), 1).map(Piece::give_back);
+        pieces(Tag::named("f06 lock"), 1)
+            .into_iter()
+            .for_each(Piece::give_back);
         // SAFETY: the handler calls what it may, and this heap.
         unsafe { libc::signal(libc::SIGUSR1, handler as *const () as libc::sighandler_t) };
         HEAP.before_fork().unwrap();

@@ -1,6 +1,5 @@
 //! B02, B03: limits, of a tag and of the process.
 
-use core::alloc::Layout;
 use std::thread;
 
 use tagheap::{Error, Shortage, Tag, scope};

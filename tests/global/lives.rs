@@ -29,7 +29,7 @@ fn f07_what_a_thread_leaves_is_freed_by_others() {
             // Those who come later took its spans over: both what was there and what they had are in them.
             assert!(blocks(TAG) <= 8, "{}", HEAP.report());
             let by_another = |pieces: [Piece; 4]| {
-                thread::spawn(|| pieces.map(Piece::give_back))
+                thread::spawn(|| pieces.into_iter().for_each(Piece::give_back))
                     .join()
                     .unwrap();
             };
@@ -52,7 +52,7 @@ fn f07_ten_thousand_threads_come_and_go() {
             let stay = thread::spawn(move || {
                 let taken = pieces(TAG);
                 let stay = Piece::take(TAG, bytes(100), number as u8);
-                taken.map(Piece::give_back);
+                taken.into_iter().for_each(Piece::give_back);
                 stay
             });
             left.push_back(stay.join().unwrap());
@@ -162,8 +162,8 @@ fn f07_a_thread_that_goes_and_comes_back() {
             let more = pieces(TAG);
             HEAP.leave();
             assert_eq!(objects(TAG), 8);
-            held.map(Piece::give_back);
-            more.map(Piece::give_back);
+            held.into_iter().for_each(Piece::give_back);
+            more.into_iter().for_each(Piece::give_back);
             assert_eq!(objects(TAG), 0);
         }
     })

@@ -132,7 +132,7 @@ fn c01_a_double_free_by_other_threads() {
                     assert_eq!(objects(TAG), 3);
                 }
             }
-            kept.map(Piece::give_back);
+            kept.into_iter().for_each(Piece::give_back);
         }
     });
 }
@@ -153,7 +153,7 @@ fn c03_an_interior_pointer_is_not_a_block() {
                 all_refuse(inside, bytes(size), not_a_block(inside));
                 all_refuse(inside, bytes(1), not_a_block(inside));
             }
-            pieces.map(Piece::give_back);
+            pieces.into_iter().for_each(Piece::give_back);
         }
     });
 }
@@ -226,7 +226,7 @@ fn c05_c09_wild_pointers_are_not_from_here() {
             }
             all_refuse(wild, layout(64, 64), not_from_here(wild));
         }
-        kept.map(Piece::give_back);
+        kept.into_iter().for_each(Piece::give_back);
     });
 }
 
@@ -236,19 +236,21 @@ fn c07_a_header_forged_in_a_payload_does_not_pass() {
         for size in [1000, 10_000] {
             let [one, two] = [1, 2].map(|byte| Piece::take(TAG, bytes(size), byte));
             let large = Piece::take(TAG, bytes(10_000), 3);
-            // SAFETY: the header in front of a block is readable, as the middle of ours is writable.
-            unsafe {
-                let header = large.start.cast::<[u8; HEADER]>().sub(1);
-                two.start
-                    .cast::<[u8; HEADER]>()
-                    .add(4)
-                    .write_unaligned(header.read_unaligned());
-            }
+            // SAFETY: there is a header in front of a block.
+            let header = unsafe { large.start.cast::<[u64; HEADER / 8]>().sub(1) };
+            // SAFETY: as above; nobody writes there meanwhile.
+            let header = unsafe { header.read() };
+            // SAFETY: in the middle of ours.
+            let middle = unsafe { two.start.cast::<[u64; HEADER / 8]>().add(4) };
+            // SAFETY: as above.
+            unsafe { middle.write(header) };
             // SAFETY: in the middle of ours.
             let forged = unsafe { two.start.add(5 * HEADER) };
             all_refuse(forged, bytes(10_000), not_a_block(forged));
             let refilled = Piece::of(two.start, two.layout, 2);
-            [one, refilled, large].map(Piece::give_back);
+            [one, refilled, large]
+                .into_iter()
+                .for_each(Piece::give_back);
         }
     });
 }

@@ -71,7 +71,7 @@ impl Program {
     fn step(&mut self, tag: Tag) {
         self.steps += 1;
         // Now many more objects, now fewer.
-        let grows = self.steps / 1000 % 2 == 0;
+        let grows = (self.steps / 1000).is_multiple_of(2);
         let takes = self.rng.u8(..10) < if grows { 5 } else { 2 };
         let touched = match (takes, self.pick()) {
             (false, Some(address)) if self.rng.u8(..3) > 0 => self.give_back(address),
@@ -150,8 +150,10 @@ impl Program {
         let addresses = [0, usize::MAX, start.addr().get(), self.rng.usize(..)];
         let value = addresses[self.rng.usize(..4)];
         for place in 0..size / size_of::<usize>() {
+            // SAFETY: within the slot.
+            let word = unsafe { start.cast::<usize>().add(place) };
             // SAFETY: misuse, in memory that only this thread's stock has.
-            unsafe { start.cast::<usize>().add(place).write(value) };
+            unsafe { word.write(value) };
         }
     }
 

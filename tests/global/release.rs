@@ -161,7 +161,7 @@ fn d06_what_threads_have_under_a_tag_goes_too() {
                 gone.wait();
                 // This thread's stock is as good as new.
                 let pieces = take_all();
-                pieces.map(Piece::give_back);
+                pieces.into_iter().for_each(Piece::give_back);
             });
         }
         go.wait();
@@ -194,7 +194,7 @@ fn d07_a_release_inside_the_tags_own_scope() {
                 sizes.map(|size| Piece::of(face::alloc(bytes(size)).unwrap(), bytes(size), 3));
             assert_eq!((objects(TAG), objects(INNER)), (4, 1));
             inner.assert_whole();
-            pieces.map(Piece::give_back);
+            pieces.into_iter().for_each(Piece::give_back);
             inner.give_back();
         }
     });

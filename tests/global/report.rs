@@ -82,7 +82,7 @@ fn the_table_says_what_is_held() {
     assert_eq!(found, holding(TAG));
     let tags: Vec<Tag> = HEAP.holdings().map(|holding| holding.tag).collect();
     assert!(tags.is_sorted() && tags.contains(&Global::UNTAGGED));
-    pieces.map(Piece::give_back);
+    pieces.into_iter().for_each(Piece::give_back);
     let held = holding(TAG);
     assert_eq!((held.objects, held.bytes), (0, 0));
     assert_eq!((held.held.blocks, held.held.peak), (1, 65_536));

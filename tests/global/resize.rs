@@ -49,7 +49,9 @@ fn g05_from_every_size_to_every_other() {
                 if old.is_some() && old == new {
                     assert_eq!(piece.address(), before, "a slot that has the bytes stays");
                 }
-                [around, piece, behind].map(Piece::give_back);
+                [around, piece, behind]
+                    .into_iter()
+                    .for_each(Piece::give_back);
             }
         }
     }
@@ -131,7 +133,7 @@ fn b14_g05_a_refusal_leaves_memory_as_it_is() {
             }
             is_refused(&limited, LIMITED, layout(2 << 20, align));
             assert_eq!([TAG, LIMITED].map(|tag| holding(tag).held.amount()), before);
-            [piece, limited].map(Piece::give_back);
+            [piece, limited].into_iter().for_each(Piece::give_back);
         }
     }
     assert_eq!((objects(TAG), objects(LIMITED)), (0, 0));

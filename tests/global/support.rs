@@ -1,12 +1,9 @@
 //! What tests share: pieces of memory that know what is in them, numbers of a tag, processes.
 
 use core::alloc::Layout;
-use core::fmt::Debug;
 use core::ptr::NonNull;
 use std::env;
 use std::process::{self, Command, Output};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use tagheap::{Error, Holding, Misuse, Tag};
 
@@ -160,16 +157,6 @@ pub(crate) fn not_a_block(ptr: NonNull<u8>) -> Error {
 pub(crate) fn not_from_here(ptr: NonNull<u8>) -> Error {
     let address = ptr.addr().get();
     Misuse::NotFromHere { address }.into()
-}
-
-/// Waits until something is so, which others are still at.
-#[track_caller]
-pub(crate) fn comes_to<T: PartialEq + Debug>(wanted: T, ask: impl Fn() -> T) {
-    let start = Instant::now();
-    while ask() != wanted && start.elapsed() < Duration::from_secs(10) {
-        thread::sleep(Duration::from_millis(1));
-    }
-    assert_eq!(ask(), wanted);
 }
 
 /// In the environment of a process that runs a test alone: the test's name.
