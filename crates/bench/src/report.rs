@@ -83,6 +83,21 @@ fn caption(case: &Case) -> String {
         Workload::FixedPassed => {
             format!("one thread takes slots, another frees them, up to {n} on the way: ns per slot")
         }
+        Workload::GlobalChurn => format!(
+            "through a `GlobalAlloc`: {n} blocks of 16..4096 bytes; a block freed, another allocated: ns per pair"
+        ),
+        Workload::GlobalLifo => format!(
+            "through a `GlobalAlloc`: {n} objects of 64 bytes; the last one freed, another taken: ns per pair"
+        ),
+        Workload::GlobalRandom => format!(
+            "through a `GlobalAlloc`: {n} objects of 64 bytes; a random one freed, another taken: ns per pair"
+        ),
+        Workload::GlobalLifoShared | Workload::GlobalRandomShared => {
+            format!("the same, two threads, each with half of {n} objects: ns per pair of a thread")
+        }
+        Workload::GlobalPassed => format!(
+            "through a `GlobalAlloc`: one thread takes objects, another frees them, up to {n} on the way: ns per object"
+        ),
         Workload::Bump => {
             format!("{n} objects of 16..512 bytes, then a reset: ns per object, reset included")
         }
@@ -218,8 +233,9 @@ pub(crate) fn print_matrix(cases: &[Case], style: Style) {
 /// The rows of a table over all sizes: who takes part in a case, and which pools of slots cannot.
 fn names(cases: &[Case]) -> impl Iterator<Item = &'static str> + '_ {
     let joins = |entry: &Entry, workload: Workload| {
-        let of_slots = || entry.joins.iter().any(|other| other.is_of_slots());
-        entry.joins.contains(&workload) || (workload.is_of_slots() && of_slots())
+        let like =
+            |other: &Workload| other.is_of_slots() && other.is_global() == workload.is_global();
+        entry.joins.contains(&workload) || (workload.is_of_slots() && entry.joins.iter().any(like))
     };
     let all = contenders::ALL.iter();
     let some = all.filter(move |entry| cases.iter().any(|case| joins(entry, case.workload)));

@@ -1,0 +1,47 @@
+//! Allocators that programs name as their own, a row each: its type, its name, what it is, and the only one of it.
+//!
+//! rpmalloc is not among them: its crate is of 2021 and wraps the C of that year, gives no heaps of their own, and
+//! puts its `pthread_create` in the place of the C library's, for all contenders.
+
+use std::alloc::System;
+
+use tagheap::Futex;
+use talc::TalcLock;
+
+use super::talc::Once;
+use crate::contender::Role;
+use crate::contender::global::Global;
+
+/// talc behind the lock that this project's shared heaps have unless another is named, over one large arena.
+pub(super) type Talc = TalcLock<Futex, Once>;
+
+macro_rules! globals {
+    ($($(#[$condition:meta])* $type:ty: $name:expr, $role:ident, $value:expr;)*) => { $(
+        $(#[$condition])*
+        impl Global for $type {
+            const NAME: &'static str = $name;
+            const ROLE: Role = Role::$role;
+
+            #[inline(always)]
+            fn get() -> &'static Self {
+                static ONE: $type = $value;
+                &ONE
+            }
+        }
+    )* };
+}
+
+globals! {
+    System: "glibc", Peer, System;
+
+    #[cfg(feature = "mimalloc")]
+    mimalloc::MiMalloc: super::mimalloc::NAME, Peer, mimalloc::MiMalloc;
+
+    #[cfg(feature = "snmalloc")]
+    snmalloc_rs::SnMalloc: "snmalloc", Peer, snmalloc_rs::SnMalloc;
+
+    #[cfg(feature = "jemalloc")]
+    tikv_jemallocator::Jemalloc: "jemalloc", Peer, tikv_jemallocator::Jemalloc;
+
+    Talc: "talc, locked", Peer, Talc::new(Once::new());
+}
