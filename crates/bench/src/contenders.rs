@@ -86,7 +86,9 @@ pub(crate) const ALL: &[Entry] = &[
     #[cfg(feature = "mimalloc")]
     regions::<mimalloc::Heaps>(),
     #[cfg(feature = "jemalloc")]
-    regions::<jemalloc::Arenas>(),
+    regions::<jemalloc::Arenas<false>>(),
+    #[cfg(feature = "jemalloc")]
+    regions::<jemalloc::Arenas<true>>(),
     #[cfg(feature = "snmalloc")]
     regions::<Through<snmalloc_rs::SnMalloc>>(),
     regions::<regions::Talc>(),

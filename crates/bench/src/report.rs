@@ -128,10 +128,9 @@ fn table(case: &Case, style: Style) -> Table {
     let reference_name = reference(case.workload).unwrap_or("best peer");
     let limit = case.series.iter().find(|series| series.role == Role::Limit);
     let is_limits = case.workload == Workload::Limits;
-    let has_footprint = case
-        .series
-        .iter()
-        .any(|series| footprint(series).or(resident(series)).is_some());
+    let any =
+        |of: fn(&Series) -> Option<f64>| case.series.iter().any(|series| of(series).is_some());
+    let (has_footprint, has_resident) = (any(footprint), any(resident));
     let mut header = vec![String::new(), "median".into(), "least..greatest".into()];
     if !is_limits {
         header.push(format!("× {reference_name}"));
@@ -144,6 +143,8 @@ fn table(case: &Case, style: Style) -> Table {
     }
     if has_footprint {
         header.push("row / live".into());
+    }
+    if has_resident {
         header.push("resident / live".into());
     }
     let median = |series: &Series| Some(series.spread()?.median);
@@ -169,12 +170,13 @@ fn table(case: &Case, style: Style) -> Table {
         if limit.is_some() && !is_limits {
             cells.push(over(limit));
         }
+        let cell = |value: Option<f64>| value.map_or_else(String::new, number);
         if has_footprint {
-            let cell = |value: Option<f64>| value.map_or_else(String::new, number);
             cells.push(cell(footprint(series)));
-            cells.push(cell(
-                resident(series).filter(|_| series.role != Role::Limit),
-            ));
+        }
+        if has_resident {
+            let resident = resident(series).filter(|_| series.role != Role::Limit);
+            cells.push(cell(resident));
         }
         table.add_row(cells);
     }

@@ -1,7 +1,7 @@
 //! Allocators that programs name as their own, a row each: its type, its name, what it is, and the only one of it.
 //!
-//! rpmalloc is not among them: its crate is of 2021 and wraps the C of that year, gives no heaps of their own, and
-//! puts its `pthread_create` in the place of the C library's, for all contenders.
+//! rpmalloc is not among them. Its crate's last version is of May 2021, wraps the C of that year and does not build
+//! its heaps, and brings a `pthread_create` that would take the place of the C library's for all contenders.
 
 use std::alloc::System;
 
