@@ -68,13 +68,13 @@ struct Options {
 enum Name {
     /// Every second of n blocks is freed; then pairs of a free and an allocation.
     FirstFit,
-    /// Random frees and allocations with 100,000 blocks alive.
+    /// Random frees and allocations with 100,000 blocks alive; through `GlobalAlloc`, too.
     Churn,
     /// One of 1000 pools is freed at once.
     Release,
     /// A vector grows.
     Grow,
-    /// Slots of 64 bytes, by one thread and by two.
+    /// Slots of 64 bytes, by one thread and by two; through `GlobalAlloc`, too.
     Fixed,
     /// Objects one behind the other, then a reset.
     Bump,
