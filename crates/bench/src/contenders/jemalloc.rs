@@ -119,6 +119,10 @@ impl<const CACHED: bool> Regions for Arenas<CACHED> {
     } else {
         "jemalloc arenas"
     };
+    const JOINS: &'static [Workload] = match CACHED {
+        true => &[Workload::Phases],
+        false => &[Workload::Phases, Workload::Requests],
+    };
 
     type Region<'a> = (Arena<CACHED>, &'a Self);
 
