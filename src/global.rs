@@ -39,6 +39,7 @@ use core::alloc::{GlobalAlloc, Layout};
 use core::fmt;
 use core::ptr::{self, NonNull};
 
+use crate::global::requests::Given;
 use crate::ground::fatal::fatal;
 use crate::words::error::{Error, Misuse};
 use crate::words::stats::Amount;
@@ -145,7 +146,10 @@ impl Global {
     #[inline]
     pub fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, Error> {
         self.prepare();
-        let at = requests::allocate(layout)?;
+        let at = match requests::take(layout) {
+            Some(at) => at,
+            None => requests::allocate(layout)?,
+        };
         Ok(NonNull::slice_from_raw_parts(at, layout.size()))
     }
 
@@ -442,12 +446,31 @@ fn answer(result: Result<NonNull<u8>, Error>, call: &str, at: *mut u8) -> *mut u
     }
 }
 
+#[inline(never)]
+fn alloc_slowly(layout: Layout) -> *mut u8 {
+    answer(requests::allocate(layout), "alloc", ptr::null_mut())
+}
+
+/// # Safety
+///
+/// As for [`requests::give`], which answered this.
+#[inline(never)]
+unsafe fn dealloc_slowly(given: Given, ptr: NonNull<u8>, layout: Layout) {
+    // SAFETY: the caller's promise.
+    if let Err(error) = unsafe { requests::finish(given, ptr, layout) } {
+        end(&error, "dealloc", ptr.as_ptr());
+    }
+}
+
 // SAFETY: see the head of the file.
 unsafe impl GlobalAlloc for Global {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         self.prepare();
-        answer(requests::allocate(layout), "alloc", ptr::null_mut())
+        match requests::take(layout) {
+            Some(at) => at.as_ptr(),
+            None => alloc_slowly(layout),
+        }
     }
 
     #[inline]
@@ -461,8 +484,10 @@ unsafe impl GlobalAlloc for Global {
     unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
         let Some(ptr) = NonNull::new(at) else { return };
         // SAFETY: the caller's promise.
-        if let Err(error) = unsafe { requests::deallocate(ptr, layout) } {
-            end(&error, "dealloc", at);
+        match unsafe { requests::give(ptr, layout) } {
+            Given::Done => {}
+            // SAFETY: the caller's promise.
+            given => unsafe { dealloc_slowly(given, ptr, layout) },
         }
     }
 

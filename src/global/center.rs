@@ -148,7 +148,7 @@ impl Center {
             .into());
         };
         span.open(class, block.as_ptr(), far);
-        span.shelf.set(Some(stock.shelf(class)));
+        span.be_open(stock.shelf(class));
         span.stock.set(Some(stock));
         span.owner.set(stock.owner.get());
         stock.add(span);

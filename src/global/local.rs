@@ -74,7 +74,7 @@ pub(super) fn own<'a>() -> Option<&'a Local> {
              out(reg) at, options(pure, readonly, nostack));
     }
     // SAFETY: zeroed before the thread began, and only seen as this type.
-    unsafe { at.as_ref() }
+    Some(unsafe { &*at })
 }
 
 /// The calling thread's own, or the one for all.

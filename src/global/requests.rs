@@ -12,34 +12,32 @@ use core::ptr::NonNull;
 use crate::global::center;
 use crate::global::classes::{self, class_of};
 use crate::global::local::{self, Inside};
-use crate::global::span::{Given, Slot, Span};
+use crate::global::span::{Slot, Span};
 use crate::global::spans;
-use crate::global::stock::{Shelf, Stock};
+use crate::global::stock::Stock;
 use crate::global::thread;
 use crate::global::{UNTAGGED, is_ours};
 use crate::words::error::{Error, Misuse};
 use crate::words::size::UNIT;
 use crate::words::tag::Tag;
 
-/// Serves a request under the tag of the thread's scope.
+/// Serves a request under the tag of the thread's scope, if that is a matter of a few instructions.
 #[inline(always)]
-pub(super) fn allocate(layout: Layout) -> Result<NonNull<u8>, Error> {
-    if let (Some(class), Some(local)) = (classes::quick(layout), local::own())
-        && let Some(stock) = local.stock.get()
-        && local.begin()
-    {
-        let slot = stock.take(class);
-        local.end();
-        if let Some(slot) = slot {
-            return Ok(slot);
-        }
+pub(super) fn take(layout: Layout) -> Option<NonNull<u8>> {
+    let class = classes::quick(layout)?;
+    let local = local::own()?;
+    let stock = local.stock.get()?;
+    if !local.begin() {
+        return None;
     }
-    allocate_slowly(layout)
+    let slot = stock.take(class);
+    local.end();
+    slot
 }
 
-#[cold]
+/// Serves a request under the tag of the thread's scope.
 #[inline(never)]
-fn allocate_slowly(layout: Layout) -> Result<NonNull<u8>, Error> {
+pub(super) fn allocate(layout: Layout) -> Result<NonNull<u8>, Error> {
     allocate_under(layout, None)
 }
 
@@ -70,7 +68,10 @@ pub(super) fn allocate_zeroed(layout: Layout) -> Result<NonNull<u8>, Error> {
     if class_of(layout).is_none() && !is_ours(tag) {
         return block(layout, |heap, layout| heap.allocate_zeroed(tag, layout));
     }
-    let at = allocate(layout)?;
+    let at = match take(layout) {
+        Some(at) => at,
+        None => allocate(layout)?,
+    };
     // SAFETY: so many bytes were asked for, and are nobody else's.
     unsafe { at.write_bytes(0, layout.size()) };
     Ok(at)
@@ -98,47 +99,100 @@ fn stock_under(tag: Tag, inside: &Inside<'_>) -> Result<&'static Stock, Error> {
     Ok(stock)
 }
 
-/// Takes memory back.
+/// What became of memory that was to be taken back in a few instructions.
+pub(super) enum Given {
+    Done,
+    /// And nothing near it in its span is in use.
+    Last(&'static Span),
+    /// It takes more than that.
+    Not,
+}
+
+/// Takes memory back, if that is a matter of a few instructions.
 ///
 /// # Safety
 ///
 /// The caller holds it, and nobody uses it afterwards.
 #[inline(always)]
-pub(super) unsafe fn deallocate(ptr: NonNull<u8>, layout: Layout) -> Result<(), Error> {
-    let address = ptr.addr().get();
-    if let (Some(span), Some(local)) = (spans::holding(address), local::own())
-        && span.owner.is_as(&local.thread)
-        && span.serves(layout.size())
-        && layout.align() <= UNIT
-        && let Some(shelf) = span.shelf.get()
-        && local.begin()
-    {
-        let given = span.give(ptr.as_ptr());
-        let done = given.map(|given| gave(span, shelf, &given));
-        local.end();
-        if let Some(done) = done {
-            return done;
-        }
+pub(super) unsafe fn give(ptr: NonNull<u8>, layout: Layout) -> Given {
+    let Some(span) = spans::holding(ptr.addr().get()) else {
+        return Given::Not;
+    };
+    let Some(local) = local::own() else {
+        return Given::Not;
+    };
+    let is_own = span.owner.is_as(&local.thread);
+    if !is_own || !span.serves(layout.size()) || layout.align() > UNIT {
+        return Given::Not;
     }
-    // SAFETY: the caller's promise.
-    unsafe { deallocate_slowly(ptr, layout) }
+    let Some(shelf) = span.shelf.get() else {
+        return Given::Not;
+    };
+    if !local.begin() {
+        return Given::Not;
+    }
+    let given = span.give(ptr.as_ptr());
+    if let Some(given) = &given {
+        shelf.hint(given);
+    }
+    local.end();
+    match given {
+        Some(given) if given.last => Given::Last(span),
+        Some(_) => Given::Done,
+        None => Given::Not,
+    }
 }
 
-/// Sees to a slot that its owner gave back.
-#[inline(always)]
-fn gave(span: &'static Span, shelf: &Shelf, given: &Given) -> Result<(), Error> {
-    shelf.hint(given);
-    match span.stock.get() {
-        Some(stock) if given.tidy => stock.tidy(span),
-        _ => Ok(()),
+/// Takes memory back.
+///
+/// # Errors
+///
+/// [`Misuse`], or [`Corruption`](crate::Corruption) if a header of the heap's is damaged.
+///
+/// # Safety
+///
+/// As for [`give`].
+#[inline]
+pub(super) unsafe fn deallocate(ptr: NonNull<u8>, layout: Layout) -> Result<(), Error> {
+    // SAFETY: the caller's promise.
+    match unsafe { give(ptr, layout) } {
+        Given::Done => Ok(()),
+        // SAFETY: the caller's promise.
+        given => unsafe { finish(given, ptr, layout) },
     }
+}
+
+/// Does what is left to do.
+///
+/// # Errors
+///
+/// As for [`deallocate`].
+///
+/// # Safety
+///
+/// As for [`give`], which answered this.
+#[inline(never)]
+pub(super) unsafe fn finish(given: Given, ptr: NonNull<u8>, layout: Layout) -> Result<(), Error> {
+    match given {
+        Given::Done => Ok(()),
+        Given::Last(span) => match local::enter() {
+            Ok(_inside) => tidy(span),
+            // Whoever is in the middle of something finds it empty later.
+            Err(_) => Ok(()),
+        },
+        // SAFETY: the caller's promise.
+        Given::Not => unsafe { deallocate_slowly(ptr, layout) },
+    }
+}
+
+/// Sees to a span that was full, or may be empty now.
+fn tidy(span: &'static Span) -> Result<(), Error> {
+    span.stock.get().map_or(Ok(()), |stock| stock.tidy(span))
 }
 
 /// # Safety
 ///
-/// As for [`deallocate`].
-#[cold]
-#[inline(never)]
+/// As for [`give`].
 unsafe fn deallocate_slowly(ptr: NonNull<u8>, layout: Layout) -> Result<(), Error> {
     let Some((span, slot)) = slot_of(ptr, layout)? else {
         // SAFETY: the caller's promise.
@@ -151,7 +205,8 @@ unsafe fn deallocate_slowly(ptr: NonNull<u8>, layout: Layout) -> Result<(), Erro
         && span.owner.is_as(&inside.local.thread)
     {
         let given = span.give_slot(slot, ptr.as_ptr())?;
-        return gave(span, stock.shelf(span.class()), &given);
+        stock.shelf(span.class()).hint(&given);
+        return tidy(span);
     }
     // Another thread's, or its owner is in the middle of something: a signal handler came in between.
     if span.give_from_afar(slot)? {

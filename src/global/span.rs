@@ -15,6 +15,8 @@
 //! - N3 The pointers to words lead to as many as the span's slots have groups of 64, for good, once there were
 //!   any. Bits beyond the last slot are set among the free ones.
 //!
+//! - N4 A span that names its shelf is neither full nor shared.
+//!
 //! # Safety
 //!
 //! Words are reached by N3: a slot's number is checked against its address, and slots beyond the last are in the
@@ -22,7 +24,7 @@
 #![allow(unsafe_code)]
 
 use core::sync::atomic::{
-    AtomicBool, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering,
+    AtomicBool, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering, fence,
 };
 
 use crate::global::classes::{self, CLASSES};
@@ -69,7 +71,8 @@ pub(super) struct Span {
     class: AtomicU8,
     /// Others gave slots back: so the returned bits count too.
     shared: AtomicBool,
-    /// Where its stock has the spans of its class.
+    /// Where its stock has the spans of its class; none where to give a slot back takes more than that, since it is
+    /// full, or shared.
     pub(super) shelf: Link<Shelf>,
     // What its owner changes.
     pub(super) next: Link<Span>,
@@ -123,13 +126,26 @@ pub(super) struct Given {
     /// Where its bit is.
     pub(super) word: &'static AtomicU64,
     pub(super) bit: u64,
-    /// The span was full, or may be empty now.
-    pub(super) tidy: bool,
+    /// No slot of its group is in use.
+    pub(super) last: bool,
 }
 
 /// Whether so many slots need words of their own.
 pub(super) fn is_far(class: Class) -> bool {
     ROOM / class.bytes() > NEAR * GROUP
+}
+
+#[inline(always)]
+fn set_free(word: &'static AtomicU64, free: u64, bit: u64, at: *mut u8) -> Given {
+    let free = free | bit;
+    word.store(free, Ordering::Relaxed);
+    let last = free == u64::MAX;
+    Given {
+        at,
+        word,
+        bit,
+        last,
+    }
 }
 
 impl Span {
@@ -160,7 +176,6 @@ impl Span {
         self.slots.store(slots as u16, Ordering::Relaxed);
         self.class.store(class.number() as u8, Ordering::Relaxed);
         self.shared.store(false, Ordering::Relaxed);
-        self.full.store(false, Ordering::Relaxed);
         self.changed.store(0, Ordering::Relaxed);
         self.size.store(class.bytes() as u32, Ordering::Release);
     }
@@ -265,16 +280,14 @@ impl Span {
         })
     }
 
-    /// Gives the slot back that starts at an address in the span, by its owner; `None` for whoever has to find out
-    /// what it is about.
+    /// Gives the slot back that starts at an address in the span, which names its shelf, by its owner; `None` for
+    /// whoever has to find out what it is about.
     #[inline(always)]
     pub(super) fn give(&self, at: *mut u8) -> Option<Given> {
         let slot = self.starting(at.addr())?;
         let word = self.free_in(slot.group());
-        if word.load(Ordering::Relaxed) & slot.bit() != 0 || self.shared.load(Ordering::Relaxed) {
-            return None;
-        }
-        Some(self.set_free(slot, word, at))
+        let free = word.load(Ordering::Relaxed);
+        (free & slot.bit() == 0).then(|| set_free(word, free, slot.bit(), at))
     }
 
     /// Gives a slot back, by its owner.
@@ -284,21 +297,9 @@ impl Span {
     /// [`Misuse::DoubleFree`] if somebody did before.
     pub(super) fn give_slot(&self, slot: Slot, at: *mut u8) -> Result<Given, Misuse> {
         self.in_use(slot)?;
-        Ok(self.set_free(slot, self.free_in(slot.group()), at))
-    }
-
-    #[inline(always)]
-    fn set_free(&self, slot: Slot, word: &'static AtomicU64, at: *mut u8) -> Given {
-        let bit = slot.bit();
-        let free = word.load(Ordering::Relaxed) | bit;
-        word.store(free, Ordering::Relaxed);
-        let tidy = free == u64::MAX || self.full.load(Ordering::Relaxed);
-        Given {
-            at,
-            word,
-            bit,
-            tidy,
-        }
+        let word = self.free_in(slot.group());
+        let free = word.load(Ordering::Relaxed);
+        Ok(set_free(word, free, slot.bit(), at))
     }
 
     /// # Errors
@@ -330,7 +331,8 @@ impl Span {
             return Err(self.double_free(slot));
         }
         if !self.shared.load(Ordering::Relaxed) {
-            self.shared.store(true, Ordering::Relaxed);
+            self.shared.store(true, Ordering::SeqCst);
+            self.shelf.set(None);
         }
         let before = self
             .returned_in(group)
@@ -339,6 +341,23 @@ impl Span {
             return Err(self.double_free(slot));
         }
         Ok(before == 0 && self.changed.fetch_or(1 << group, Ordering::AcqRel) == 0)
+    }
+
+    /// Notes that no slot is free, by its owner.
+    pub(super) fn be_full(&self) {
+        self.shelf.set(None);
+        self.full.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that slots may be free, by its owner.
+    pub(super) fn be_open(&self, shelf: &'static Shelf) {
+        self.full.store(false, Ordering::Relaxed);
+        self.shelf.set(Some(shelf));
+        // Whoever makes it shared says so first: then one of the two takes the shelf away.
+        fence(Ordering::SeqCst);
+        if self.shared.load(Ordering::Relaxed) {
+            self.shelf.set(None);
+        }
     }
 
     /// Makes the returned slots free, by the owner who took the span off the list (N2).

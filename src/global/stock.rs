@@ -94,7 +94,8 @@ impl Hand {
         let start = self.start.load(Ordering::Relaxed);
         // SAFETY: the slot lies in the span.
         let slot = unsafe { start.add(number * self.size.load(Ordering::Relaxed)) };
-        NonNull::new(slot)
+        // SAFETY: spans start where blocks' payloads do, never at 0.
+        Some(unsafe { NonNull::new_unchecked(slot) })
     }
 
     fn is_empty(&self) -> bool {
@@ -145,7 +146,9 @@ impl Shelf {
             return None;
         }
         word.store(free ^ bit, Ordering::Relaxed);
-        NonNull::new(hint.slot.load(Ordering::Relaxed))
+        let slot = hint.slot.load(Ordering::Relaxed);
+        // SAFETY: slots lie in spans, never at 0.
+        Some(unsafe { NonNull::new_unchecked(slot) })
     }
 
     /// Remembers a slot that was given back, if there is room.
@@ -215,7 +218,7 @@ impl Stock {
                 shelf.hand.move_to(span, group, word);
                 return Ok(());
             }
-            span.full.store(true, Ordering::Relaxed);
+            span.be_full();
             shelf.current.set(None);
             shelf.hand.word.set(None);
         }
@@ -251,7 +254,7 @@ impl Stock {
             return Ok(());
         }
         if span.full.load(Ordering::Relaxed) {
-            span.full.store(false, Ordering::Relaxed);
+            span.be_open(shelf);
             shelf.link(span);
         }
         if span.is_empty() {

@@ -35,7 +35,8 @@ pub(crate) fn current() -> NonZero<usize> {
 /// Whether threads are known to have memory of their own; they may without its being known yet.
 #[inline]
 pub(crate) fn has_memory() -> bool {
-    OWN_MEMORY.load(Ordering::Relaxed) == THERE
+    // Who has std has it.
+    cfg!(feature = "std") || OWN_MEMORY.load(Ordering::Relaxed) == THERE
 }
 
 /// The kernel's numbers for this thread and its process.
