@@ -93,6 +93,7 @@ pub(crate) const ALL: &[Entry] = &[
     regions::<Through<snmalloc_rs::SnMalloc>>(),
     regions::<regions::Talc>(),
     regions::<regions::Glibc>(),
+    global::<::tagheap::Global>(),
     global::<std::alloc::System>(),
     #[cfg(feature = "mimalloc")]
     global::<::mimalloc::MiMalloc>(),

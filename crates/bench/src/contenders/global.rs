@@ -1,7 +1,5 @@
 //! Allocators that programs name as their own, a row each: its type, its name, what it is, and the only one of it.
 //!
-//! This project's own comes first, named `Global` as its goals name it, and `contenders.rs` lists it before the others.
-//!
 //! rpmalloc is not among them. Its crate's last version is of May 2021, wraps the C of that year and does not build
 //! its heaps, and brings a `pthread_create` that would take the place of the C library's for all contenders.
 
@@ -34,6 +32,8 @@ macro_rules! globals {
 }
 
 globals! {
+    tagheap::Global: "Global", Own, tagheap::Global::new();
+
     System: "glibc", Peer, System;
 
     #[cfg(feature = "mimalloc")]
