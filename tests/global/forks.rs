@@ -24,6 +24,11 @@ fn pieces(tag: Tag, byte: u8) -> [Piece; 5] {
 fn fork(work: impl FnOnce()) -> i32 {
     // SAFETY: the child calls what it may, and this heap.
     let process = unsafe { libc::fork() };
+    see_through(process, work)
+}
+
+/// Has the child of a fork work, and waits for it in the parent.
+fn see_through(process: i32, work: impl FnOnce()) -> i32 {
     assert!(process >= 0);
     if process == 0 {
         // SAFETY: deadly, if the child hangs.
@@ -158,5 +163,42 @@ fn f06_a_fork_inside_the_lock_leaves_the_parent_its_lock() {
         unsafe { HEAP.after_fork() };
         HEAP.check().unwrap();
         assert_eq!(fork(|| HEAP.check().unwrap()), 0);
+    });
+}
+
+/// As a program without libc has to: nobody is told of the fork but by the two calls.
+#[test]
+fn f06_a_fork_that_the_c_library_knows_nothing_of() {
+    const TAG: Tag = Tag::named("f06 hand");
+    alone(|| {
+        let over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !over.load(Relaxed) {
+                    pieces(TAG, 1).into_iter().for_each(Piece::give_back);
+                }
+            });
+            let kept = pieces(Tag::named("f06 mine"), 2);
+            for round in 0..300 {
+                HEAP.before_fork().unwrap();
+                // SAFETY: the child calls this heap only.
+                let process = unsafe { libc::syscall(libc::SYS_fork) } as i32;
+                // SAFETY: taken above; once in each process.
+                unsafe { HEAP.after_fork() };
+                let status = see_through(process, || {
+                    kept.iter().for_each(|piece| piece.free().unwrap());
+                    pieces(TAG, 3).into_iter().for_each(Piece::give_back);
+                    HEAP.trim().unwrap();
+                    HEAP.check().unwrap();
+                });
+                if status != 0 {
+                    over.store(true, Relaxed);
+                    panic!("the child of round {round} ended with status {status:#x}");
+                }
+            }
+            kept.into_iter().for_each(Piece::give_back);
+            over.store(true, Relaxed);
+        });
+        assert_eq!(objects(TAG), 0);
     });
 }

@@ -6,10 +6,10 @@
 //!
 //! Rows without a test here:
 //!
-//! - A05, A06, A09, C04: as for the gauntlet, of which this is one more run: a [`Layout`](core::alloc::Layout)
-//!   cannot be made so, and null is C's.
+//! - A06, A09, C04: a [`Layout`](core::alloc::Layout) cannot be made so, and null is C's.
 //! - C02: a slot given back after somebody else got it is taken from its new holder: the documented gap.
 //! - E01 to E06: a heap's headers are damaged in `tests/gauntlet`; spans have none.
+//! - F02: a release while another thread gives back under the tag is what its caller promised not to do.
 //! - F04: there is no list that others take from.
 #![allow(
     clippy::unwrap_used,

@@ -3,7 +3,7 @@
 use tagheap::{Global, Tag, scope};
 
 use crate::HEAP;
-use crate::support::{Piece, bytes, ends, holding, is_done, text};
+use crate::support::{Piece, alone, blocks, bytes, ends, holding, is_done, text};
 
 const LEAKED: Tag = Tag::named("leaked");
 
@@ -86,4 +86,27 @@ fn the_table_says_what_is_held() {
     let held = holding(TAG);
     assert_eq!((held.objects, held.bytes), (0, 0));
     assert_eq!((held.held.blocks, held.held.peak), (1, 65_536));
+}
+
+#[test]
+fn a_trim_gives_the_kernel_what_is_free_at_the_end() {
+    const TAG: Tag = Tag::named("trim");
+    alone(|| {
+        let small: Vec<_> = (0..2000)
+            .map(|_| Piece::take(TAG, bytes(4000), 1))
+            .collect();
+        let large: Vec<_> = (0..20)
+            .map(|_| Piece::take(TAG, bytes(1 << 20), 1))
+            .collect();
+        let least: usize = small
+            .iter()
+            .chain(&large)
+            .map(|piece| piece.layout.size())
+            .sum();
+        small.into_iter().chain(large).for_each(Piece::give_back);
+        let given = HEAP.trim().unwrap();
+        assert!(given >= least, "{given} of {least}");
+        assert_eq!((blocks(TAG), HEAP.trim()), (0, Ok(0)));
+        Piece::take(TAG, bytes(least), 2).give_back();
+    });
 }
