@@ -288,6 +288,10 @@ impl Stock {
         while let Some(span) = changed {
             // Once collected it may be put on the list again, and have another next.
             changed = span.next_changed.get();
+            if !span.stock.is(Some(self)) {
+                // Gone while two gave its last slot back at once: it is nobody's, or another stock's.
+                continue;
+            }
             let collected = span.collect().map_err(Error::from);
             answer = answer.and(collected.and(self.tidy(span)));
         }
