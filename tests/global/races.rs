@@ -263,6 +263,52 @@ fn f03_the_owner_and_another_free_a_slot_at_once() {
     });
 }
 
+/// As above with the last slot of a span, which goes with it.
+#[test]
+fn f03_the_owner_and_another_free_the_last_slot_of_a_span_at_once() {
+    const TAG: Tag = Tag::named("f03 last");
+    const LARGE: usize = 8192;
+    alone(|| {
+        // The hand is in another span, which is in use: the first goes as soon as it is empty.
+        let fill = || [(); 7].map(|()| take(TAG, bytes(LARGE)));
+        let kept: Vec<_> = (0..7).map(|n| Piece::take(TAG, bytes(LARGE), n)).collect();
+        let late = AtomicUsize::new(0);
+        race(
+            5000,
+            || {
+                let [last, more @ ..] = fill();
+                let behind = take(TAG, bytes(LARGE));
+                more.iter()
+                    .for_each(|ptr| free(*ptr, bytes(LARGE)).unwrap());
+                free(behind, bytes(LARGE)).unwrap();
+                last.addr().get()
+            },
+            |ptr| free(ptr, bytes(LARGE)),
+            |_ptr, answers| {
+                let is_told = |answer: &Result<(), Error>| matches!(answer, Err(Error::Misuse(_)));
+                if answers == [Ok(()), Ok(())] {
+                    late.fetch_add(1, Ordering::Relaxed);
+                } else {
+                    assert!(
+                        answers.iter().any(Result::is_ok) && answers.iter().any(is_told),
+                        "{answers:?}"
+                    );
+                }
+                // Who is told late may be told nothing, where the span is gone; others are as they were.
+                let _ = HEAP.trim();
+                kept.iter().for_each(Piece::assert_whole);
+                assert_eq!(objects(TAG), 7);
+                HEAP.check().unwrap();
+            },
+            false,
+        );
+        println!("told late {} times", late.into_inner());
+        kept.into_iter().for_each(Piece::give_back);
+        HEAP.trim().unwrap();
+        assert_eq!(blocks(TAG), 0);
+    });
+}
+
 #[test]
 fn f03_two_free_a_block_at_once() {
     const TAG: Tag = Tag::named("f03 b");
