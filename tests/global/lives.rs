@@ -170,3 +170,48 @@ fn f07_a_thread_that_goes_and_comes_back() {
     .join()
     .unwrap();
 }
+
+/// A thread that has nothing to do with a tag any more goes, while another releases the tag.
+#[test]
+fn f07_a_thread_goes_while_a_tag_that_it_used_is_released() {
+    const KEPT: Tag = Tag::named("f07 kept");
+    alone(|| {
+        let sizes: Vec<usize> = (0..30).map(|n| 16 + n * n * 9).collect();
+        let is_done = AtomicUsize::new(0);
+        let kept: Vec<_> = sizes
+            .iter()
+            .map(|size| Piece::take(KEPT, bytes(*size), 9))
+            .collect();
+        for round in 0..1500 {
+            let tag = Tag::new(1 << 32 | round as u64);
+            let use_and_go = || {
+                let take = |size: &usize| Piece::take(tag, bytes(*size), round as u8);
+                let pieces: Vec<_> = sizes.iter().map(take).collect();
+                let more: Vec<_> = sizes.iter().map(take).collect();
+                for piece in pieces.iter().chain(&more) {
+                    assert_eq!(HEAP.tag_of(piece.start), Ok(tag));
+                }
+                more.into_iter().for_each(Piece::give_back);
+                // Half of the spans are in use when it goes.
+                let back = pieces.into_iter().skip(round % 2 * 15).step_by(2);
+                back.for_each(Piece::give_back);
+                is_done.store(round + 1, Ordering::Release);
+            };
+            thread::scope(|scope| {
+                let gone = scope.spawn(use_and_go);
+                while is_done.load(Ordering::Acquire) <= round && !gone.is_finished() {
+                    core::hint::spin_loop();
+                }
+                for _ in 0..round % 50 * 20 {
+                    core::hint::spin_loop();
+                }
+                // SAFETY: nobody uses what is under the tag.
+                unsafe { HEAP.release(tag) }.unwrap();
+                gone.join().unwrap();
+            });
+            assert_eq!((objects(tag), blocks(tag)), (0, 0));
+        }
+        kept.into_iter().for_each(Piece::give_back);
+        HEAP.check().unwrap();
+    });
+}
