@@ -179,11 +179,11 @@ impl Thread {
         if let Some(stock) = self.stock_of(tag) {
             return Ok(stock);
         }
-        // Else one who goes from tag to tag would keep a span warm for each.
-        self.looked_at()
-            .filter(|stock| !at_hand.is(Some(stock)))
-            .try_for_each(Stock::trim)?;
         center::with(|center| {
+            // Else one who goes from tag to tag would keep a span warm for each.
+            self.looked_at()
+                .filter(|stock| !at_hand.is(Some(stock)))
+                .try_for_each(|stock| stock.trim(center))?;
             let stock = match self.unused(at_hand) {
                 Some(stock) => stock,
                 None => self.new_stock(center)?,
@@ -246,6 +246,6 @@ impl Thread {
     ///
     /// As for [`Stock::collect`].
     pub(super) fn trim(&self) -> Result<(), Error> {
-        self.stocks().try_for_each(Stock::trim)
+        center::with(|center| self.stocks().try_for_each(|stock| stock.trim(center)))?
     }
 }
