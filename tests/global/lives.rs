@@ -41,6 +41,20 @@ fn f07_what_a_thread_leaves_is_freed_by_others() {
     });
 }
 
+/// What it kept at hand for its next requests is nobody's when it goes.
+#[test]
+fn f07_what_a_thread_keeps_at_hand_goes_with_it() {
+    const TAG: Tag = Tag::named("f07 warm");
+    alone(|| {
+        let use_and_go = || {
+            pieces(TAG).into_iter().for_each(Piece::give_back);
+            assert_eq!((objects(TAG), blocks(TAG)), (0, 3));
+        };
+        thread::spawn(use_and_go).join().unwrap();
+        assert_eq!(blocks(TAG), 0);
+    });
+}
+
 /// They come, take, leave one piece each and go: what is held is what is in use.
 #[test]
 fn f07_ten_thousand_threads_come_and_go() {
