@@ -404,8 +404,11 @@ impl Span {
         Misuse::DoubleFree { address }
     }
 
-    /// Whether no slot is in use, for its owner.
+    /// Whether no slot is in use, and nobody gave one back that its owner has to look at.
     pub(super) fn is_empty(&self) -> bool {
+        if self.changed.load(Ordering::Acquire) != 0 {
+            return false;
+        }
         (0..self.groups()).all(|group| self.free_in(group).load(Ordering::Relaxed) == u64::MAX)
     }
 

@@ -4,7 +4,7 @@
 //! whose thread the kernel does not know any more, with all the spans in it: so nothing is lost with a thread,
 //! whether it says that it goes or not.
 
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
 
 use crate::global::center::{self, Center};
 use crate::global::link::Link;
@@ -23,10 +23,13 @@ const ASKED: usize = 16;
 /// How many stocks are looked at for one that is not in use when another is wanted.
 const LOOKS: usize = 4;
 
+/// In place of a process that has a thread.
+const NONE: u32 = 0;
+
 /// A thread, or what one left. All-zero bytes are one without stocks.
 #[derive(Debug)]
 pub(super) struct Thread {
-    /// The kernel's numbers for the thread and its process.
+    /// The kernel's numbers for the thread and its process; of a record without a thread that is none.
     number: AtomicU32,
     process: AtomicU32,
     /// Its thread is gone.
@@ -79,17 +82,15 @@ pub(super) fn admit(local: &Local) -> Result<&'static Thread, Error> {
 
 /// A record that its thread left, or of a thread that is gone; under the lock.
 fn take_over(number: u32, process: u32) -> Option<&'static Thread> {
-    let found = all()
-        .find(|thread| thread.left.load(Ordering::Acquire))
-        .or_else(|| {
-            // Ask a few, beginning where the last one who came left off.
-            let from = ASK_NEXT.get().or(ALL.get());
-            let asked = core::iter::successors(from, |thread| thread.next.get());
-            { asked.take(ASKED) }.find(|thread| {
-                ASK_NEXT.set(thread.next.get());
-                thread.is_gone(number, process)
-            })
-        })?;
+    let found = all().find(|thread| thread.claim()).or_else(|| {
+        // Ask a few, beginning where the last one who came left off.
+        let from = ASK_NEXT.get().or(ALL.get());
+        let behind = core::iter::successors(from, |thread| thread.next.get());
+        { behind.chain(all()).take(ASKED) }.find(|thread| {
+            ASK_NEXT.set(thread.next.get());
+            thread.is_gone(number, process)
+        })
+    })?;
     found.be(number, process);
     Some(found)
 }
@@ -143,7 +144,14 @@ impl Thread {
 
     /// Gives the record up, with all that is in it.
     pub(super) fn leave(&self) {
+        // Nor is it gone while somebody who claimed it is at it.
+        self.process.store(NONE, Ordering::Relaxed);
         self.left.store(true, Ordering::Release);
+        // Who gave something back before it was left did not say so; who does later, does.
+        fence(Ordering::SeqCst);
+        if self.stocks().any(Stock::is_changed) {
+            LEFT_CHANGED.store(true, Ordering::Release);
+        }
     }
 
     /// Notes that the thread is another one for the kernel, after a fork.
@@ -172,6 +180,10 @@ impl Thread {
             return Ok(stock);
         }
         center::with(|center| {
+            // Else one who goes from tag to tag would keep a span warm for each.
+            self.looked_at()
+                .filter(|stock| !at_hand.is(Some(stock)))
+                .try_for_each(|stock| stock.trim(center))?;
             let stock = match self.unused(at_hand) {
                 Some(stock) => stock,
                 None => self.new_stock(center)?,
@@ -192,11 +204,16 @@ impl Thread {
         Ok(stock)
     }
 
+    /// The stocks that are looked at next for one that is not in use.
+    fn looked_at(&self) -> impl Iterator<Item = &'static Stock> + use<> {
+        let from = self.looked.get().or(self.stocks.get());
+        let behind = core::iter::successors(from, |stock| stock.next.get());
+        behind.chain(self.stocks()).take(LOOKS)
+    }
+
     /// A stock without spans that is not at hand, taken from its tag's list.
     fn unused(&self, at_hand: &Link<Stock>) -> Option<&'static Stock> {
-        let from = self.looked.get().or(self.stocks.get());
-        let looked_at = core::iter::successors(from, |stock| stock.next.get()).take(LOOKS);
-        let found = { looked_at }.find(|stock| {
+        let found = self.looked_at().find(|stock| {
             self.looked.set(stock.next.get());
             stock.spans.is(None) && !at_hand.is(Some(stock))
         })?;
@@ -229,6 +246,6 @@ impl Thread {
     ///
     /// As for [`Stock::collect`].
     pub(super) fn trim(&self) -> Result<(), Error> {
-        self.stocks().try_for_each(Stock::trim)
+        center::with(|center| self.stocks().try_for_each(|stock| stock.trim(center)))?
     }
 }
