@@ -88,17 +88,15 @@ pub(super) fn admit(local: &Local) -> Result<&'static Thread, Error> {
 
 /// A record that its thread left, or of a thread that is gone; under the lock.
 fn take_over(number: u32, process: u32) -> Option<&'static Thread> {
-    let found = all()
-        .find(|thread| thread.claim(TAKEN))
-        .or_else(|| {
-            // Ask a few, beginning where the last one who came left off.
-            let from = ASK_NEXT.get().or(ALL.get());
-            let asked = core::iter::successors(from, |thread| thread.next.get());
-            { asked.take(ASKED) }.find(|thread| {
-                ASK_NEXT.set(thread.next.get());
-                thread.is_gone(number, process)
-            })
-        })?;
+    let found = all().find(|thread| thread.claim(TAKEN)).or_else(|| {
+        // Ask a few, beginning where the last one who came left off.
+        let from = ASK_NEXT.get().or(ALL.get());
+        let asked = core::iter::successors(from, |thread| thread.next.get());
+        { asked.take(ASKED) }.find(|thread| {
+            ASK_NEXT.set(thread.next.get());
+            thread.is_gone(number, process)
+        })
+    })?;
     found.be(number, process);
     Some(found)
 }

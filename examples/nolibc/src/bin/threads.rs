@@ -113,12 +113,15 @@ fn main() -> u8 {
 }
 
 fn tell(image: &Image, out: &mut Output) -> fmt::Result {
-    all_at_once(image, work);
+    run(image, work, |_| true);
     let received = RECEIVED.load(Ordering::Relaxed);
     writeln!(out, "Four threads sent each other {received} parcels.\n")?;
     writeln!(out, "{}\n", HEAP.report())?;
 
-    all_at_once(image, inherit);
+    // One by one: while one tidies what is left of a thread, that is nobody else's.
+    run(image, inherit, |number| {
+        DONE.load(Ordering::Acquire) > number
+    });
     for worker in &WORKERS {
         let heirs = worker.heirs.load(Ordering::Relaxed);
         let word = if worker.leaves { "left" } else { "gone" };
@@ -135,12 +138,16 @@ fn tell(image: &Image, out: &mut Output) -> fmt::Result {
     }
 }
 
-/// Starts a thread for each worker, and waits for all.
-fn all_at_once(image: &Image, work: fn(usize)) {
-    let start =
-        |number| Thread::start(image, true, work, number).unwrap_or_else(|no| bare::die(&no));
-    let threads = [0, 1, 2, 3].map(start);
-    for thread in threads {
+/// Starts a thread for each worker, one after the other has done its work so far, and waits for all.
+fn run(image: &Image, work: fn(usize), is_ready: fn(usize) -> bool) {
+    let start = |number| {
+        let thread = Thread::start(image, true, work, number).unwrap_or_else(|no| bare::die(&no));
+        while !is_ready(number) {
+            kernel::give_way();
+        }
+        thread
+    };
+    for thread in [0, 1, 2, 3].map(start) {
         thread.join().unwrap_or_else(|no| bare::die(&no));
     }
 }
@@ -233,7 +240,7 @@ fn inherit(_: usize) {
         }
     }
     // None goes before all have come, or one could be another's heir.
-    DONE.fetch_add(1, Ordering::Relaxed);
+    DONE.fetch_add(1, Ordering::Release);
     while DONE.load(Ordering::Relaxed) < WORKERS.len() {
         kernel::give_way();
     }
