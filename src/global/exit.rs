@@ -30,7 +30,7 @@ mod without {
 mod with {
     use core::ffi::{CStr, c_void};
     use core::ptr;
-    use core::sync::atomic::{AtomicU32, Ordering};
+    use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
     use crate::global::{after_fork_in_child, center, leave, numbers};
 
@@ -71,14 +71,21 @@ mod with {
         leave();
     }
 
+    /// The lock was taken for a fork; changed by who has it.
+    static FORKS: AtomicBool = AtomicBool::new(false);
+
     extern "C" fn before() {
-        // In the heap already: the fork comes from a signal handler, and its child must not use it.
-        let _ = center::before_fork();
+        // Else the fork comes from a signal handler that came into the heap, and its child must not use it.
+        if center::before_fork().is_ok() {
+            FORKS.store(true, Ordering::Relaxed);
+        }
     }
 
     extern "C" fn after() {
-        // SAFETY: `before` ran.
-        unsafe { center::after_fork() };
+        if FORKS.swap(false, Ordering::Relaxed) {
+            // SAFETY: `before` took it.
+            unsafe { center::after_fork() };
+        }
     }
 
     extern "C" fn after_in_child() {

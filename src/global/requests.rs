@@ -121,17 +121,17 @@ pub(super) unsafe fn give(ptr: NonNull<u8>, layout: Layout) -> Given {
     let Some(local) = local::own() else {
         return Given::Not;
     };
-    let is_own = span.owner.is_as(&local.thread);
-    if !is_own || !span.serves(layout.size()) || layout.align() > UNIT {
-        return Given::Not;
-    }
     let Some(shelf) = span.shelf.get() else {
         return Given::Not;
     };
+    let is_own = shelf.owner.is_as(&local.thread);
+    if !is_own || !shelf.numbers.serve(layout.size()) || layout.align() > UNIT {
+        return Given::Not;
+    }
     if !local.begin() {
         return Given::Not;
     }
-    let given = span.give(ptr.as_ptr());
+    let given = span.give(ptr.as_ptr(), &shelf.numbers);
     if let Some(given) = &given {
         shelf.hint(given);
     }

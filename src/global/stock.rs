@@ -21,7 +21,7 @@ use core::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use crate::global::center;
 use crate::global::classes::CLASSES;
 use crate::global::link::Link;
-use crate::global::span::{GROUP, Given, Span};
+use crate::global::span::{GROUP, Given, Numbers, Span};
 use crate::global::thread::{self, Thread};
 use crate::pools::size_classes::class::Class;
 use crate::words::error::Error;
@@ -44,19 +44,24 @@ pub(super) struct Stock {
 }
 
 /// Slots given back last that are remembered for the next requests.
-const HINTS: usize = 8;
+const HINTS: usize = 16;
 
 /// The spans of a class.
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub(super) struct Shelf {
     hand: Hand,
-    current: Link<Span>,
-    open: Link<Span>,
+    pub(super) numbers: Numbers,
     /// How many hints there are.
     hinted: AtomicUsize,
+    /// Whose it is.
+    pub(super) owner: Link<Thread>,
+    current: Link<Span>,
+    open: Link<Span>,
     hints: [Hint; HINTS],
 }
+
+const _: () = assert!(core::mem::offset_of!(Shelf, current) <= 64);
 
 /// A slot that was given back: likely in the processor's caches, and found without a search.
 #[derive(Debug)]
@@ -75,14 +80,12 @@ struct Hand {
     absent: AtomicU64,
     /// The first slot.
     start: AtomicPtr<u8>,
-    /// Bytes of a slot.
-    size: AtomicUsize,
 }
 
 impl Hand {
-    /// Takes the lowest free slot.
+    /// Takes the lowest free slot, of so many bytes.
     #[inline(always)]
-    fn take(&self) -> Option<NonNull<u8>> {
+    fn take(&self, size: &AtomicUsize) -> Option<NonNull<u8>> {
         let word = self.word.get()?;
         let free = word.load(Ordering::Relaxed);
         if free == self.absent.load(Ordering::Relaxed) {
@@ -93,7 +96,7 @@ impl Hand {
         word.store(free & (free - 1), Ordering::Relaxed);
         let start = self.start.load(Ordering::Relaxed);
         // SAFETY: the slot lies in the span.
-        let slot = unsafe { start.add(number * self.size.load(Ordering::Relaxed)) };
+        let slot = unsafe { start.add(number * size.load(Ordering::Relaxed)) };
         // SAFETY: spans start where blocks' payloads do, never at 0.
         Some(unsafe { NonNull::new_unchecked(slot) })
     }
@@ -110,7 +113,6 @@ impl Hand {
         // SAFETY: the group has a free slot, so it starts in the span.
         let start = unsafe { span.start().add(offset) };
         self.start.store(start, Ordering::Relaxed);
-        self.size.store(span.size(), Ordering::Relaxed);
         self.absent.store(span.absent_in(group), Ordering::Relaxed);
         self.word.set(Some(word));
     }
@@ -135,7 +137,7 @@ impl Shelf {
     fn take(&self) -> Option<NonNull<u8>> {
         let hinted = self.hinted.load(Ordering::Relaxed);
         if hinted == 0 {
-            return self.hand.take();
+            return self.hand.take(&self.numbers.size);
         }
         self.hinted.store(hinted - 1, Ordering::Relaxed);
         let hint = self.hints.get(hinted - 1)?;
@@ -173,6 +175,15 @@ impl Stock {
         Tag::new(self.tag.load(Ordering::Relaxed))
     }
 
+    /// Makes it one of this thread's.
+    pub(super) fn set_owner(&self, owner: &'static Thread) {
+        self.owner.set(Some(owner));
+        for (number, shelf) in self.shelves.iter().enumerate() {
+            shelf.owner.set(Some(owner));
+            shelf.numbers.set(Class::numbered(number));
+        }
+    }
+
     pub(super) fn set_tag(&self, tag: Tag) {
         self.tag.store(tag.number(), Ordering::Relaxed);
     }
@@ -186,10 +197,10 @@ impl Stock {
         &self.shelves[class.number()]
     }
 
-    /// Takes a slot, if one is at hand.
+    /// Takes a slot of the class of this number, if one is at hand.
     #[inline(always)]
-    pub(super) fn take(&self, class: Class) -> Option<NonNull<u8>> {
-        self.shelves.get(class.number())?.take()
+    pub(super) fn take(&self, class: usize) -> Option<NonNull<u8>> {
+        self.shelves.get(class)?.take()
     }
 
     /// Takes a slot, wherever there is one, or of a new span.
@@ -199,7 +210,7 @@ impl Stock {
     /// Those of a request to the heap.
     pub(super) fn allocate(&'static self, class: Class) -> Result<NonNull<u8>, Error> {
         loop {
-            if let Some(slot) = self.take(class) {
+            if let Some(slot) = self.take(class.number()) {
                 return Ok(slot);
             }
             let shelf = self.shelf(class);
