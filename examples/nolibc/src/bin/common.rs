@@ -96,7 +96,7 @@ fn tell(out: &mut Output) -> fmt::Result {
 /// Runs two threads with memory of their own, and two without.
 fn pass_on(image: &Image) {
     let start = |number| {
-        let has_memory = number % 2 == 0;
+        let has_memory = number < 2;
         Thread::start(image, has_memory, work, number).unwrap_or_else(|no| bare::die(&no))
     };
     for thread in [0, 1, 2, 3].map(start) {
