@@ -43,8 +43,9 @@ pub(super) struct Stock {
     pub(super) alike: Link<Stock>,
 }
 
-/// Slots given back last that are remembered for the next requests.
-const HINTS: usize = 16;
+/// Slots given back last that are remembered for the next requests: where requests and givings back of a class
+/// come at random, the fewer there are the more often somebody has to look for a slot elsewhere.
+const HINTS: usize = 48;
 
 /// The spans of a class.
 #[derive(Debug)]
