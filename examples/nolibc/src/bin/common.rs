@@ -128,7 +128,11 @@ fn work(number: usize) {
 
 /// Mostly of one class, which all four want from the same span.
 fn length_of(count: usize) -> usize {
-    if count.is_multiple_of(100) { LARGE } else { SMALL }
+    if count.is_multiple_of(100) {
+        LARGE
+    } else {
+        SMALL
+    }
 }
 
 /// Whether a small vector has a block of the heap's own in place of a slot: then it has no more bytes than it needs,
