@@ -365,6 +365,7 @@ impl Global {
 ///
 /// Scopes nest; threads that `work` starts begin outside any. Memory that was allocated before keeps its tag, even
 /// where it grows. A request under a tag that is the heap's own is misuse, and ends the program.
+/// Threads that have no memory of their own (see [`Global`]) have one scope in common.
 ///
 /// ```
 /// use tagheap::{Tag, scope};

@@ -65,30 +65,42 @@ pub(super) struct Roll {
     far: usize,
 }
 
-impl Roll {
-    /// A table for a row that starts at an address: for 64 GiB, or where a limit of the process refuses that, the
-    /// largest half, quarter, ... that it allows, at least 64 MiB.
-    pub(super) fn new(base: usize) -> Option<Self> {
+/// Room for a table, of which nobody knows yet.
+#[derive(Debug)]
+pub(super) struct RollRoom {
+    mapping: Mapping,
+    reach: usize,
+}
+
+impl RollRoom {
+    /// Room for a table of 64 GiB, or where a limit of the process refuses that, of the largest half, quarter, ...
+    /// that it allows, at least 64 MiB.
+    pub(super) fn new() -> Option<Self> {
         let mut reach = MOST;
-        let mapping = loop {
+        loop {
             match Mapping::reserve(reach * (size_of::<Span>() + size_of::<FarWords>())) {
-                Some(mapping) => break mapping,
+                Some(mapping) => return Some(Self { mapping, reach }),
                 None if reach > LEAST => reach /= 2,
                 None => return None,
             }
-        };
-        let table = mapping.base().cast().as_ptr();
-        SPANS.table.store(table, Ordering::Relaxed);
-        SPANS.first.store(base / SPAN, Ordering::Relaxed);
-        let mapping = ManuallyDrop::new(mapping);
-        Some(Self {
-            mapping,
-            reach,
-            near: 0,
-            far: 0,
-        })
+        }
     }
 
+    /// The table of a row that starts at an address.
+    pub(super) fn begin(self, base: usize) -> Roll {
+        let table = self.mapping.base().cast().as_ptr();
+        SPANS.table.store(table, Ordering::Relaxed);
+        SPANS.first.store(base / SPAN, Ordering::Relaxed);
+        Roll {
+            mapping: ManuallyDrop::new(self.mapping),
+            reach: self.reach,
+            near: 0,
+            far: 0,
+        }
+    }
+}
+
+impl Roll {
     /// The entry for the stretch that starts at an address of the row, and words for it if it has many slots.
     /// `None` if the table cannot tell of it.
     pub(super) fn entry(
