@@ -12,7 +12,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use crate::global::ground::Ground;
 use crate::global::span::{ROOM, SPAN, Span, is_far};
-use crate::global::spans::Roll;
+use crate::global::spans::{Roll, RollRoom};
 use crate::global::stock::Stock;
 use crate::global::thread::{self, Thread};
 use crate::ground::source::program_break::Break;
@@ -105,14 +105,16 @@ impl Center {
         } else {
             Ground::Reserve(Reserve::new()?)
         };
-        let heap = Heap::new(ground)?;
         let lacking = OutOfMemory {
             tag: Tag::HEAP,
             size: SPAN,
             align: SPAN,
             cause: Shortage::Index,
         };
-        let roll = Roll::new(heap.base()).ok_or(lacking)?;
+        // First, as it leaves nothing behind if the rest is refused: of a heap the break would stay where it is.
+        let room = RollRoom::new().ok_or(lacking)?;
+        let heap = Heap::new(ground)?;
+        let roll = room.begin(heap.base());
         Ok(Self { heap, roll })
     }
 

@@ -80,8 +80,7 @@ pub(super) fn own<'a>() -> Option<&'a Local> {
 /// The calling thread's own, or the one for all.
 fn any<'a>() -> &'a Local {
     if !thread::has_memory() {
-        // Finds out, for all times to come.
-        thread::current();
+        thread::find_memory();
     }
     own().unwrap_or(&COMMON)
 }

@@ -65,6 +65,7 @@ pub(super) struct Shelf {
     hints: [Hint; HINTS],
 }
 
+// What each request and each giving back needs is in one line.
 const _: () = assert!(core::mem::offset_of!(Shelf, current) <= 64);
 
 /// A slot that was given back: likely in the processor's caches, and found without a search.
