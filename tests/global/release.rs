@@ -204,3 +204,25 @@ fn d07_a_release_inside_the_tags_own_scope() {
         Ok(Global::UNTAGGED)
     );
 }
+
+/// Memory of another tag that grows meanwhile: its new place is none of the scope's.
+#[test]
+fn d07_a_resize_of_anothers_after_a_release_inside_the_scope() {
+    const TAG: Tag = Tag::named("d07 own");
+    const OTHER: Tag = Tag::named("d07 othe");
+    alone(|| {
+        let theirs = std::thread::spawn(|| Piece::take(OTHER, bytes(10), 7));
+        let mut theirs = theirs.join().unwrap();
+        scope(TAG, || {
+            HEAP.allocate(bytes(10)).unwrap();
+            release(TAG).unwrap();
+            theirs.resize(bytes(1000)).unwrap();
+            let mine = HEAP.allocate(bytes(1000)).unwrap().cast();
+            assert_eq!(HEAP.tag_of(theirs.start), Ok(OTHER));
+            assert_eq!(HEAP.tag_of(mine), Ok(TAG));
+            free(mine, bytes(1000)).unwrap();
+        });
+        theirs.give_back();
+        assert_eq!((objects(TAG), objects(OTHER)), (0, 0));
+    });
+}
