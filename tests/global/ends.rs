@@ -10,7 +10,7 @@ use std::thread;
 use tagheap::{Tag, scope};
 
 use crate::HEAP;
-use crate::support::{Piece, alone, bytes, ends, is_done, objects, text};
+use crate::support::{Piece, alone, bytes, ends, holding, is_done, objects, text};
 
 const LATE: Tag = Tag::named("f08");
 
@@ -97,6 +97,22 @@ fn f08_requests_after_the_heap_was_told_that_the_thread_ends() {
         assert_eq!(objects(LATE), 0);
         HEAP.check().unwrap();
     });
+}
+
+/// The heap's first request in this program: no other constructor comes before `main`.
+#[test]
+fn f08_requests_before_the_program_begins() {
+    extern "C" fn construct() {
+        let piece = Piece::take(EARLY, bytes(100), 1);
+        scope(EARLY, || Box::leak(Box::new([7_u8; 20_000])));
+        piece.give_back();
+    }
+    #[used]
+    // SAFETY: a function of the type that is called there.
+    #[unsafe(link_section = ".init_array")]
+    static CONSTRUCTOR: extern "C" fn() = construct;
+    const EARLY: Tag = Tag::named("f08 init");
+    assert_eq!((objects(EARLY), holding(EARLY).bytes), (1, 20_000));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use tagheap::{Error, Shortage, Tag, scope};
 
 use crate::HEAP;
 use crate::careless::{face, try_take};
-use crate::support::{Piece, alone, blocks, bytes, holding, objects};
+use crate::support::{Piece, alone, blocks, bytes, double_free, holding, objects};
 
 #[test]
 fn a_tags_limit_refuses_its_requests_and_no_others() {
@@ -53,6 +53,35 @@ fn a_tags_limit_refuses_its_requests_and_no_others() {
     }
     HEAP.set_limit(TAG, None).unwrap();
     Piece::take(TAG, bytes(2 * LIMIT), 1).give_back();
+}
+
+/// Where no span goes into the limit a small request gets a block of the heap's own, with all that belongs to one.
+#[test]
+fn a_limit_below_a_span_leaves_small_requests_their_blocks() {
+    const TAG: Tag = Tag::named("limit s");
+    alone(|| {
+        HEAP.set_limit(TAG, Some(10_000)).unwrap();
+        let mut held = Vec::new();
+        while let Ok(piece) = Piece::try_take(TAG, bytes(100), held.len() as u8) {
+            held.push(piece);
+        }
+        assert!(held.len() > 50, "{}", HEAP.report());
+        let of_tag = holding(TAG);
+        assert_eq!(
+            (of_tag.objects, of_tag.held.blocks),
+            (held.len(), held.len())
+        );
+        assert_eq!(of_tag.bytes, held.len() * 100);
+        let zeroed = scope(TAG, || face::alloc_zeroed(bytes(100)));
+        assert_eq!(zeroed, None);
+        let mut first = held.remove(0);
+        first.resize(bytes(90)).unwrap();
+        assert_eq!(HEAP.tag_of(first.start), Ok(TAG));
+        first.free().unwrap();
+        assert_eq!(first.free(), Err(double_free(first.start)));
+        held.into_iter().for_each(Piece::give_back);
+        assert_eq!((objects(TAG), blocks(TAG)), (0, 0));
+    });
 }
 
 /// Runs out of memory by a limit of the process, goes on with what there is, and has more when it is raised.

@@ -145,7 +145,7 @@ fn race<A: Send>(
             if turn.load(Ordering::Acquire) / count != round || over.load(Ordering::Relaxed) {
                 break;
             }
-            if looks % 200 == 199 {
+            if looks % 50 == 49 {
                 thread::yield_now();
             }
         }
