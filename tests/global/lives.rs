@@ -2,9 +2,10 @@
 
 use core::ffi::c_void;
 use core::ptr;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, mpsc};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use tagheap::Tag;
 
@@ -117,6 +118,52 @@ fn f07_threads_come_while_others_go() {
             .filter_map(|seat| seat.into_inner().unwrap());
         left.for_each(Piece::give_back);
         assert_eq!(objects(TAG), 0);
+        HEAP.check().unwrap();
+    });
+}
+
+/// Threads take over what others left, while somebody else looks through that.
+#[test]
+fn f07_threads_come_while_somebody_tidies_what_others_left() {
+    const TAG: Tag = Tag::named("f07 tidy");
+    alone(|| {
+        let (send, receive) = mpsc::channel();
+        let over = AtomicBool::new(false);
+        let live = |byte| {
+            let kept: Vec<_> = (0..30)
+                .map(|n| Piece::take(TAG, bytes(n * 100), byte))
+                .collect();
+            let left = Piece::take(TAG, bytes(100), byte);
+            thread::yield_now();
+            kept.into_iter().for_each(Piece::give_back);
+            left
+        };
+        thread::scope(|scope| {
+            for _ in 0..3 {
+                let (send, over) = (send.clone(), &over);
+                scope.spawn(move || {
+                    for byte in (0..=255).cycle() {
+                        let left = thread::scope(|scope| scope.spawn(|| live(byte)).join());
+                        if over.load(Ordering::Relaxed) {
+                            return left.unwrap().give_back();
+                        }
+                        send.send(left.unwrap()).unwrap();
+                    }
+                });
+            }
+            let start = Instant::now();
+            while start.elapsed() < Duration::from_millis(1500) {
+                if let Ok(left) = receive.recv() {
+                    left.give_back();
+                }
+                HEAP.trim().unwrap();
+            }
+            over.store(true, Ordering::Relaxed);
+        });
+        receive.try_iter().for_each(Piece::give_back);
+        assert_eq!(objects(TAG), 0);
+        HEAP.trim().unwrap();
+        assert_eq!(blocks(TAG), 0);
         HEAP.check().unwrap();
     });
 }
