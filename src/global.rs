@@ -78,7 +78,7 @@ const UNTAGGED: Tag = Tag::named("untagged");
 ///
 /// # Cost
 ///
-/// Up to 8 KiB a request or its giving back takes some 20 to 40 instructions, no lock, and no header: a slot of the
+/// Up to 8 KiB a request takes some 40 instructions, its giving back some 60, no lock, and no header: a slot of the
 /// request's class ([`SizeClasses`](crate::SizeClasses) has the same) in a span of 64 KiB that the thread has under
 /// its tag. Whatever is larger, or aligned to more than 8 KiB, is a block of the heap's own, some 100 ns behind a lock.
 /// So a tag takes 64 KiB for each class that each thread uses under it.

@@ -158,7 +158,15 @@ impl Center {
     }
 
     /// Takes a span in which nothing is in use from its stock, and gives its block back.
-    fn close_span(&mut self, stock: &'static Stock, span: &'static Span) -> Result<(), Error> {
+    ///
+    /// # Errors
+    ///
+    /// Those of giving a block back to the heap.
+    pub(super) fn close_span(
+        &mut self,
+        stock: &'static Stock,
+        span: &'static Span,
+    ) -> Result<(), Error> {
         let Some(block) = NonNull::new(span.start()) else {
             return Ok(());
         };

@@ -30,7 +30,7 @@ mod without {
 mod with {
     use core::ffi::{CStr, c_void};
     use core::ptr;
-    use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+    use core::sync::atomic::{AtomicU32, Ordering};
 
     use crate::global::{after_fork_in_child, center, leave, numbers};
 
@@ -71,21 +71,23 @@ mod with {
         leave();
     }
 
-    /// The lock was taken for a fork; changed by who has it.
-    static FORKS: AtomicBool = AtomicBool::new(false);
+    /// Forks under way that came from signal handlers of the thread that has the lock: it stays taken, and their
+    /// children must not use the heap. Changed by that thread only.
+    static INSIDE: AtomicU32 = AtomicU32::new(0);
 
     extern "C" fn before() {
-        // Else the fork comes from a signal handler that came into the heap, and its child must not use it.
-        if center::before_fork().is_ok() {
-            FORKS.store(true, Ordering::Relaxed);
+        if center::before_fork().is_err() {
+            INSIDE.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     extern "C" fn after() {
-        if FORKS.swap(false, Ordering::Relaxed) {
-            // SAFETY: `before` took it.
-            unsafe { center::after_fork() };
+        if INSIDE.load(Ordering::Relaxed) > 0 {
+            INSIDE.fetch_sub(1, Ordering::Relaxed);
+            return;
         }
+        // SAFETY: `before` took it.
+        unsafe { center::after_fork() };
     }
 
     extern "C" fn after_in_child() {

@@ -122,17 +122,19 @@ impl Slot {
 pub(super) struct Numbers {
     /// Bytes of a slot.
     pub(super) size: AtomicUsize,
-    /// The most bytes for which a smaller slot would do.
+    /// The most bytes for which a smaller slot would do, and how many more a slot has.
     below: AtomicU32,
+    more: AtomicU32,
     reciprocal: AtomicU32,
 }
 
 impl Numbers {
     pub(super) fn set(&self, class: Class) {
         let reciprocal = (1_u64 << 32) / class.bytes() as u64 + 1;
-        self.size.store(class.bytes(), Ordering::Relaxed);
-        self.below
-            .store(classes::below(class) as u32, Ordering::Relaxed);
+        let (bytes, below) = (class.bytes(), classes::below(class));
+        self.size.store(bytes, Ordering::Relaxed);
+        self.below.store(below as u32, Ordering::Relaxed);
+        self.more.store((bytes - below) as u32, Ordering::Relaxed);
         self.reciprocal.store(reciprocal as u32, Ordering::Relaxed);
     }
 
@@ -140,7 +142,8 @@ impl Numbers {
     #[inline(always)]
     pub(super) fn serve(&self, size: usize) -> bool {
         let below = self.below.load(Ordering::Relaxed) as usize;
-        size.wrapping_sub(1).wrapping_sub(below) < self.size.load(Ordering::Relaxed) - below
+        let more = self.more.load(Ordering::Relaxed) as usize;
+        size.wrapping_sub(1).wrapping_sub(below) < more
     }
 
     /// The number of the slot that starts so far into a span; or of one just behind the last, which is free.
@@ -401,8 +404,11 @@ impl Span {
         Misuse::DoubleFree { address }
     }
 
-    /// Whether no slot is in use, for its owner.
+    /// Whether no slot is in use, and nobody gave one back that its owner has to look at.
     pub(super) fn is_empty(&self) -> bool {
+        if self.changed.load(Ordering::Acquire) != 0 {
+            return false;
+        }
         (0..self.groups()).all(|group| self.free_in(group).load(Ordering::Relaxed) == u64::MAX)
     }
 

@@ -9,7 +9,7 @@
 #![allow(unsafe_code)]
 
 use core::mem::ManuallyDrop;
-use core::ptr;
+use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 use crate::global::span::{FarWords, SPAN, Span};
@@ -39,10 +39,12 @@ pub(super) fn holding(address: usize) -> Option<&'static Span> {
         return None;
     }
     let table = SPANS.table.load(Ordering::Relaxed);
-    // SAFETY: the count of spans was committed before it was set.
+    // SAFETY: so many spans were committed before the count was set.
     let at = unsafe { table.add(number) };
+    // SAFETY: as above.
+    let at = unsafe { NonNull::new_unchecked(at) };
     // SAFETY: as above; zero at first, and only changed through its atomics.
-    Some(unsafe { &*at })
+    Some(unsafe { at.as_ref() })
 }
 
 /// Spans of which a table tells at most, and at least: so many stretches of 64 KiB.

@@ -18,7 +18,7 @@
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
-use crate::global::center;
+use crate::global::center::{self, Center};
 use crate::global::classes::CLASSES;
 use crate::global::link::Link;
 use crate::global::span::{GROUP, Given, Numbers, Span};
@@ -43,6 +43,9 @@ pub(super) struct Stock {
     pub(super) alike: Link<Stock>,
 }
 
+/// How a span goes: by the lock, or by who has it.
+type Close<'a> = &'a mut dyn FnMut(&'static Stock, &'static Span) -> Result<(), Error>;
+
 /// Slots given back last that are remembered for the next requests: where requests and givings back of a class
 /// come at random, the fewer there are the more often somebody has to look for a slot elsewhere.
 const HINTS: usize = 48;
@@ -62,6 +65,7 @@ pub(super) struct Shelf {
     hints: [Hint; HINTS],
 }
 
+// What each request and each giving back needs is in one line.
 const _: () = assert!(core::mem::offset_of!(Shelf, current) <= 64);
 
 /// A slot that was given back: likely in the processor's caches, and found without a search.
@@ -235,7 +239,7 @@ impl Stock {
             shelf.hand.word.set(None);
         }
         if shelf.open.is(None) {
-            self.collect()?;
+            self.collect(&mut center::close_span)?;
         }
         let span = match shelf.open.get() {
             Some(span) => {
@@ -261,6 +265,10 @@ impl Stock {
     /// Those of giving a block back to the heap.
     #[inline(never)]
     pub(super) fn tidy(&'static self, span: &'static Span) -> Result<(), Error> {
+        self.tidy_by(span, &mut center::close_span)
+    }
+
+    fn tidy_by(&'static self, span: &'static Span, close: Close<'_>) -> Result<(), Error> {
         let shelf = self.shelf(span.class());
         if shelf.current.is(Some(span)) {
             return Ok(());
@@ -272,7 +280,7 @@ impl Stock {
         if span.is_empty() {
             shelf.forget_hints();
             shelf.unlink(span);
-            return center::close_span(self, span).inspect_err(|_| shelf.link(span));
+            return close(self, span).inspect_err(|_| shelf.link(span));
         }
         Ok(())
     }
@@ -283,16 +291,25 @@ impl Stock {
     ///
     /// [`Misuse::DoubleFree`](crate::Misuse::DoubleFree) for what was free already, and those of giving a block
     /// back to the heap.
-    pub(super) fn collect(&'static self) -> Result<(), Error> {
+    fn collect(&'static self, close: Close<'_>) -> Result<(), Error> {
         let mut changed = self.changed.replace(None);
         let mut answer = Ok(());
         while let Some(span) = changed {
             // Once collected it may be put on the list again, and have another next.
             changed = span.next_changed.get();
+            if !span.stock.is(Some(self)) {
+                // Gone while two gave its last slot back at once: it is nobody's, or another stock's.
+                continue;
+            }
             let collected = span.collect().map_err(Error::from);
-            answer = answer.and(collected.and(self.tidy(span)));
+            answer = answer.and(collected.and(self.tidy_by(span, close)));
         }
         answer
+    }
+
+    /// Whether others gave slots back since the last time that was seen to.
+    pub(super) fn is_changed(&self) -> bool {
+        !self.changed.is(None)
     }
 
     /// Notes that others gave slots of a span back (N2).
@@ -306,19 +323,26 @@ impl Stock {
         }
     }
 
-    /// Gives back all spans in which nothing is in use, by the owner.
+    /// Gives back all spans in which nothing is in use, by the owner and under the lock: who releases the tag
+    /// knows that nobody uses it, but not that the owner looks through all it has.
     ///
     /// # Errors
     ///
     /// As for [`collect`](Stock::collect).
-    pub(super) fn trim(&'static self) -> Result<(), Error> {
-        self.collect()?;
+    pub(super) fn trim(&'static self, center: &mut Center) -> Result<(), Error> {
+        let close: Close<'_> = &mut |stock, span| center.close_span(stock, span);
+        self.collect(close)?;
         for shelf in &self.shelves {
+            // Left there by who was in the middle of something.
+            let open = core::iter::successors(shelf.open.get(), |span| span.next.get());
+            for span in open.filter(|span| span.is_empty()) {
+                self.tidy_by(span, close)?;
+            }
             if let Some(span) = shelf.current.get().filter(|span| span.is_empty()) {
                 shelf.forget_hints();
                 shelf.hand.word.set(None);
                 shelf.current.set(None);
-                center::close_span(self, span).inspect_err(|_| shelf.link(span))?;
+                close(self, span).inspect_err(|_| shelf.link(span))?;
             }
         }
         Ok(())
