@@ -138,8 +138,9 @@ impl Thread {
     /// may have been in the middle of a change.
     fn is_gone(&self, asking: u32, process: u32) -> bool {
         let number = self.number.load(Ordering::Relaxed);
-        self.process.load(Ordering::Relaxed) == process
-            && (number == asking || thread::is_gone(number, process))
+        let is_ours = || self.process.load(Ordering::Acquire) == process;
+        // Asked again at last: it may have left it before it went, and somebody be at it.
+        is_ours() && (number == asking || thread::is_gone(number, process)) && is_ours()
     }
 
     /// Gives the record up, with all that is in it.
@@ -247,5 +248,41 @@ impl Thread {
     /// As for [`Stock::collect`].
     pub(super) fn trim(&self) -> Result<(), Error> {
         center::with(|center| self.stocks().try_for_each(|stock| stock.trim(center)))?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static RECORD: Thread = Thread {
+        number: AtomicU32::new(0),
+        process: AtomicU32::new(NONE),
+        left: AtomicBool::new(false),
+        next: Link::none(),
+        stocks: Link::none(),
+        looked: Link::none(),
+        by_tag: [const { Link::none() }; LISTS],
+    };
+
+    #[test]
+    fn a_record_that_is_tidied_is_nobody_elses() {
+        let (me, process) = thread::numbers();
+        let gone = std::thread::spawn(|| thread::numbers().0).join().unwrap();
+        while !thread::is_gone(gone, process) {
+            thread::give_way();
+        }
+        RECORD.be(gone, process);
+        assert!(RECORD.is_gone(me, process), "without a word");
+        assert!(!RECORD.is_gone(me, process + 1), "a parent's");
+        assert!(!RECORD.claim());
+        RECORD.leave();
+        assert!(!RECORD.is_gone(me, process), "it said so");
+        assert!(RECORD.claim());
+        assert!(!RECORD.claim() && !RECORD.is_gone(me, process), "tidied");
+        RECORD.leave();
+        assert!(RECORD.claim());
+        RECORD.be(me, process);
+        assert!(!RECORD.is_gone(me + 1, process), "alive");
     }
 }
