@@ -4,7 +4,7 @@
 //! whose thread the kernel does not know any more, with all the spans in it: so nothing is lost with a thread,
 //! whether it says that it goes or not.
 
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering, fence};
 
 use crate::global::center::{self, Center};
 use crate::global::link::Link;
@@ -23,17 +23,14 @@ const ASKED: usize = 16;
 /// How many stocks are looked at for one that is not in use when another is wanted.
 const LOOKS: usize = 4;
 
-/// In place of a process that has a thread.
-const NONE: u32 = 0;
-
 /// A thread, or what one left. All-zero bytes are one without stocks.
 #[derive(Debug)]
 pub(super) struct Thread {
-    /// The kernel's numbers for the thread and its process; of a record without a thread that is none.
+    /// The kernel's numbers for the thread and its process.
     number: AtomicU32,
     process: AtomicU32,
-    /// Its thread is gone.
-    left: AtomicBool,
+    /// Whose it is: [`TAKEN`], [`LEFT`] or [`TIDIED`].
+    state: AtomicU8,
     /// The next of all.
     next: Link<Thread>,
     /// All its stocks.
@@ -42,6 +39,15 @@ pub(super) struct Thread {
     looked: Link<Stock>,
     by_tag: [Link<Stock>; LISTS],
 }
+
+/// It is a thread's, which may be gone without a word.
+const TAKEN: u8 = 0;
+
+/// Its thread said that it goes: it is whoever's that makes it his first.
+const LEFT: u8 = 1;
+
+/// Its thread said so, and another gives back what is not in use: it is nobody else's meanwhile.
+const TIDIED: u8 = 2;
 
 /// All threads.
 static ALL: Link<Thread> = Link::none();
@@ -82,7 +88,7 @@ pub(super) fn admit(local: &Local) -> Result<&'static Thread, Error> {
 
 /// A record that its thread left, or of a thread that is gone; under the lock.
 fn take_over(number: u32, process: u32) -> Option<&'static Thread> {
-    let found = all().find(|thread| thread.claim()).or_else(|| {
+    let found = all().find(|thread| thread.claim(TAKEN)).or_else(|| {
         // Ask a few, beginning where the last one who came left off.
         let from = ASK_NEXT.get().or(ALL.get());
         let behind = core::iter::successors(from, |thread| thread.next.get());
@@ -105,7 +111,7 @@ pub(super) fn tidy_left() -> Result<(), Error> {
         return Ok(());
     }
     let mut answer = Ok(());
-    for thread in all().filter(|thread| thread.claim()) {
+    for thread in all().filter(|thread| thread.claim(TIDIED)) {
         let trimmed = thread.trim();
         thread.leave();
         answer = answer.and(trimmed);
@@ -114,15 +120,15 @@ pub(super) fn tidy_left() -> Result<(), Error> {
 }
 
 impl Thread {
-    /// Makes it the caller's, if its thread is gone and nobody else was faster.
-    fn claim(&self) -> bool {
+    /// Makes it the caller's, if its thread left it and nobody else was faster.
+    fn claim(&self, state: u8) -> bool {
         let (done, not) = (Ordering::Acquire, Ordering::Relaxed);
-        self.left.compare_exchange(true, false, done, not).is_ok()
+        self.state.compare_exchange(LEFT, state, done, not).is_ok()
     }
 
     /// Notes that something was given back into its spans: it is for others to see to that, if it is gone.
     pub(super) fn note_changed(&self) {
-        if self.left.load(Ordering::Relaxed) {
+        if self.state.load(Ordering::Relaxed) != TAKEN {
             LEFT_CHANGED.store(true, Ordering::Release);
         }
     }
@@ -131,23 +137,22 @@ impl Thread {
     fn be(&self, number: u32, process: u32) {
         self.number.store(number, Ordering::Relaxed);
         self.process.store(process, Ordering::Relaxed);
-        self.left.store(false, Ordering::Relaxed);
+        self.state.store(TAKEN, Ordering::Relaxed);
     }
 
-    /// Whether its thread is gone. Of what a fork copied from other threads of the parent that is never said: they
+    /// Whether its thread is gone, and did not say so. Of what a fork copied from other threads of the parent that is never said: they
     /// may have been in the middle of a change.
     fn is_gone(&self, asking: u32, process: u32) -> bool {
         let number = self.number.load(Ordering::Relaxed);
-        let is_ours = || self.process.load(Ordering::Acquire) == process;
-        // Asked again at last: it may have left it before it went, and somebody be at it.
-        is_ours() && (number == asking || thread::is_gone(number, process)) && is_ours()
+        self.process.load(Ordering::Relaxed) == process
+            && (number == asking || thread::is_gone(number, process))
+            // Asked last: what it was when its thread went, for who tidies it does not change the number.
+            && self.state.load(Ordering::Acquire) == TAKEN
     }
 
     /// Gives the record up, with all that is in it.
     pub(super) fn leave(&self) {
-        // Nor is it gone while somebody who claimed it is at it.
-        self.process.store(NONE, Ordering::Relaxed);
-        self.left.store(true, Ordering::Release);
+        self.state.store(LEFT, Ordering::Release);
         // Who gave something back before it was left did not say so; who does later, does.
         fence(Ordering::SeqCst);
         if self.stocks().any(Stock::is_changed) {
@@ -257,8 +262,8 @@ mod tests {
 
     static RECORD: Thread = Thread {
         number: AtomicU32::new(0),
-        process: AtomicU32::new(NONE),
-        left: AtomicBool::new(false),
+        process: AtomicU32::new(0),
+        state: AtomicU8::new(TAKEN),
         next: Link::none(),
         stocks: Link::none(),
         looked: Link::none(),
@@ -275,14 +280,13 @@ mod tests {
         RECORD.be(gone, process);
         assert!(RECORD.is_gone(me, process), "without a word");
         assert!(!RECORD.is_gone(me, process + 1), "a parent's");
-        assert!(!RECORD.claim());
         RECORD.leave();
         assert!(!RECORD.is_gone(me, process), "it said so");
-        assert!(RECORD.claim());
-        assert!(!RECORD.claim() && !RECORD.is_gone(me, process), "tidied");
+        assert!(RECORD.claim(TIDIED));
+        assert!(!RECORD.claim(TAKEN) && !RECORD.claim(TIDIED));
+        assert!(!RECORD.is_gone(me, process), "being tidied");
         RECORD.leave();
-        assert!(RECORD.claim());
-        RECORD.be(me, process);
-        assert!(!RECORD.is_gone(me + 1, process), "alive");
+        assert!(RECORD.claim(TAKEN));
+        assert!(!RECORD.claim(TIDIED));
     }
 }
