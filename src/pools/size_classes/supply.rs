@@ -39,12 +39,25 @@ impl<H: Share> SizeClasses<H> {
     pub(super) fn allocate_otherwise(&self, asked: Layout) -> Result<NonNull<[u8]>, Error> {
         if let Some(class) = Class::of(kind::at_least_one(asked))
             && !self.watched
-            && self.lists.has(class)
-            && let Ok(piece) = self.reuse(class)
+            && let Some(piece) = self.serve_at_once(class)
         {
             return Ok(NonNull::slice_from_raw_parts(piece, asked.size()));
         }
         self.allocate_slowly(asked)
+    }
+
+    /// A piece from a list, or from the cursor if the open chunk has room and nothing must be left out.
+    #[inline]
+    fn serve_at_once(&self, class: Class) -> Option<NonNull<u8>> {
+        if self.lists.has(class) {
+            return self.reuse(class).ok();
+        }
+        if class.align() > UNIT {
+            return None;
+        }
+        let piece = self.advance(class)?;
+        self.look_ahead();
+        Some(piece)
     }
 
     /// The way for a request that is not served at once.
@@ -187,6 +200,7 @@ impl<H: Share> SizeClasses<H> {
         self.floor.set(first.wrapping_sub(used));
         self.tally.set(end.wrapping_add(allocations));
         self.mapped.set(0);
+        self.look_ahead();
     }
 
     /// Begins anew with the chunks that are there.
@@ -201,6 +215,7 @@ impl<H: Share> SizeClasses<H> {
                 self.floor.set(NOWHERE.get().wrapping_sub(used));
                 self.tally.set(NOWHERE.get().wrapping_add(allocations));
                 self.mapped.set(0);
+                self.verge.set(0);
             }
         }
     }
