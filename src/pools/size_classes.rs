@@ -44,7 +44,6 @@ use core::cell::Cell;
 use core::num::NonZero;
 use core::ptr::NonNull;
 
-use crate::pools::chunk::Chunk;
 use crate::pools::kind::{self, Kind};
 use crate::pools::pool::Pool;
 use crate::pools::size_classes::class::{Class, Small};

@@ -7,6 +7,7 @@
 
 use core::ptr::NonNull;
 
+use crate::ground::prefetch::prefetch;
 use crate::pools::chunk::Chunk;
 use crate::pools::size_classes::class::{Class, Small};
 use crate::pools::size_classes::{SizeClasses, log, map};
@@ -23,6 +24,8 @@ impl<H: Share> SizeClasses<H> {
         }
         // SAFETY: within the chunk, for the verge is (C5).
         self.cursor.set(unsafe { at.add(small.bytes) });
+        // Whoever asked for this piece will write it, and somebody ask for the next.
+        prefetch(self.cursor.get().as_ptr());
         // SAFETY: the limit is the end of the log, and there is room in front of it up to the verge (C5).
         let last = unsafe { log::write(self.limit.get(), small.units as u8) };
         self.limit.set(last);
