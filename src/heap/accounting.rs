@@ -41,6 +41,17 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         })
     }
 
+    /// How many blocks a tag holds, and how many bytes it held at most, as [`stats_of`](Heap::stats_of) tells.
+    #[inline]
+    pub(crate) fn held_under(&self, tag: Tag) -> Result<(usize, usize), Corruption> {
+        if self.ledger.is_on() {
+            let account = self.ledger.account(tag);
+            return Ok(account.map_or((0, 0), |account| (account.blocks, account.peak)));
+        }
+        let stats = self.stats_of(tag)?;
+        Ok((stats.blocks, stats.peak))
+    }
+
     /// Numbers about every tag that was used and not forgotten, in no order. Nothing in a
     /// [`Buffer`](crate::Buffer) too small for a ledger.
     pub fn tags(&self) -> impl Iterator<Item = TagStats> + '_ {

@@ -77,9 +77,10 @@ use crate::words::usage::{Measure, Usage};
 /// ```
 ///
 /// O(1), but that the first piece given back out of order in a chunk costs a few instructions for each one handed
-/// out there before: from then on the chunk has a map. Making a pool costs no memory and no call. A reset keeps the chunks that were reached since the one before, to
-/// use them in the same order, unless blocks of the heap's own are out: then all goes back. [`trim`](Self::trim)
-/// gives back what is not in use.
+/// out there before: from then on the chunk has a map. Making a pool costs no memory and no call, and its first
+/// chunk is as large as what the pools under its tag before it held, up to a mebibyte. A reset keeps the chunks that
+/// were reached since the one before, to use the largest first, unless blocks of the heap's own are out: then all
+/// goes back. [`trim`](Self::trim) gives back what is not in use.
 ///
 /// # Misuse
 ///
@@ -112,8 +113,10 @@ pub struct SizeClasses<H: Share> {
     failures: Cell<u64>,
     /// Blocks of the heap's own.
     blocks: Cell<u64>,
-    /// Bytes of the first chunk's block, header and all.
+    /// Bytes of the first chunk's block, header and all, if the tag never held more.
     grain: usize,
+    /// Whether it counts what the tag held before.
+    learns: bool,
     lists: Lists,
     shelf: Shelf,
     pool: Pool<H>,
@@ -131,9 +134,16 @@ const GRAIN: usize = 16 << 10;
 
 impl<H: Share> SizeClasses<H> {
     /// A pool of size classes. Takes no memory yet.
+    ///
+    /// Its first chunk has 16 KiB, or as many bytes as the tag held at most before, up to a mebibyte, if the pool
+    /// and the heap have that; the next ones double. So pools of one sort, one after the other under one tag,
+    /// need one chunk each.
     #[inline]
     pub fn new(pool: Pool<H>) -> Self {
-        Self::with_chunk(pool, GRAIN)
+        Self {
+            learns: true,
+            ..Self::with_chunk(pool, GRAIN)
+        }
     }
 
     /// A pool of size classes whose first chunk has so many bytes, if the pool and the heap have that: what it
@@ -155,6 +165,7 @@ impl<H: Share> SizeClasses<H> {
             failures: Cell::new(0),
             blocks: Cell::new(0),
             grain: bytes.clamp(LEAST_GRAIN, MOST_GRAIN),
+            learns: false,
             lists: Lists::new(),
             shelf: Shelf::new(),
             pool,
@@ -317,8 +328,8 @@ unsafe impl<H: Share> Kind for SizeClasses<H> {
         unsafe { self.resize(ptr, old, new) }
     }
 
-    /// Keeps the chunks that were opened since the last reset; all goes back if blocks of the heap's own are
-    /// out. O(chunks and blocks).
+    /// Keeps the chunks that were opened since the last reset, to open the largest first; all goes back if
+    /// blocks of the heap's own are out. O(chunks and blocks).
     fn reset(&mut self) -> Result<(), Error> {
         if self.pool.passes() {
             return self.pool.reset();
@@ -328,6 +339,7 @@ unsafe impl<H: Share> Kind for SizeClasses<H> {
             self.shelf = Shelf::new();
         } else {
             self.give_back(self.shelf.place() + 1)?;
+            self.shelf.sort();
         }
         self.fall(self.used());
         self.deallocations.set(self.allocations());

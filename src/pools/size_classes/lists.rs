@@ -8,10 +8,12 @@
 //!
 //! # Safety
 //!
-//! The words lie in pieces that are free by the map, and that have 16 bytes at least.
+//! The words lie in pieces that are free by the map, and that have 16 bytes at least. A head is read only where a bit
+//! says that the list has a piece, and it is written before that bit.
 #![allow(unsafe_code)]
 
 use core::cell::Cell;
+use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
 use crate::ground::sys;
@@ -57,8 +59,9 @@ const _: () = assert!(COUNT <= u64::BITS as usize);
 pub(super) struct Lists {
     /// A bit for each class that has a free piece.
     ready: Cell<u64>,
-    /// Of each class with a free piece, the one given back last.
-    heads: [Cell<u64>; COUNT],
+    /// Of each class with a free piece, the one given back last. Others are not written: a pool is made in a few
+    /// instructions.
+    heads: [Cell<MaybeUninit<u64>>; COUNT],
     /// Not 0 once a piece is on a list.
     key: Cell<u64>,
 }
@@ -72,7 +75,7 @@ impl Lists {
     pub(super) fn new() -> Self {
         Self {
             ready: Cell::new(0),
-            heads: [const { Cell::new(0) }; COUNT],
+            heads: [const { Cell::new(MaybeUninit::uninit()) }; COUNT],
             key: Cell::new(0),
         }
     }
@@ -100,7 +103,9 @@ impl Lists {
         if !self.has(class) {
             return None;
         }
-        Some(Spot(self.heads.get(class.number())?.get()))
+        let head = self.heads.get(class.number())?.get();
+        // SAFETY: written before its bit was, see the head of the file.
+        Some(Spot(unsafe { head.assume_init() }))
     }
 
     /// Puts a free piece in front of its list.
@@ -139,9 +144,9 @@ impl Lists {
     #[inline]
     fn set(&self, class: Class, head: u64) {
         if let Some(place) = self.heads.get(class.number()) {
-            place.set(head);
+            place.set(MaybeUninit::new(head));
+            self.ready.set(self.ready.get() | 1 << class.number());
         }
-        self.ready.set(self.ready.get() | 1 << class.number());
     }
 
     /// Two odd multiplies: for a given address no two successors have the same seal.
