@@ -28,7 +28,7 @@
 #![allow(unsafe_code)]
 
 mod check;
-mod class;
+pub(crate) mod class;
 mod cursor;
 mod held;
 mod lists;

@@ -123,6 +123,57 @@ fn level_loads_the_next_level_into_the_memory_of_the_last() {
     assert!(text.contains("The heap grew by 0 bytes."), "{text}");
 }
 
+/// The objects that the table says a tag has, each time it is printed; the tag's name may have spaces.
+fn objects(text: &str, tag: &str) -> Vec<usize> {
+    text.lines()
+        .filter_map(|line| line.strip_prefix(tag)?.split_whitespace().next())
+        .map(|objects| objects.parse().expect("a number"))
+        .collect()
+}
+
+#[test]
+fn global_tells_which_part_holds_the_memory() {
+    let output = run(example("global"));
+    let text = told(&output);
+    assert!(output.stderr.is_empty(), "no report unasked: {output:?}");
+    // A thousand pages and the vector of them, until they are dropped.
+    assert_eq!(objects(&text, "pages "), [1001, 0, 0], "{text}");
+    assert_eq!(objects(&text, "counts "), [0; 3], "{text}");
+    assert_eq!(objects(&text, "scratch "), [0], "{text}");
+    let words = text.split_once(" different words").expect("a count").0;
+    let words: usize = words
+        .rsplit(' ')
+        .next()
+        .and_then(|n| n.parse().ok())
+        .expect("a number");
+    // The words and the table of them.
+    assert_eq!(
+        objects(&text, "index of all words "),
+        [words + 1; 3],
+        "{text}"
+    );
+}
+
+#[test]
+fn global_reports_at_the_end_what_is_left() {
+    let mut program = example("global");
+    program.env("TAGHEAP_REPORT", "1");
+    let output = run(program);
+    let text = told(&output);
+    let report = String::from_utf8(output.stderr).expect("text");
+    assert!(
+        report.starts_with("tagheap: what is held by tag"),
+        "{report}"
+    );
+    let index = objects(&text, "index of all words ");
+    assert_eq!(
+        objects(&report, "index of all words "),
+        index[..1],
+        "{report}"
+    );
+    assert_eq!(objects(&report, "pages "), [0], "{report}");
+}
+
 #[test]
 fn t01_parity_finds_no_difference_between_heap_and_twin() {
     for rule in ["whole", "split"] {

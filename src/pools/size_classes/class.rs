@@ -56,7 +56,7 @@ pub(super) const SMALL: usize = BYTES.len();
 
 /// A class of pieces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Class {
+pub(crate) struct Class {
     number: usize,
     bytes: usize,
 }
@@ -64,7 +64,7 @@ pub(super) struct Class {
 impl Class {
     /// The class that serves a layout of at least one byte; `None` if that is more than any class has.
     #[inline]
-    pub(super) const fn of(layout: Layout) -> Option<Self> {
+    pub(crate) const fn of(layout: Layout) -> Option<Self> {
         let size = layout.size();
         if layout.align() > UNIT {
             return Self::strict(layout);
@@ -75,7 +75,15 @@ impl Class {
         Some(Self::plain(size))
     }
 
+    /// As [`of`](Class::of), for at most 1024 bytes and by two loads; `None` for all others, and for no byte.
+    #[inline(always)]
+    pub(crate) fn quick(layout: Layout) -> Option<Self> {
+        let class = Self::small(layout.size().wrapping_sub(1) / UNIT)?;
+        (layout.align() <= UNIT).then_some(class)
+    }
+
     /// The class for so many units, and one more.
+    #[inline(always)]
     pub(super) fn small(units: usize) -> Option<Self> {
         let (number, bytes) = (NUMBERS.get(units)?, BYTES.get(units)?);
         Some(Self {
@@ -118,7 +126,7 @@ impl Class {
     }
 
     /// The class of this number, below [`COUNT`].
-    pub(super) const fn numbered(number: usize) -> Self {
+    pub(crate) const fn numbered(number: usize) -> Self {
         let bytes = match number {
             0..8 => (number + 1) * UNIT,
             8..PLAIN => (number % 4 + 5) << (number / 4 + 3),
@@ -129,13 +137,13 @@ impl Class {
 
     /// Its place among the classes.
     #[inline]
-    pub(super) const fn number(self) -> usize {
+    pub(crate) const fn number(self) -> usize {
         self.number
     }
 
     /// Bytes of each of its pieces.
     #[inline]
-    pub(super) const fn bytes(self) -> usize {
+    pub(crate) const fn bytes(self) -> usize {
         self.bytes
     }
 
@@ -181,8 +189,10 @@ mod tests {
         let mut last = None;
         for size in 1..=LARGEST {
             let class = of(size, 1).unwrap();
-            let small = Small::of(Layout::from_size_align(size, 16).unwrap());
+            let layout = Layout::from_size_align(size, 16).unwrap();
+            let small = Small::of(layout);
             assert_eq!(small.is_some(), size <= 1024);
+            assert_eq!(Class::quick(layout), (size <= 1024).then_some(class));
             if let Some(small) = small {
                 assert_eq!(Class::small(small.units), Some(class));
                 assert_eq!(small.bytes, class.bytes());
@@ -202,6 +212,7 @@ mod tests {
         assert_eq!(last.unwrap().number() + 1, PLAIN);
         assert_eq!(of(LARGEST + 1, 1), None);
         assert_eq!(Class::small(SMALL), None);
+        assert_eq!(Class::quick(Layout::new::<()>()), None);
         assert_eq!(Small::of(Layout::new::<()>()), None);
     }
 
@@ -216,7 +227,8 @@ mod tests {
                 assert_eq!(Class::numbered(class.number()), class);
             }
             assert_eq!(of(LARGEST + 1, align), None);
-            assert_eq!(Small::of(Layout::from_size_align(1, align).unwrap()), None);
+            let one = Layout::from_size_align(1, align).unwrap();
+            assert_eq!((Small::of(one), Class::quick(one)), (None, None));
         }
         assert_eq!(of(1, 2 * LARGEST), None);
     }
