@@ -41,15 +41,22 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         })
     }
 
-    /// How many blocks a tag holds, and how many bytes it held at most, as [`stats_of`](Heap::stats_of) tells.
+    /// How many blocks a tag holds, and how many bytes it held at most, as [`stats_of`](Heap::stats_of) tells; 0
+    /// for the latter in a buffer, where others need what a tag does not.
     #[inline]
     pub(crate) fn held_under(&self, tag: Tag) -> Result<(usize, usize), Corruption> {
-        if self.ledger.is_on() {
-            let account = self.ledger.account(tag);
-            return Ok(account.map_or((0, 0), |account| (account.blocks, account.peak)));
+        if !self.ledger.is_on() {
+            return Ok((self.stats_of(tag)?.blocks, 0));
         }
-        let stats = self.stats_of(tag)?;
-        Ok((stats.blocks, stats.peak))
+        let Some(account) = self.ledger.account(tag) else {
+            return Ok((0, 0));
+        };
+        let peak = if self.memory.is_bounded() {
+            0
+        } else {
+            account.peak
+        };
+        Ok((account.blocks, peak))
     }
 
     /// Numbers about every tag that was used and not forgotten, in no order. Nothing in a

@@ -78,7 +78,7 @@ use crate::words::usage::{Measure, Usage};
 ///
 /// O(1), but that the first piece given back out of order in a chunk costs a few instructions for each one handed
 /// out there before: from then on the chunk has a map. Making a pool costs no memory and no call, and its first
-/// chunk is as large as what the pools under its tag before it held, up to a mebibyte. A reset keeps the chunks that
+/// chunk is as large as what pools under its tag held before, up to a mebibyte. A reset keeps the chunks that
 /// were reached since the one before, to use the largest first, unless blocks of the heap's own are out: then all
 /// goes back. [`trim`](Self::trim) gives back what is not in use.
 ///
@@ -136,8 +136,8 @@ impl<H: Share> SizeClasses<H> {
     /// A pool of size classes. Takes no memory yet.
     ///
     /// Its first chunk has 16 KiB, or as many bytes as the tag held at most before, up to a mebibyte, if the pool
-    /// and the heap have that; the next ones double. So pools of one sort, one after the other under one tag,
-    /// need one chunk each.
+    /// and the heap have that, and are not in a [`Buffer`](crate::Buffer); the next ones double. So pools of one
+    /// sort, one after the other under one tag, need one chunk each.
     #[inline]
     pub fn new(pool: Pool<H>) -> Self {
         Self {

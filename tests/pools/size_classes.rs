@@ -10,7 +10,7 @@ use tagheap::{
     SizeClasses, Tag, Typed,
 };
 
-use crate::{in_buffer, in_reserve};
+use crate::{in_buffer, in_large_buffer, in_reserve};
 
 const TAG: Tag = Tag::named("classes");
 
@@ -680,6 +680,15 @@ fn a_pool_takes_at_once_what_its_tag_held() {
         // SAFETY: no block changes.
         unsafe { heap.with(|heap| heap.reset_peak(TAG)) }.unwrap();
         assert_eq!(round(pool(heap), 1), [16 << 10]);
+    });
+    in_large_buffer(|heap| {
+        for _ in 0..3 {
+            let kind = pool(heap);
+            take(&kind, layout(500, 8));
+            assert_eq!(chunks(heap).len(), 1);
+            assert_eq!(chunks(heap)[0].1 + 32, 16 << 10, "others need the rest");
+            (0..200).for_each(|_| drop(take(&kind, layout(500, 8))));
+        }
     });
 }
 
