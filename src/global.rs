@@ -78,7 +78,7 @@ const UNTAGGED: Tag = Tag::named("untagged");
 ///
 /// # Cost
 ///
-/// Up to 8 KiB a request or its giving back takes some 20 to 40 instructions, no lock, and no header: a slot of the
+/// Up to 8 KiB a request takes some 40 instructions, its giving back some 60, no lock, and no header: a slot of the
 /// request's class ([`SizeClasses`](crate::SizeClasses) has the same) in a span of 64 KiB that the thread has under
 /// its tag. Whatever is larger, or aligned to more than 8 KiB, is a block of the heap's own, some 100 ns behind a lock.
 /// So a tag takes 64 KiB for each class that each thread uses under it.
@@ -365,6 +365,7 @@ impl Global {
 ///
 /// Scopes nest; threads that `work` starts begin outside any. Memory that was allocated before keeps its tag, even
 /// where it grows. A request under a tag that is the heap's own is misuse, and ends the program.
+/// Threads that have no memory of their own (see [`Global`]) have one scope in common.
 ///
 /// ```
 /// use tagheap::{Tag, scope};

@@ -12,7 +12,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use crate::global::ground::Ground;
 use crate::global::span::{ROOM, SPAN, Span, is_far};
-use crate::global::spans::Roll;
+use crate::global::spans::{Roll, RollRoom};
 use crate::global::stock::Stock;
 use crate::global::thread::{self, Thread};
 use crate::ground::source::program_break::Break;
@@ -105,14 +105,16 @@ impl Center {
         } else {
             Ground::Reserve(Reserve::new()?)
         };
-        let heap = Heap::new(ground)?;
         let lacking = OutOfMemory {
             tag: Tag::HEAP,
             size: SPAN,
             align: SPAN,
             cause: Shortage::Index,
         };
-        let roll = Roll::new(heap.base()).ok_or(lacking)?;
+        // First, as it leaves nothing behind if the rest is refused: of a heap the break would stay where it is.
+        let room = RollRoom::new().ok_or(lacking)?;
+        let heap = Heap::new(ground)?;
+        let roll = room.begin(heap.base());
         Ok(Self { heap, roll })
     }
 
@@ -156,7 +158,15 @@ impl Center {
     }
 
     /// Takes a span in which nothing is in use from its stock, and gives its block back.
-    fn close_span(&mut self, stock: &'static Stock, span: &'static Span) -> Result<(), Error> {
+    ///
+    /// # Errors
+    ///
+    /// Those of giving a block back to the heap.
+    pub(super) fn close_span(
+        &mut self,
+        stock: &'static Stock,
+        span: &'static Span,
+    ) -> Result<(), Error> {
         let Some(block) = NonNull::new(span.start()) else {
             return Ok(());
         };

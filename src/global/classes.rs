@@ -38,13 +38,32 @@ pub(super) fn class_of(layout: Layout) -> Option<Class> {
     Class::of(Layout::from_size_align(bytes, 1).ok()?)
 }
 
-/// As [`class_of`], for at least one byte aligned to 16 at most, in a few instructions; `None` for all others.
+/// The numbers of the classes for 1 to 16 bytes, 17 to 32, and so on.
+static NUMBERS: [u8; LARGEST / UNIT] = {
+    let mut table = [0; LARGEST / UNIT];
+    let mut left = table.as_mut_slice();
+    let mut bytes = UNIT;
+    while let Some((place, further)) = left.split_first_mut() {
+        if let Ok(layout) = Layout::from_size_align(bytes, 1)
+            && let Some(class) = Class::of(layout)
+        {
+            *place = class.number() as u8;
+        }
+        bytes += UNIT;
+        left = further;
+    }
+    table
+};
+
+/// The number of the class that serves at least one byte aligned to 16 at most, by a load and without a branch
+/// that sizes decide; `None` for all others.
 #[inline(always)]
-pub(super) fn quick(layout: Layout) -> Option<Class> {
-    if layout.align() > UNIT || layout.size().wrapping_sub(1) >= LARGEST {
+pub(super) fn quick(layout: Layout) -> Option<usize> {
+    if layout.align() > UNIT {
         return None;
     }
-    Class::quick(layout).or_else(|| Class::of(layout))
+    let units = layout.size().wrapping_sub(1) / UNIT;
+    Some((*NUMBERS.get(units)?).into())
 }
 
 /// The most bytes that the class before this one serves.
@@ -69,7 +88,7 @@ mod tests {
                 assert!(class.bytes().is_multiple_of(align), "{layout:?}");
                 if align <= UNIT {
                     assert!(size <= class.bytes() && size.max(1) > below(class));
-                    assert_eq!(quick(layout), (size > 0).then_some(class));
+                    assert_eq!(quick(layout), (size > 0).then_some(class.number()));
                 } else {
                     assert_eq!(quick(layout), None);
                 }

@@ -71,13 +71,22 @@ mod with {
         leave();
     }
 
+    /// Forks under way that came from signal handlers of the thread that has the lock: it stays taken, and their
+    /// children must not use the heap. Changed by that thread only.
+    static INSIDE: AtomicU32 = AtomicU32::new(0);
+
     extern "C" fn before() {
-        // In the heap already: the fork comes from a signal handler, and its child must not use it.
-        let _ = center::before_fork();
+        if center::before_fork().is_err() {
+            INSIDE.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     extern "C" fn after() {
-        // SAFETY: `before` ran.
+        if INSIDE.load(Ordering::Relaxed) > 0 {
+            INSIDE.fetch_sub(1, Ordering::Relaxed);
+            return;
+        }
+        // SAFETY: `before` took it.
         unsafe { center::after_fork() };
     }
 

@@ -80,8 +80,7 @@ pub(super) fn own<'a>() -> Option<&'a Local> {
 /// The calling thread's own, or the one for all.
 fn any<'a>() -> &'a Local {
     if !thread::has_memory() {
-        // Finds out, for all times to come.
-        thread::current();
+        thread::find_memory();
     }
     own().unwrap_or(&COMMON)
 }
@@ -116,7 +115,12 @@ pub(super) fn tag() -> Option<Tag> {
 pub(super) fn change_tag(to: Option<Tag>) -> Option<Tag> {
     let local = any();
     let before = local.tag();
-    let number = to.map_or(0, Tag::number);
+    let number = match to {
+        None => 0,
+        // The number of no scope; another that is refused stands for it.
+        Some(Tag::FREE) => Tag::HEAP.number(),
+        Some(tag) => tag.number(),
+    };
     local.tag.store(number, Ordering::Relaxed);
     let of = |thread: &'static Thread| thread.stock_of(to.unwrap_or(super::UNTAGGED));
     local.stock.set(local.thread.get().and_then(of));

@@ -121,17 +121,17 @@ pub(super) unsafe fn give(ptr: NonNull<u8>, layout: Layout) -> Given {
     let Some(local) = local::own() else {
         return Given::Not;
     };
-    let is_own = span.owner.is_as(&local.thread);
-    if !is_own || !span.serves(layout.size()) || layout.align() > UNIT {
-        return Given::Not;
-    }
     let Some(shelf) = span.shelf.get() else {
         return Given::Not;
     };
+    let is_own = shelf.owner.is_as(&local.thread);
+    if !is_own || !shelf.numbers.serve(layout.size()) || layout.align() > UNIT {
+        return Given::Not;
+    }
     if !local.begin() {
         return Given::Not;
     }
-    let given = span.give(ptr.as_ptr());
+    let given = span.give(ptr.as_ptr(), &shelf.numbers);
     if let Some(given) = &given {
         shelf.hint(given);
     }
@@ -176,9 +176,10 @@ pub(super) unsafe fn finish(given: Given, ptr: NonNull<u8>, layout: Layout) -> R
     match given {
         Given::Done => Ok(()),
         Given::Last(span) => match local::enter() {
-            Ok(_inside) => tidy(span),
+            // A signal handler that came in between may have given the span away.
+            Ok(inside) if span.owner.is_as(&inside.local.thread) => tidy(span),
             // Whoever is in the middle of something finds it empty later.
-            Err(_) => Ok(()),
+            _ => Ok(()),
         },
         // SAFETY: the caller's promise.
         Given::Not => unsafe { deallocate_slowly(ptr, layout) },
@@ -187,7 +188,11 @@ pub(super) unsafe fn finish(given: Given, ptr: NonNull<u8>, layout: Layout) -> R
 
 /// Sees to a span that was full, or may be empty now.
 fn tidy(span: &'static Span) -> Result<(), Error> {
-    span.stock.get().map_or(Ok(()), |stock| stock.tidy(span))
+    match span.stock.get().map_or(Ok(()), |stock| stock.tidy(span)) {
+        // From a signal handler, with the lock taken. The slot is given back, and the span found empty later.
+        Err(Error::Misuse(Misuse::Reentered)) => Ok(()),
+        answer => answer,
+    }
 }
 
 /// # Safety

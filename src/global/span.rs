@@ -24,7 +24,7 @@
 #![allow(unsafe_code)]
 
 use core::sync::atomic::{
-    AtomicBool, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering, fence,
+    AtomicBool, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
 };
 
 use crate::global::classes::{self, CLASSES};
@@ -57,33 +57,30 @@ pub(super) type FarWords = [[AtomicU64; FAR]; 2];
 #[derive(Debug)]
 #[repr(C, align(256))]
 pub(super) struct Span {
-    // What stays as it is until the span goes.
+    // All that its owner needs to give a slot back, in one line.
+    /// Where its stock has the spans of its class; none where to give a slot back takes more than that, since it is
+    /// full, or shared.
+    pub(super) shelf: Link<Shelf>,
+    free: AtomicPtr<AtomicU64>,
+    near_free: [AtomicU64; NEAR],
+    // What stays as it is until the span goes, and its place among open ones.
     pub(super) owner: Link<Thread>,
     pub(super) stock: Link<Stock>,
-    free: AtomicPtr<AtomicU64>,
-    returned: AtomicPtr<AtomicU64>,
     start: AtomicPtr<u8>,
+    returned: AtomicPtr<AtomicU64>,
     size: AtomicU32,
-    /// The most bytes for which a smaller slot would do.
-    below: AtomicU32,
-    reciprocal: AtomicU32,
     slots: AtomicU16,
     class: AtomicU8,
     /// Others gave slots back: so the returned bits count too.
     shared: AtomicBool,
-    /// Where its stock has the spans of its class; none where to give a slot back takes more than that, since it is
-    /// full, or shared.
-    pub(super) shelf: Link<Shelf>,
-    // What its owner changes.
-    pub(super) next: Link<Span>,
     /// No slot was free when the owner last looked, so it is on no list.
     pub(super) full: AtomicBool,
-    near_free: [AtomicU64; NEAR],
-    // Lists.
+    pub(super) next: Link<Span>,
     pub(super) before: Link<Span>,
+    // Its place among all of the stock.
     pub(super) next_of_all: Link<Span>,
     pub(super) before_of_all: Link<Span>,
-    _line_2: [u64; 5],
+    _line: [u64; 6],
     // What others change.
     pub(super) next_changed: Link<Span>,
     changed: AtomicU64,
@@ -92,7 +89,8 @@ pub(super) struct Span {
 
 const _: () = {
     assert!(size_of::<Span>() == 256);
-    assert!(core::mem::offset_of!(Span, next) == 64);
+    assert!(core::mem::offset_of!(Span, owner) == 64);
+    assert!(core::mem::offset_of!(Span, next_of_all) == 128);
     assert!(core::mem::offset_of!(Span, next_changed) == 192);
     // What lies beyond the last slot is of its group.
     let mut number = 0;
@@ -116,6 +114,45 @@ impl Slot {
     #[inline]
     fn bit(self) -> u64 {
         1 << (self.0 % GROUP)
+    }
+}
+
+/// The numbers of a class that giving a slot back takes.
+#[derive(Debug)]
+pub(super) struct Numbers {
+    /// Bytes of a slot.
+    pub(super) size: AtomicUsize,
+    /// The most bytes for which a smaller slot would do, and how many more a slot has.
+    below: AtomicU32,
+    more: AtomicU32,
+    reciprocal: AtomicU32,
+}
+
+impl Numbers {
+    pub(super) fn set(&self, class: Class) {
+        let reciprocal = (1_u64 << 32) / class.bytes() as u64 + 1;
+        let (bytes, below) = (class.bytes(), classes::below(class));
+        self.size.store(bytes, Ordering::Relaxed);
+        self.below.store(below as u32, Ordering::Relaxed);
+        self.more.store((bytes - below) as u32, Ordering::Relaxed);
+        self.reciprocal.store(reciprocal as u32, Ordering::Relaxed);
+    }
+
+    /// Whether a slot is what so many bytes, aligned to 16 at most, get.
+    #[inline(always)]
+    pub(super) fn serve(&self, size: usize) -> bool {
+        let below = self.below.load(Ordering::Relaxed) as usize;
+        let more = self.more.load(Ordering::Relaxed) as usize;
+        size.wrapping_sub(1).wrapping_sub(below) < more
+    }
+
+    /// The number of the slot that starts so far into a span; or of one just behind the last, which is free.
+    #[inline(always)]
+    fn slot_at(&self, offset: usize) -> Option<usize> {
+        let reciprocal = self.reciprocal.load(Ordering::Relaxed) as usize;
+        // Exact: an offset is below 2^16, a size at most 2^13, and the reciprocal is too large by at most one.
+        let number = (offset * reciprocal) >> 32;
+        (number * self.size.load(Ordering::Relaxed) == offset).then_some(number)
     }
 }
 
@@ -169,10 +206,6 @@ impl Span {
         self.free.store(number(free), Ordering::Relaxed);
         self.returned.store(number(returned), Ordering::Relaxed);
         self.start.store(start, Ordering::Relaxed);
-        let reciprocal = (1_u64 << 32) / class.bytes() as u64 + 1;
-        self.reciprocal.store(reciprocal as u32, Ordering::Relaxed);
-        self.below
-            .store(classes::below(class) as u32, Ordering::Relaxed);
         self.slots.store(slots as u16, Ordering::Relaxed);
         self.class.store(class.number() as u8, Ordering::Relaxed);
         self.shared.store(false, Ordering::Relaxed);
@@ -186,7 +219,6 @@ impl Span {
         self.stock.set(None);
         self.shelf.set(None);
         self.size.store(0, Ordering::Relaxed);
-        self.below.store(0, Ordering::Relaxed);
     }
 
     /// Whether there is a span.
@@ -217,26 +249,11 @@ impl Span {
         self.slots().div_ceil(GROUP)
     }
 
-    /// Whether a slot here is what so many bytes, aligned to 16 at most, get; no slot of no span is.
-    #[inline]
-    pub(super) fn serves(&self, size: usize) -> bool {
-        let below = self.below.load(Ordering::Relaxed) as usize;
-        size.wrapping_sub(1).wrapping_sub(below) < self.size() - below
-    }
-
-    /// The slot that starts at an address in the span; or just behind the last one, which is free.
-    #[inline]
-    fn starting(&self, address: usize) -> Option<Slot> {
-        let offset = address % SPAN;
-        let reciprocal = self.reciprocal.load(Ordering::Relaxed) as usize;
-        // Exact: an offset is below 2^16, a size at most 2^13, and the reciprocal is too large by at most one.
-        let number = (offset * reciprocal) >> 32;
-        (number * self.size() == offset).then_some(Slot(number))
-    }
-
     /// The slot that starts at an address in the span.
     pub(super) fn slot_at(&self, address: usize) -> Option<Slot> {
-        self.starting(address).filter(|slot| slot.0 < self.slots())
+        let (offset, size) = (address % SPAN, self.size());
+        let number = offset.checked_div(size)?;
+        (number < self.slots() && number * size == offset).then_some(Slot(number))
     }
 
     /// The address at which a slot starts.
@@ -280,11 +297,11 @@ impl Span {
         })
     }
 
-    /// Gives the slot back that starts at an address in the span, which names its shelf, by its owner; `None` for
+    /// Gives the slot back that starts at an address in the span, which names this shelf, by its owner; `None` for
     /// whoever has to find out what it is about.
     #[inline(always)]
-    pub(super) fn give(&self, at: *mut u8) -> Option<Given> {
-        let slot = self.starting(at.addr())?;
+    pub(super) fn give(&self, at: *mut u8, numbers: &Numbers) -> Option<Given> {
+        let slot = Slot(numbers.slot_at(at.addr() % SPAN)?);
         let word = self.free_in(slot.group());
         let free = word.load(Ordering::Relaxed);
         (free & slot.bit() == 0).then(|| set_free(word, free, slot.bit(), at))
@@ -387,8 +404,11 @@ impl Span {
         Misuse::DoubleFree { address }
     }
 
-    /// Whether no slot is in use, for its owner.
+    /// Whether no slot is in use, and nobody gave one back that its owner has to look at.
     pub(super) fn is_empty(&self) -> bool {
+        if self.changed.load(Ordering::Acquire) != 0 {
+            return false;
+        }
         (0..self.groups()).all(|group| self.free_in(group).load(Ordering::Relaxed) == u64::MAX)
     }
 

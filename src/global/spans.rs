@@ -9,7 +9,7 @@
 #![allow(unsafe_code)]
 
 use core::mem::ManuallyDrop;
-use core::ptr;
+use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 use crate::global::span::{FarWords, SPAN, Span};
@@ -39,10 +39,12 @@ pub(super) fn holding(address: usize) -> Option<&'static Span> {
         return None;
     }
     let table = SPANS.table.load(Ordering::Relaxed);
-    // SAFETY: the count of spans was committed before it was set.
+    // SAFETY: so many spans were committed before the count was set.
     let at = unsafe { table.add(number) };
+    // SAFETY: as above.
+    let at = unsafe { NonNull::new_unchecked(at) };
     // SAFETY: as above; zero at first, and only changed through its atomics.
-    Some(unsafe { &*at })
+    Some(unsafe { at.as_ref() })
 }
 
 /// Spans of which a table tells at most, and at least: so many stretches of 64 KiB.
@@ -63,30 +65,42 @@ pub(super) struct Roll {
     far: usize,
 }
 
-impl Roll {
-    /// A table for a row that starts at an address: for 64 GiB, or where a limit of the process refuses that, the
-    /// largest half, quarter, ... that it allows, at least 64 MiB.
-    pub(super) fn new(base: usize) -> Option<Self> {
+/// Room for a table, of which nobody knows yet.
+#[derive(Debug)]
+pub(super) struct RollRoom {
+    mapping: Mapping,
+    reach: usize,
+}
+
+impl RollRoom {
+    /// Room for a table of 64 GiB, or where a limit of the process refuses that, of the largest half, quarter, ...
+    /// that it allows, at least 64 MiB.
+    pub(super) fn new() -> Option<Self> {
         let mut reach = MOST;
-        let mapping = loop {
+        loop {
             match Mapping::reserve(reach * (size_of::<Span>() + size_of::<FarWords>())) {
-                Some(mapping) => break mapping,
+                Some(mapping) => return Some(Self { mapping, reach }),
                 None if reach > LEAST => reach /= 2,
                 None => return None,
             }
-        };
-        let table = mapping.base().cast().as_ptr();
-        SPANS.table.store(table, Ordering::Relaxed);
-        SPANS.first.store(base / SPAN, Ordering::Relaxed);
-        let mapping = ManuallyDrop::new(mapping);
-        Some(Self {
-            mapping,
-            reach,
-            near: 0,
-            far: 0,
-        })
+        }
     }
 
+    /// The table of a row that starts at an address.
+    pub(super) fn begin(self, base: usize) -> Roll {
+        let table = self.mapping.base().cast().as_ptr();
+        SPANS.table.store(table, Ordering::Relaxed);
+        SPANS.first.store(base / SPAN, Ordering::Relaxed);
+        Roll {
+            mapping: ManuallyDrop::new(self.mapping),
+            reach: self.reach,
+            near: 0,
+            far: 0,
+        }
+    }
+}
+
+impl Roll {
     /// The entry for the stretch that starts at an address of the row, and words for it if it has many slots.
     /// `None` if the table cannot tell of it.
     pub(super) fn entry(

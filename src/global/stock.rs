@@ -18,10 +18,10 @@
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
-use crate::global::center;
+use crate::global::center::{self, Center};
 use crate::global::classes::CLASSES;
 use crate::global::link::Link;
-use crate::global::span::{GROUP, Given, Span};
+use crate::global::span::{GROUP, Given, Numbers, Span};
 use crate::global::thread::{self, Thread};
 use crate::pools::size_classes::class::Class;
 use crate::words::error::Error;
@@ -43,20 +43,30 @@ pub(super) struct Stock {
     pub(super) alike: Link<Stock>,
 }
 
-/// Slots given back last that are remembered for the next requests.
-const HINTS: usize = 8;
+/// How a span goes: by the lock, or by who has it.
+type Close<'a> = &'a mut dyn FnMut(&'static Stock, &'static Span) -> Result<(), Error>;
+
+/// Slots given back last that are remembered for the next requests: where requests and givings back of a class
+/// come at random, the fewer there are the more often somebody has to look for a slot elsewhere.
+const HINTS: usize = 48;
 
 /// The spans of a class.
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub(super) struct Shelf {
     hand: Hand,
-    current: Link<Span>,
-    open: Link<Span>,
+    pub(super) numbers: Numbers,
     /// How many hints there are.
     hinted: AtomicUsize,
+    /// Whose it is.
+    pub(super) owner: Link<Thread>,
+    current: Link<Span>,
+    open: Link<Span>,
     hints: [Hint; HINTS],
 }
+
+// What each request and each giving back needs is in one line.
+const _: () = assert!(core::mem::offset_of!(Shelf, current) <= 64);
 
 /// A slot that was given back: likely in the processor's caches, and found without a search.
 #[derive(Debug)]
@@ -75,14 +85,12 @@ struct Hand {
     absent: AtomicU64,
     /// The first slot.
     start: AtomicPtr<u8>,
-    /// Bytes of a slot.
-    size: AtomicUsize,
 }
 
 impl Hand {
-    /// Takes the lowest free slot.
+    /// Takes the lowest free slot, of so many bytes.
     #[inline(always)]
-    fn take(&self) -> Option<NonNull<u8>> {
+    fn take(&self, size: &AtomicUsize) -> Option<NonNull<u8>> {
         let word = self.word.get()?;
         let free = word.load(Ordering::Relaxed);
         if free == self.absent.load(Ordering::Relaxed) {
@@ -93,7 +101,7 @@ impl Hand {
         word.store(free & (free - 1), Ordering::Relaxed);
         let start = self.start.load(Ordering::Relaxed);
         // SAFETY: the slot lies in the span.
-        let slot = unsafe { start.add(number * self.size.load(Ordering::Relaxed)) };
+        let slot = unsafe { start.add(number * size.load(Ordering::Relaxed)) };
         // SAFETY: spans start where blocks' payloads do, never at 0.
         Some(unsafe { NonNull::new_unchecked(slot) })
     }
@@ -110,7 +118,6 @@ impl Hand {
         // SAFETY: the group has a free slot, so it starts in the span.
         let start = unsafe { span.start().add(offset) };
         self.start.store(start, Ordering::Relaxed);
-        self.size.store(span.size(), Ordering::Relaxed);
         self.absent.store(span.absent_in(group), Ordering::Relaxed);
         self.word.set(Some(word));
     }
@@ -135,7 +142,7 @@ impl Shelf {
     fn take(&self) -> Option<NonNull<u8>> {
         let hinted = self.hinted.load(Ordering::Relaxed);
         if hinted == 0 {
-            return self.hand.take();
+            return self.hand.take(&self.numbers.size);
         }
         self.hinted.store(hinted - 1, Ordering::Relaxed);
         let hint = self.hints.get(hinted - 1)?;
@@ -173,6 +180,15 @@ impl Stock {
         Tag::new(self.tag.load(Ordering::Relaxed))
     }
 
+    /// Makes it one of this thread's.
+    pub(super) fn set_owner(&self, owner: &'static Thread) {
+        self.owner.set(Some(owner));
+        for (number, shelf) in self.shelves.iter().enumerate() {
+            shelf.owner.set(Some(owner));
+            shelf.numbers.set(Class::numbered(number));
+        }
+    }
+
     pub(super) fn set_tag(&self, tag: Tag) {
         self.tag.store(tag.number(), Ordering::Relaxed);
     }
@@ -186,10 +202,10 @@ impl Stock {
         &self.shelves[class.number()]
     }
 
-    /// Takes a slot, if one is at hand.
+    /// Takes a slot of the class of this number, if one is at hand.
     #[inline(always)]
-    pub(super) fn take(&self, class: Class) -> Option<NonNull<u8>> {
-        self.shelves.get(class.number())?.take()
+    pub(super) fn take(&self, class: usize) -> Option<NonNull<u8>> {
+        self.shelves.get(class)?.take()
     }
 
     /// Takes a slot, wherever there is one, or of a new span.
@@ -199,7 +215,7 @@ impl Stock {
     /// Those of a request to the heap.
     pub(super) fn allocate(&'static self, class: Class) -> Result<NonNull<u8>, Error> {
         loop {
-            if let Some(slot) = self.take(class) {
+            if let Some(slot) = self.take(class.number()) {
                 return Ok(slot);
             }
             let shelf = self.shelf(class);
@@ -223,7 +239,7 @@ impl Stock {
             shelf.hand.word.set(None);
         }
         if shelf.open.is(None) {
-            self.collect()?;
+            self.collect(&mut center::close_span)?;
         }
         let span = match shelf.open.get() {
             Some(span) => {
@@ -249,6 +265,10 @@ impl Stock {
     /// Those of giving a block back to the heap.
     #[inline(never)]
     pub(super) fn tidy(&'static self, span: &'static Span) -> Result<(), Error> {
+        self.tidy_by(span, &mut center::close_span)
+    }
+
+    fn tidy_by(&'static self, span: &'static Span, close: Close<'_>) -> Result<(), Error> {
         let shelf = self.shelf(span.class());
         if shelf.current.is(Some(span)) {
             return Ok(());
@@ -260,7 +280,7 @@ impl Stock {
         if span.is_empty() {
             shelf.forget_hints();
             shelf.unlink(span);
-            return center::close_span(self, span).inspect_err(|_| shelf.link(span));
+            return close(self, span).inspect_err(|_| shelf.link(span));
         }
         Ok(())
     }
@@ -271,16 +291,25 @@ impl Stock {
     ///
     /// [`Misuse::DoubleFree`](crate::Misuse::DoubleFree) for what was free already, and those of giving a block
     /// back to the heap.
-    pub(super) fn collect(&'static self) -> Result<(), Error> {
+    fn collect(&'static self, close: Close<'_>) -> Result<(), Error> {
         let mut changed = self.changed.replace(None);
         let mut answer = Ok(());
         while let Some(span) = changed {
             // Once collected it may be put on the list again, and have another next.
             changed = span.next_changed.get();
+            if !span.stock.is(Some(self)) {
+                // Gone while two gave its last slot back at once: it is nobody's, or another stock's.
+                continue;
+            }
             let collected = span.collect().map_err(Error::from);
-            answer = answer.and(collected.and(self.tidy(span)));
+            answer = answer.and(collected.and(self.tidy_by(span, close)));
         }
         answer
+    }
+
+    /// Whether others gave slots back since the last time that was seen to.
+    pub(super) fn is_changed(&self) -> bool {
+        !self.changed.is(None)
     }
 
     /// Notes that others gave slots of a span back (N2).
@@ -294,19 +323,26 @@ impl Stock {
         }
     }
 
-    /// Gives back all spans in which nothing is in use, by the owner.
+    /// Gives back all spans in which nothing is in use, by the owner and under the lock: who releases the tag
+    /// knows that nobody uses it, but not that the owner looks through all it has.
     ///
     /// # Errors
     ///
     /// As for [`collect`](Stock::collect).
-    pub(super) fn trim(&'static self) -> Result<(), Error> {
-        self.collect()?;
+    pub(super) fn trim(&'static self, center: &mut Center) -> Result<(), Error> {
+        let close: Close<'_> = &mut |stock, span| center.close_span(stock, span);
+        self.collect(close)?;
         for shelf in &self.shelves {
+            // Left there by who was in the middle of something.
+            let open = core::iter::successors(shelf.open.get(), |span| span.next.get());
+            for span in open.filter(|span| span.is_empty()) {
+                self.tidy_by(span, close)?;
+            }
             if let Some(span) = shelf.current.get().filter(|span| span.is_empty()) {
                 shelf.forget_hints();
                 shelf.hand.word.set(None);
                 shelf.current.set(None);
-                center::close_span(self, span).inspect_err(|_| shelf.link(span))?;
+                close(self, span).inspect_err(|_| shelf.link(span))?;
             }
         }
         Ok(())

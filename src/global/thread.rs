@@ -4,7 +4,7 @@
 //! whose thread the kernel does not know any more, with all the spans in it: so nothing is lost with a thread,
 //! whether it says that it goes or not.
 
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering, fence};
 
 use crate::global::center::{self, Center};
 use crate::global::link::Link;
@@ -29,8 +29,8 @@ pub(super) struct Thread {
     /// The kernel's numbers for the thread and its process.
     number: AtomicU32,
     process: AtomicU32,
-    /// Its thread is gone.
-    left: AtomicBool,
+    /// Whose it is: [`TAKEN`], [`LEFT`] or [`TIDIED`].
+    state: AtomicU8,
     /// The next of all.
     next: Link<Thread>,
     /// All its stocks.
@@ -39,6 +39,15 @@ pub(super) struct Thread {
     looked: Link<Stock>,
     by_tag: [Link<Stock>; LISTS],
 }
+
+/// It is a thread's, which may be gone without a word.
+const TAKEN: u8 = 0;
+
+/// Its thread said that it goes: it is whoever's that makes it his first.
+const LEFT: u8 = 1;
+
+/// Its thread said so, and another gives back what is not in use: it is nobody else's meanwhile.
+const TIDIED: u8 = 2;
 
 /// All threads.
 static ALL: Link<Thread> = Link::none();
@@ -79,17 +88,15 @@ pub(super) fn admit(local: &Local) -> Result<&'static Thread, Error> {
 
 /// A record that its thread left, or of a thread that is gone; under the lock.
 fn take_over(number: u32, process: u32) -> Option<&'static Thread> {
-    let found = all()
-        .find(|thread| thread.left.load(Ordering::Acquire))
-        .or_else(|| {
-            // Ask a few, beginning where the last one who came left off.
-            let from = ASK_NEXT.get().or(ALL.get());
-            let asked = core::iter::successors(from, |thread| thread.next.get());
-            { asked.take(ASKED) }.find(|thread| {
-                ASK_NEXT.set(thread.next.get());
-                thread.is_gone(number, process)
-            })
-        })?;
+    let found = all().find(|thread| thread.claim(TAKEN)).or_else(|| {
+        // Ask a few, beginning where the last one who came left off.
+        let from = ASK_NEXT.get().or(ALL.get());
+        let behind = core::iter::successors(from, |thread| thread.next.get());
+        { behind.chain(all()).take(ASKED) }.find(|thread| {
+            ASK_NEXT.set(thread.next.get());
+            thread.is_gone(number, process)
+        })
+    })?;
     found.be(number, process);
     Some(found)
 }
@@ -104,7 +111,7 @@ pub(super) fn tidy_left() -> Result<(), Error> {
         return Ok(());
     }
     let mut answer = Ok(());
-    for thread in all().filter(|thread| thread.claim()) {
+    for thread in all().filter(|thread| thread.claim(TIDIED)) {
         let trimmed = thread.trim();
         thread.leave();
         answer = answer.and(trimmed);
@@ -113,15 +120,15 @@ pub(super) fn tidy_left() -> Result<(), Error> {
 }
 
 impl Thread {
-    /// Makes it the caller's, if its thread is gone and nobody else was faster.
-    fn claim(&self) -> bool {
+    /// Makes it the caller's, if its thread left it and nobody else was faster.
+    fn claim(&self, state: u8) -> bool {
         let (done, not) = (Ordering::Acquire, Ordering::Relaxed);
-        self.left.compare_exchange(true, false, done, not).is_ok()
+        self.state.compare_exchange(LEFT, state, done, not).is_ok()
     }
 
     /// Notes that something was given back into its spans: it is for others to see to that, if it is gone.
     pub(super) fn note_changed(&self) {
-        if self.left.load(Ordering::Relaxed) {
+        if self.state.load(Ordering::Relaxed) != TAKEN {
             LEFT_CHANGED.store(true, Ordering::Release);
         }
     }
@@ -130,20 +137,27 @@ impl Thread {
     fn be(&self, number: u32, process: u32) {
         self.number.store(number, Ordering::Relaxed);
         self.process.store(process, Ordering::Relaxed);
-        self.left.store(false, Ordering::Relaxed);
+        self.state.store(TAKEN, Ordering::Relaxed);
     }
 
-    /// Whether its thread is gone. Of what a fork copied from other threads of the parent that is never said: they
+    /// Whether its thread is gone, and did not say so. Of what a fork copied from other threads of the parent that is never said: they
     /// may have been in the middle of a change.
     fn is_gone(&self, asking: u32, process: u32) -> bool {
         let number = self.number.load(Ordering::Relaxed);
         self.process.load(Ordering::Relaxed) == process
             && (number == asking || thread::is_gone(number, process))
+            // Asked last: what it was when its thread went, for who tidies it does not change the number.
+            && self.state.load(Ordering::Acquire) == TAKEN
     }
 
     /// Gives the record up, with all that is in it.
     pub(super) fn leave(&self) {
-        self.left.store(true, Ordering::Release);
+        self.state.store(LEFT, Ordering::Release);
+        // Who gave something back before it was left did not say so; who does later, does.
+        fence(Ordering::SeqCst);
+        if self.stocks().any(Stock::is_changed) {
+            LEFT_CHANGED.store(true, Ordering::Release);
+        }
     }
 
     /// Notes that the thread is another one for the kernel, after a fork.
@@ -172,6 +186,10 @@ impl Thread {
             return Ok(stock);
         }
         center::with(|center| {
+            // Else one who goes from tag to tag would keep a span warm for each.
+            self.looked_at()
+                .filter(|stock| !at_hand.is(Some(stock)))
+                .try_for_each(|stock| stock.trim(center))?;
             let stock = match self.unused(at_hand) {
                 Some(stock) => stock,
                 None => self.new_stock(center)?,
@@ -186,17 +204,22 @@ impl Thread {
 
     fn new_stock(&'static self, center: &mut Center) -> Result<&'static Stock, Error> {
         let stock = center.make_stock()?;
-        stock.owner.set(Some(self));
+        stock.set_owner(self);
         stock.next.set(self.stocks.get());
         self.stocks.set(Some(stock));
         Ok(stock)
     }
 
+    /// The stocks that are looked at next for one that is not in use.
+    fn looked_at(&self) -> impl Iterator<Item = &'static Stock> + use<> {
+        let from = self.looked.get().or(self.stocks.get());
+        let behind = core::iter::successors(from, |stock| stock.next.get());
+        behind.chain(self.stocks()).take(LOOKS)
+    }
+
     /// A stock without spans that is not at hand, taken from its tag's list.
     fn unused(&self, at_hand: &Link<Stock>) -> Option<&'static Stock> {
-        let from = self.looked.get().or(self.stocks.get());
-        let looked_at = core::iter::successors(from, |stock| stock.next.get()).take(LOOKS);
-        let found = { looked_at }.find(|stock| {
+        let found = self.looked_at().find(|stock| {
             self.looked.set(stock.next.get());
             stock.spans.is(None) && !at_hand.is(Some(stock))
         })?;
@@ -229,6 +252,41 @@ impl Thread {
     ///
     /// As for [`Stock::collect`].
     pub(super) fn trim(&self) -> Result<(), Error> {
-        self.stocks().try_for_each(Stock::trim)
+        center::with(|center| self.stocks().try_for_each(|stock| stock.trim(center)))?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static RECORD: Thread = Thread {
+        number: AtomicU32::new(0),
+        process: AtomicU32::new(0),
+        state: AtomicU8::new(TAKEN),
+        next: Link::none(),
+        stocks: Link::none(),
+        looked: Link::none(),
+        by_tag: [const { Link::none() }; LISTS],
+    };
+
+    #[test]
+    fn a_record_that_is_tidied_is_nobody_elses() {
+        let (me, process) = thread::numbers();
+        let gone = std::thread::spawn(|| thread::numbers().0).join().unwrap();
+        while !thread::is_gone(gone, process) {
+            thread::give_way();
+        }
+        RECORD.be(gone, process);
+        assert!(RECORD.is_gone(me, process), "without a word");
+        assert!(!RECORD.is_gone(me, process + 1), "a parent's");
+        RECORD.leave();
+        assert!(!RECORD.is_gone(me, process), "it said so");
+        assert!(RECORD.claim(TIDIED));
+        assert!(!RECORD.claim(TAKEN) && !RECORD.claim(TIDIED));
+        assert!(!RECORD.is_gone(me, process), "being tidied");
+        RECORD.leave();
+        assert!(RECORD.claim(TAKEN));
+        assert!(!RECORD.claim(TIDIED));
     }
 }

@@ -8,7 +8,8 @@
 use core::fmt::{self, Display, Write};
 
 use rustix::fd::BorrowedFd;
-use rustix::process::{Signal, getpid, kill_process};
+use rustix::process::{Signal, getpid};
+use rustix::thread::gettid;
 
 /// Text for standard error, written a line or a buffer at a time, without any allocation.
 #[derive(Debug)]
@@ -65,8 +66,21 @@ impl Write for Lines {
 pub fn fatal(why: &dyn Display) -> ! {
     let mut lines = Lines::new();
     let _ = writeln!(lines, "tagheap: fatal: {why}");
-    let _ = kill_process(getpid(), Signal::ABORT);
+    abort();
     // Whoever handles that signal, or blocks it, comes no further than here.
     // SAFETY: the program ends.
     unsafe { core::arch::asm!("ud2", options(noreturn, nomem, nostack)) }
+}
+
+/// Sends this thread the signal: of one to the process any thread might take notice, and this one go on.
+fn abort() {
+    const TGKILL: usize = 234;
+    let process = getpid().as_raw_nonzero().get();
+    let thread = gettid().as_raw_nonzero().get();
+    // SAFETY: the kernel preserves all registers but rax, rcx and r11; the program is to end.
+    unsafe {
+        core::arch::asm!("syscall", inlateout("rax") TGKILL => _, in("rdi") process as usize,
+             in("rsi") thread as usize, in("rdx") Signal::ABORT.as_raw() as usize,
+             lateout("rcx") _, lateout("r11") _, options(nostack));
+    }
 }

@@ -39,6 +39,18 @@ pub(crate) fn has_memory() -> bool {
     cfg!(feature = "std") || OWN_MEMORY.load(Ordering::Relaxed) == THERE
 }
 
+/// Finds out whether threads have memory of their own, for all times to come: by whoever asks first.
+#[cold]
+pub(crate) fn find_memory() {
+    if OWN_MEMORY.load(Ordering::Relaxed) == UNKNOWN {
+        let base = fs_base();
+        let is_there = base != 0 && own_address() == base;
+        let known = if is_there { THERE } else { NOT_THERE };
+        let relaxed = Ordering::Relaxed;
+        let _ = OWN_MEMORY.compare_exchange(UNKNOWN, known, relaxed, relaxed);
+    }
+}
+
 /// The kernel's numbers for this thread and its process.
 pub(crate) fn numbers() -> (u32, u32) {
     let thread = rustix::thread::gettid().as_raw_nonzero();
@@ -75,10 +87,7 @@ fn own_address() -> usize {
 #[cold]
 fn ask() -> NonZero<usize> {
     if OWN_MEMORY.load(Ordering::Relaxed) == UNKNOWN {
-        let base = fs_base();
-        let is_there = base != 0 && own_address() == base;
-        let known = if is_there { THERE } else { NOT_THERE };
-        OWN_MEMORY.store(known, Ordering::Relaxed);
+        find_memory();
         return current();
     }
     let id = rustix::thread::gettid().as_raw_nonzero();

@@ -8,6 +8,8 @@
     reason = "a test fails by panicking"
 )]
 
+mod bare_global;
+mod bare_threads;
 mod program;
 mod system_calls;
 
@@ -193,11 +195,13 @@ fn parity_ends_with_1_at_a_difference() {
 }
 
 #[test]
-fn nolibc_is_static_and_needs_nobody() {
-    let headers = readelf(&["--wide", "--program-headers", "--dynamic"], nolibc());
-    assert!(headers.contains("LOAD"), "{headers}");
-    for word in ["INTERP", "NEEDED", "DYNAMIC"] {
-        assert!(!headers.contains(word), "{word}: {headers}");
+fn programs_without_libc_are_static_and_need_nobody() {
+    for name in ["nolibc", "global", "threads", "common"] {
+        let headers = readelf(&["--wide", "--program-headers", "--dynamic"], nolibc(name));
+        assert!(headers.contains("LOAD"), "{name}: {headers}");
+        for word in ["INTERP", "NEEDED", "DYNAMIC"] {
+            assert!(!headers.contains(word), "{name}: {word}: {headers}");
+        }
     }
 }
 
@@ -209,7 +213,7 @@ fn b10_nolibc_makes_four_system_calls_and_no_other() {
         libc::SYS_write,
         libc::SYS_exit_group,
     ];
-    let text = told(&run(nolibc().filtered(&allowed, Answer::Kill)));
+    let text = told(&run(nolibc("nolibc").filtered(&allowed, Answer::Kill)));
     let [before, after] = amounts(&text, "primes")[..] else {
         panic!("two tables: {text}");
     };
@@ -236,7 +240,7 @@ fn every_system_call_of_nolibc_is_needed() {
             libc::SYS_exit_group,
         ];
         allowed.retain(|call| *call != refused);
-        let output = run(nolibc().filtered(&allowed, Answer::Kill));
+        let output = run(nolibc("nolibc").filtered(&allowed, Answer::Kill));
         assert!(!output.status.success(), "without system call {refused}");
     }
 }
@@ -246,7 +250,7 @@ fn b05_nolibc_without_a_break_says_so_and_ends() {
     let allowed = [libc::SYS_execve, libc::SYS_write, libc::SYS_exit_group];
     // What a filter answers in the place of `brk` is no address at all.
     for errno in [libc::EPERM, libc::ENOSYS, libc::ENOMEM] {
-        let output = run(nolibc().filtered(&allowed, Answer::Errno(errno)));
+        let output = run(nolibc("nolibc").filtered(&allowed, Answer::Errno(errno)));
         let complaint = String::from_utf8_lossy(&output.stderr);
         assert_eq!(
             output.status.code(),
