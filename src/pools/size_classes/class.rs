@@ -75,15 +75,8 @@ impl Class {
         Some(Self::plain(size))
     }
 
-    /// As [`of`](Class::of), for at most 1024 bytes and by two loads; `None` for all others, and for no byte.
-    #[inline(always)]
-    pub(crate) fn quick(layout: Layout) -> Option<Self> {
-        let class = Self::small(layout.size().wrapping_sub(1) / UNIT)?;
-        (layout.align() <= UNIT).then_some(class)
-    }
-
     /// The class for so many units, and one more.
-    #[inline(always)]
+    #[inline]
     pub(super) fn small(units: usize) -> Option<Self> {
         let (number, bytes) = (NUMBERS.get(units)?, BYTES.get(units)?);
         Some(Self {
@@ -189,10 +182,8 @@ mod tests {
         let mut last = None;
         for size in 1..=LARGEST {
             let class = of(size, 1).unwrap();
-            let layout = Layout::from_size_align(size, 16).unwrap();
-            let small = Small::of(layout);
+            let small = Small::of(Layout::from_size_align(size, 16).unwrap());
             assert_eq!(small.is_some(), size <= 1024);
-            assert_eq!(Class::quick(layout), (size <= 1024).then_some(class));
             if let Some(small) = small {
                 assert_eq!(Class::small(small.units), Some(class));
                 assert_eq!(small.bytes, class.bytes());
@@ -212,7 +203,6 @@ mod tests {
         assert_eq!(last.unwrap().number() + 1, PLAIN);
         assert_eq!(of(LARGEST + 1, 1), None);
         assert_eq!(Class::small(SMALL), None);
-        assert_eq!(Class::quick(Layout::new::<()>()), None);
         assert_eq!(Small::of(Layout::new::<()>()), None);
     }
 
@@ -228,7 +218,7 @@ mod tests {
             }
             assert_eq!(of(LARGEST + 1, align), None);
             let one = Layout::from_size_align(1, align).unwrap();
-            assert_eq!((Small::of(one), Class::quick(one)), (None, None));
+            assert_eq!(Small::of(one), None);
         }
         assert_eq!(of(1, 2 * LARGEST), None);
     }
