@@ -130,12 +130,13 @@ fn f07_threads_come_while_somebody_tidies_what_others_left() {
         let (send, receive) = mpsc::channel();
         let over = AtomicBool::new(false);
         let live = |byte| {
-            let kept: Vec<_> = (0..30)
-                .map(|n| Piece::take(TAG, bytes(n * 100), byte))
-                .collect();
             let left = Piece::take(TAG, bytes(100), byte);
-            thread::yield_now();
-            kept.into_iter().for_each(Piece::give_back);
+            // Long enough for two in one record, if that could be, to meet.
+            for _ in 0..20 {
+                let take = |n: usize| Piece::take(TAG, bytes(n % 5 * 30 + 50), byte);
+                let kept: Vec<_> = (0..50).map(take).collect();
+                kept.into_iter().for_each(Piece::give_back);
+            }
             left
         };
         thread::scope(|scope| {
@@ -153,10 +154,12 @@ fn f07_threads_come_while_somebody_tidies_what_others_left() {
             }
             let start = Instant::now();
             while start.elapsed() < Duration::from_millis(1500) {
-                if let Ok(left) = receive.recv() {
+                // Given back before the next thread comes, or while it does.
+                if let Ok(left) = receive.try_recv() {
                     left.give_back();
+                    HEAP.trim().unwrap();
                 }
-                HEAP.trim().unwrap();
+                thread::yield_now();
             }
             over.store(true, Ordering::Relaxed);
         });
