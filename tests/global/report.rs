@@ -1,6 +1,6 @@
 //! Numbers by tag, and the table that is printed at the end of a program.
 
-use tagheap::{Global, Tag, scope};
+use tagheap::{Global, Tag};
 
 use crate::HEAP;
 use crate::support::{Piece, alone, blocks, bytes, ends, holding, is_done, text};
@@ -12,7 +12,7 @@ fn leaks() {
     for size in [100, 100, 20_000] {
         Piece::take(LEAKED, bytes(size), 1);
     }
-    scope(Tag::new(4711), || Box::leak(Box::new(7_u64)));
+    Piece::take(Tag::new(4711), bytes(8), 1);
     Piece::take(LEAKED, bytes(500), 1).give_back();
 }
 
