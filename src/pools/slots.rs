@@ -182,19 +182,32 @@ impl Slots {
     }
 
     /// The slot that starts at an address: its group and its number.
-    #[inline]
     fn find(&self, address: usize) -> Option<(&Group, usize)> {
-        let slot = address.wrapping_sub(self.only.get());
-        let slot = self.shape.stride.index(slot);
-        if slot >= self.alone.get() {
-            return self.find_among(address);
+        let slot = self.slot_alone(address);
+        if slot < self.alone.get() {
+            return Some((self.group_alone(slot), slot));
         }
-        // SAFETY: the only chunk has a group for each 64 of its slots.
-        let group = unsafe { self.groups.get().add(slot / GROUP) };
-        // SAFETY: as of any group (`group`).
-        Some((unsafe { group.as_ref() }, slot))
+        self.find_among(address)
     }
 
+    /// The number of the slot that starts at an address of the only chunk; too large a number where none does.
+    #[inline]
+    fn slot_alone(&self, address: usize) -> usize {
+        let offset = address.wrapping_sub(self.only.get());
+        self.shape.stride.index(offset)
+    }
+
+    /// The group of a slot of the only chunk.
+    #[inline]
+    fn group_alone(&self, slot: usize) -> &Group {
+        debug_assert!(slot < self.alone.get(), "found in the only chunk");
+        // SAFETY: the chunk has a group for each 64 of its slots.
+        let group = unsafe { self.groups.get().add(slot / GROUP) };
+        // SAFETY: as of any group (`group`).
+        unsafe { group.as_ref() }
+    }
+
+    /// As [`find`](Slots::find), where there may be several chunks.
     #[inline]
     fn find_among(&self, address: usize) -> Option<(&Group, usize)> {
         if !self.range.get().holds(address) {
@@ -296,9 +309,24 @@ impl Slots {
     #[inline]
     pub(crate) fn give(&self, ptr: NonNull<u8>) -> bool {
         let address = ptr.addr().get();
-        let Some((group, slot)) = self.find(address) else {
-            return false;
-        };
+        let slot = self.slot_alone(address);
+        if slot >= self.alone.get() {
+            return self.give_among(address);
+        }
+        self.give_found(address, self.group_alone(slot), slot)
+    }
+
+    /// As [`give`](Slots::give), where there may be several chunks.
+    #[inline(never)]
+    fn give_among(&self, address: usize) -> bool {
+        match self.find_among(address) {
+            Some((group, slot)) => self.give_found(address, group, slot),
+            None => false,
+        }
+    }
+
+    #[inline]
+    fn give_found(&self, address: usize, group: &Group, slot: usize) -> bool {
         if group.get() & bit(slot) != 0 {
             return false;
         }
@@ -306,32 +334,33 @@ impl Slots {
             self.hand.set(address);
             return true;
         }
-        if self.hand.get() == address {
+        self.put_back(address, group, slot)
+    }
+
+    /// Puts a slot back into its group, unless it is in the hand.
+    #[inline(never)]
+    fn put_back(&self, address: usize, group: &Group, slot: usize) -> bool {
+        let hand = self.hand.get();
+        if hand == address {
             return false;
         }
-        self.put_back(group, slot);
+        let before = group.get();
+        group.set(before | bit(slot));
+        self.tally.come_back();
+        if before == 0 || hand == CLOSED {
+            self.reopen(group, before);
+        }
         true
     }
 
-    /// Puts a slot back into its group.
-    #[inline]
-    fn put_back(&self, group: &Group, slot: usize) {
-        let before = group.get();
-        group.set(before | bit(slot));
-        if before == 0 {
-            self.reopen(group);
-        }
-        self.tally.come_back();
+    /// Opens the hand if the watermark is far, and a group's others if it had no free slot before.
+    #[inline(never)]
+    fn reopen(&self, group: &Group, before: u64) {
         if self.hand.get() == CLOSED && !self.tally.is_high() {
             self.hand.set(EMPTY);
         }
-    }
-
-    /// Puts a group in front of the others with free slots.
-    #[inline(never)]
-    fn reopen(&self, group: &Group) {
         let first = self.first();
-        if first == address_of(group) {
+        if before != 0 || first == address_of(group) {
             return;
         }
         let mut rest = first as u64;

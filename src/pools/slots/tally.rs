@@ -15,11 +15,12 @@ use crate::words::usage::{Measure, Usage};
 pub(crate) struct Tally {
     /// Slots ever taken.
     taken: Cell<u64>,
-    /// Slots out of their groups.
-    out: Cell<usize>,
-    /// As many may be out with nothing to be noted: neither a new peak, nor the watermark.
-    limit: Cell<usize>,
     peak: Cell<usize>,
+    /// As many more may leave their groups with nothing to be noted: neither a new peak, nor the watermark. Below
+    /// 0 while one is noted.
+    room: Cell<isize>,
+    /// As many may be out at most with nothing to be noted.
+    limit: Cell<usize>,
     /// What must be in use for a call.
     mark: Cell<usize>,
     total: Cell<usize>,
@@ -32,9 +33,9 @@ impl Tally {
     pub(crate) fn new(tag: Tag, total: usize, watermark: Watermark) -> Self {
         Self {
             taken: Cell::new(0),
-            out: Cell::new(0),
-            limit: Cell::new(0),
             peak: Cell::new(0),
+            room: Cell::new(0),
+            limit: Cell::new(0),
             mark: Cell::new(watermark.of(total)),
             total: Cell::new(total),
             failures: Cell::new(0),
@@ -44,9 +45,8 @@ impl Tally {
     }
 
     /// Slots out of their groups.
-    #[inline]
     pub(super) fn out(&self) -> usize {
-        self.out.get()
+        self.limit.get().wrapping_add_signed(-self.room.get())
     }
 
     pub(super) fn total(&self) -> usize {
@@ -57,17 +57,19 @@ impl Tally {
     pub(super) fn set_total(&self, total: usize) {
         self.total.set(total);
         self.mark.set(self.watermark.of(total));
-        self.set_limit();
+        self.set_limit(self.out());
     }
 
-    fn set_limit(&self) {
-        self.limit.set(self.peak.get().min(self.mark.get() - 1));
+    /// Looks anew up to where nothing need be noted, with so many slots out.
+    fn set_limit(&self, out: usize) {
+        let limit = self.peak.get().min(self.mark.get() - 1);
+        self.limit.set(limit);
+        self.room.set(limit.wrapping_sub(out) as isize);
     }
 
     /// Whether so many are in use that each that is taken may have to be told.
-    #[inline]
     pub(super) fn is_high(&self) -> bool {
-        self.out.get() >= self.mark.get()
+        self.out() >= self.mark.get()
     }
 
     /// Counts a slot taken that was out of its group.
@@ -80,17 +82,16 @@ impl Tally {
     #[inline]
     pub(super) fn leave(&self) -> bool {
         self.take();
-        let out = self.out.get() + 1;
-        self.out.set(out);
-        out > self.limit.get()
+        let room = self.room.get() - 1;
+        self.room.set(room);
+        room < 0
     }
 
     /// Notes the peak, and calls if the watermark is reached.
-    #[inline(never)]
     pub(super) fn note(&self) {
-        let out = self.out.get();
+        let out = self.out();
         self.peak.set(self.peak.get().max(out));
-        self.set_limit();
+        self.set_limit(out);
         if out == self.mark.get() {
             self.watermark.call(self.tag, &self.usage(out));
         }
@@ -99,12 +100,12 @@ impl Tally {
     /// Counts a slot that is back in its group.
     #[inline]
     pub(super) fn come_back(&self) {
-        self.out.set(self.out.get() - 1);
+        self.room.set(self.room.get() + 1);
     }
 
     /// Counts all slots back in their groups.
     pub(super) fn reset(&self) {
-        self.out.set(0);
+        self.set_limit(0);
     }
 
     /// Counts a request refused.

@@ -164,7 +164,7 @@ impl Slots {
         if hand > CLOSED {
             self.hand.set(EMPTY);
             if let Some((group, slot)) = self.find(hand) {
-                self.put_back(group, slot);
+                self.put_back(hand, group, slot);
             }
         }
     }
