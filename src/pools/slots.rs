@@ -338,6 +338,7 @@ impl Slots {
     }
 
     /// Puts a slot back into its group, unless it is in the hand.
+    #[cold]
     #[inline(never)]
     fn put_back(&self, address: usize, group: &Group, slot: usize) -> bool {
         let hand = self.hand.get();
@@ -347,21 +348,22 @@ impl Slots {
         let before = group.get();
         group.set(before | bit(slot));
         self.tally.come_back();
-        if before == 0 || hand == CLOSED {
-            self.reopen(group, before);
+        if before != 0 && hand != CLOSED {
+            return true;
         }
-        true
+        self.reopen(group, before)
     }
 
-    /// Opens the hand if the watermark is far, and a group's others if it had no free slot before.
+    /// Opens the hand if the watermark is far, and a group if it had no free slot before. Answers true, as its
+    /// caller does.
     #[inline(never)]
-    fn reopen(&self, group: &Group, before: u64) {
+    fn reopen(&self, group: &Group, before: u64) -> bool {
         if self.hand.get() == CLOSED && !self.tally.is_high() {
             self.hand.set(EMPTY);
         }
         let first = self.first();
         if before != 0 || first == address_of(group) {
-            return;
+            return true;
         }
         let mut rest = first as u64;
         if first != 0 {
@@ -372,6 +374,7 @@ impl Slots {
         }
         self.next(group).set(rest);
         self.open(group);
+        true
     }
 
     /// How many slots are in use.
