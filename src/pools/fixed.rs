@@ -37,8 +37,9 @@ use crate::words::usage::Usage;
 ///
 /// Which slots are free stands in front of the slots, in two words for 64: slots hold nothing but what users put
 /// there, and are not touched before. So a slot given back twice, a pointer into one and a foreign one are all
-/// found, whatever users wrote to slots in use or given back. New slots go by ascending address; of those given
-/// back, one near those given back last goes first.
+/// found, whatever users wrote to slots in use or given back. One slot given back is kept at hand and goes first,
+/// so that taking and giving back by turns costs least; none is kept where the watermark is near. Then goes one
+/// near those given back last, and then new ones by ascending address.
 #[derive(Debug)]
 pub struct Fixed<H: Share> {
     slots: Slots,

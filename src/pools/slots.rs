@@ -1,8 +1,8 @@
 //! Equal slots in one chunk or several.
 //!
 //! The slots hold nothing but what users put there, and are not touched before. Of the two words in front of
-//! them for every group of 64 one says which are free, and one links groups with free slots, the one opened
-//! last first. Slots are taken from that one only, and it leaves the list when it is found full: so the first
+//! them for every group of 64 the first says which are free, and the second links groups with free slots, the one
+//! opened last first. Slots are taken from that one only, and it leaves the list when it is found full: so the first
 //! in the list may be full and no other. A chunk's seal tells whether there is a chunk where one would be.
 //!
 //! One slot given back is kept in the *hand*, out of its group as one in use is, and is the next that is taken:
@@ -338,6 +338,7 @@ impl Slots {
     }
 
     /// Puts a slot back into its group, unless it is in the hand.
+    // Out of line, so that what is in line for the hand remains small enough to be put in line by the compiler.
     #[cold]
     #[inline(never)]
     fn put_back(&self, address: usize, group: &Group, slot: usize) -> bool {

@@ -247,7 +247,9 @@ fn all_small_programs() {
     thread_local!(static CALLED: Cell<Option<Usage>> = const { Cell::new(None) });
     let slot = layout(8, 8);
     in_buffer(|heap| {
-        for (program, mark) in (0..4_u32.pow(6)).flat_map(|program| (1..5).map(move |mark| (program, mark))) {
+        for (program, mark) in
+            (0..4_u32.pow(6)).flat_map(|program| (1..5).map(move |mark| (program, mark)))
+        {
             let pool = Pool::new(heap, TAG);
             // More than three slots are never in use: no call.
             let pool = match mark {
@@ -256,7 +258,10 @@ fn all_small_programs() {
             };
             let pool = Fixed::new(pool, slot, 3).unwrap();
             let slots: [_; 3] = core::array::from_fn(|_| take(&pool, slot));
-            assert_eq!(CALLED.take().map(|usage| usage.used), (mark < 4).then_some(mark));
+            assert_eq!(
+                CALLED.take().map(|usage| usage.used),
+                (mark < 4).then_some(mark)
+            );
             let mut used = [true; 3];
             let mut hand = None;
             let mut known = pool.usage().unwrap();
@@ -493,7 +498,10 @@ fn damage_is_found() {
                     }
                 });
             }
-            assert!(silent <= 64 * spare, "{silent} bits unnoticed with {used} in use");
+            assert!(
+                silent <= 64 * spare,
+                "{silent} bits unnoticed with {used} in use"
+            );
         }
     }
 }
