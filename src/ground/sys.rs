@@ -15,9 +15,6 @@ use rustix::mm::{Advice, MapFlags, MprotectFlags, MremapFlags, ProtFlags};
 /// Bytes of a page on x86-64.
 pub(crate) const PAGE: usize = 4096;
 
-/// Bytes of a huge page on x86-64.
-pub(crate) const HUGE: usize = 2 << 20;
-
 /// Moves the program break to `to` and answers where it stands; a refusal answers the old break.
 ///
 /// `brk(0)` only asks: no break can stand at address 0.
@@ -69,25 +66,6 @@ pub(crate) fn map(bytes: usize) -> Option<NonNull<u8>> {
     NonNull::new(base.ok()?.cast())
 }
 
-/// As [`map`], in huge pages where the kernel has some: `bytes` is a multiple of [`HUGE`], and so is the
-/// address.
-pub(crate) fn map_huge(bytes: usize) -> Option<NonNull<u8>> {
-    let length = bytes.checked_add(HUGE)?;
-    let start = map(length)?;
-    let skip = start.align_offset(HUGE);
-    let base = start.map_addr(|start| start.saturating_add(skip));
-    if skip > 0 {
-        // SAFETY: the new mapping's own pages in front of the base.
-        unsafe { unmap(start, skip) };
-    }
-    let end = base.map_addr(|base| base.saturating_add(bytes));
-    // SAFETY: the new mapping's own pages behind the bytes: there are some, since `skip` is less than `HUGE`.
-    unsafe { unmap(end, HUGE - skip) };
-    // SAFETY: the pages are the new mapping's. Where the kernel has no huge ones, small ones do.
-    let _ = unsafe { rustix::mm::madvise(base.as_ptr().cast(), bytes, Advice::LinuxHugepage) };
-    Some(base)
-}
-
 /// Makes a mapping larger, and moves it if need be; what is new is zero.
 ///
 /// # Safety
@@ -96,23 +74,6 @@ pub(crate) fn map_huge(bytes: usize) -> Option<NonNull<u8>> {
 pub(crate) unsafe fn remap(base: NonNull<u8>, old: usize, new: usize) -> Option<NonNull<u8>> {
     // SAFETY: the caller's promise.
     let moved = unsafe { rustix::mm::mremap(base.as_ptr().cast(), old, new, MremapFlags::MAYMOVE) };
-    NonNull::new(moved.ok()?.cast())
-}
-
-/// As [`remap`], from one mapping of [`map_huge`] to another.
-///
-/// # Safety
-///
-/// As for [`remap`].
-pub(crate) unsafe fn remap_huge(base: NonNull<u8>, old: usize, new: usize) -> Option<NonNull<u8>> {
-    let place = map_huge(new)?;
-    let (from, to) = (base.as_ptr().cast(), place.as_ptr().cast());
-    // SAFETY: the caller's promise for the old mapping; the new one is ours alone, and gives way to it.
-    let moved = unsafe { rustix::mm::mremap_fixed(from, old, new, MremapFlags::MAYMOVE, to) };
-    if moved.is_err() {
-        // SAFETY: nobody has seen the new mapping.
-        unsafe { unmap(place, new) };
-    }
     NonNull::new(moved.ok()?.cast())
 }
 

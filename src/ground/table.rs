@@ -10,7 +10,7 @@ use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 
-use crate::ground::sys::{self, HUGE, PAGE};
+use crate::ground::sys::{self, PAGE};
 use crate::words::error::Shortage;
 use crate::words::size::align_up;
 
@@ -125,26 +125,12 @@ impl<T: Plain> Table<T> {
         if memory.is_bounded() {
             return Err(Shortage::Index);
         }
-        let page = if doubled < HUGE { PAGE } else { HUGE };
-        let bytes = align_up(doubled, page).ok_or(Shortage::Index)?;
+        let bytes = align_up(doubled, PAGE).ok_or(Shortage::Index)?;
         self.map(bytes).ok_or(Shortage::Index)
     }
 
-    /// Moves to a larger mapping, or makes the present one larger. From a huge page on, it is of huge pages:
-    /// who asks for elements here and there does without most misses of the address translation.
     fn map(&mut self, bytes: usize) -> Option<()> {
-        if bytes >= HUGE && self.mapped >= HUGE {
-            // SAFETY: the mapping is this table's own, and its elements are borrowed from it.
-            self.base = unsafe { sys::remap_huge(self.base.cast(), self.mapped, bytes)? }.cast();
-            self.length = bytes / size_of::<T>();
-        } else if bytes >= HUGE {
-            let (small, mapped) = (self.base, self.mapped);
-            self.move_to(sys::map_huge(bytes)?.cast(), bytes);
-            if mapped > 0 {
-                // SAFETY: the mapping was this table's own, and its elements have left it.
-                unsafe { sys::unmap(small.cast(), mapped) };
-            }
-        } else if self.mapped == 0 {
+        if self.mapped == 0 {
             self.move_to(sys::map(bytes)?.cast(), bytes);
         } else {
             // SAFETY: the mapping is this table's own, and its elements are borrowed from it.

@@ -44,15 +44,12 @@ impl Maxima {
         leaves.get(index).copied().unwrap_or(0)
     }
 
-    /// Starts to fetch a leaf and the maximum of its node.
+    /// Starts to fetch a leaf.
     #[inline]
     pub(super) fn expect(&self, index: usize) {
-        let [leaves, nodes, ..] = &self.levels;
+        let [leaves, ..] = &self.levels;
         if let Some(leaf) = leaves.get(index) {
             prefetch(leaf);
-        }
-        if let Some(node) = nodes.get(index / LANES) {
-            prefetch(node);
         }
     }
 
