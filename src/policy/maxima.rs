@@ -44,12 +44,15 @@ impl Maxima {
         leaves.get(index).copied().unwrap_or(0)
     }
 
-    /// Starts to fetch a leaf.
+    /// Starts to fetch a leaf and the maximum of its node.
     #[inline]
     pub(super) fn expect(&self, index: usize) {
-        let [leaves, ..] = &self.levels;
+        let [leaves, nodes, ..] = &self.levels;
         if let Some(leaf) = leaves.get(index) {
             prefetch(leaf);
+        }
+        if let Some(node) = nodes.get(index / LANES) {
+            prefetch(node);
         }
     }
 
@@ -134,11 +137,33 @@ impl Maxima {
     #[inline]
     pub(super) fn moved(&mut self, from: usize, old: i16, to: usize, new: i16) {
         let (from, to) = (from / LANES, to / LANES);
-        if from == to {
-            self.correct(to, old, new);
-        } else {
+        if from == to && new <= old {
+            return self.correct(to, old, new);
+        }
+        if from != to {
             self.correct(from, old, 0);
-            self.correct(to, 0, new);
+        }
+        self.raise(to, new);
+    }
+
+    /// Puts the maxima above a node of leaves right, into which a number came that exceeds what it came in
+    /// the place of, if anything.
+    ///
+    /// Whether it is the largest of its node is anybody's guess, so that is not asked; of the nodes above that is
+    /// seldom so.
+    #[inline]
+    fn raise(&mut self, node: usize, new: i16) {
+        let [_, nodes, levels @ ..] = &mut self.levels;
+        if let Some(highest) = nodes.get_mut(node) {
+            *highest = new.max(*highest);
+        }
+        let mut index = node;
+        for level in levels {
+            index /= LANES;
+            match level.get_mut(index) {
+                Some(highest) if new > *highest => *highest = new,
+                _ => return,
+            }
         }
     }
 
