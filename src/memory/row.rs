@@ -178,6 +178,7 @@ impl Row {
     #[inline]
     pub(crate) fn prefetch(&self, at: usize) {
         prefetch(self.base.as_ptr().with_addr(at));
+        prefetch(self.base.as_ptr().with_addr(at + HEADER - 1));
     }
 
     /// The free block that the placement knows here; its header must say the same.
