@@ -46,6 +46,7 @@ mod release;
 mod resize;
 
 use core::alloc::Layout;
+use core::hint::select_unpredictable;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
@@ -61,6 +62,7 @@ use crate::policy::placement::Placement;
 use crate::policy::rule::{Rule, Split};
 use crate::tags::ledger::{AccountId, Entered, Ledger};
 use crate::words::error::{Corruption, Error, Misuse, OutOfMemory, Shortage};
+use crate::words::extent::Extent;
 use crate::words::header::Key;
 use crate::words::size::{Fit, HEADER, SMALLEST};
 use crate::words::slot::Slot;
@@ -121,9 +123,18 @@ struct Request {
 /// Where a request's block comes from.
 enum Place {
     /// A free block of the row.
-    Inside(FreeBlock),
+    Inside(Hole),
     /// The end of the row.
     End(Room),
+}
+
+/// A free block, and how much of it a request takes.
+struct Hole {
+    free: FreeBlock,
+    /// Bytes that stay free in front.
+    in_front: usize,
+    /// Bytes behind them that are taken.
+    taken: usize,
 }
 
 impl<S: Source> Heap<S> {
@@ -168,7 +179,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     pub fn allocate(&mut self, tag: Tag, layout: Layout) -> Result<NonNull<[u8]>, Error> {
         let request = self.request(tag, layout)?;
         let place = self.find(&request)?;
-        let block = self.commit(|heap| heap.take(place, &request));
+        let block = self.take(place, &request);
         Ok(self.payload(&block, layout))
     }
 
@@ -183,7 +194,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         let request = self.request(tag, layout)?;
         let place = self.find(&request)?;
         let zero_from = self.row.touched().max(self.source.zero_from());
-        let block = self.commit(|heap| heap.take(place, &request));
+        let block = self.take(place, &request);
         let unclean = zero_from.saturating_sub(block.payload()).min(layout.size());
         self.row.zero(&block, 0, unclean);
         Ok(self.payload(&block, layout))
@@ -288,13 +299,19 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     ) -> Result<Result<Place, Shortage>, Corruption> {
         if let Some(found) = self.placement.find(&self.row, fit, R::SPLITS)? {
             let free = self.row.free_block(found)?;
-            let whole = found.size - fit.in_front(found.at);
+            let in_front = fit.in_front(found.at);
+            let whole = found.size - in_front;
             let splits = R::SPLITS && whole - fit.size() >= SMALLEST;
-            let size = if splits { fit.size() } else { whole };
+            let taken = select_unpredictable(splits, fit.size(), whole);
+            let hole = Hole {
+                free,
+                in_front,
+                taken,
+            };
             return Ok(self
                 .ledger
-                .allows(account, size)
-                .map(|()| Place::Inside(free)));
+                .allows(account, taken)
+                .map(|()| Place::Inside(hole)));
         }
         if let Err(shortage) = self.ledger.allows(account, fit.size()) {
             return Ok(Err(shortage));
@@ -310,17 +327,54 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         out_of_memory(tag, layout, cause)
     }
 
-    /// Takes the place from the free blocks or the end, splits it, and claims it under the tag.
+    /// Takes the place from the free blocks or the end, and claims it under the tag.
     #[inline(always)]
     fn take(&mut self, place: Place, request: &Request) -> UsedBlock {
-        let fit = request.fit;
-        let (free, mut old) = match place {
-            Place::Inside(free) => {
-                let extent = free.extent();
-                (free, Some(extent))
+        match place {
+            Place::Inside(hole) if hole.in_front == 0 => {
+                self.commit(|heap| heap.take_front(hole, request))
             }
-            Place::End(room) => (self.lengthen(&room), None),
-        };
+            Place::Inside(hole) => self.take_aligned(hole.free, request),
+            Place::End(room) => self.take_end(&room, request),
+        }
+    }
+
+    /// Takes a free block from its front on.
+    ///
+    /// Whether something is left of it is anybody's guess, so that is computed with and not asked: where nothing
+    /// is, the block's own header is written as that of the rest, and then as that of the block.
+    #[inline(always)]
+    fn take_front(&mut self, hole: Hole, request: &Request) -> UsedBlock {
+        let Hole { free, taken, .. } = hole;
+        let old = free.extent();
+        let rest = free.behind(taken);
+        rest.settle(&mut self.row);
+        self.placement.cut(old, taken);
+        self.claim(free.cut(taken), request)
+    }
+
+    /// Takes a part of a free block, before which another part stays free.
+    #[cold]
+    fn take_aligned(&mut self, free: FreeBlock, request: &Request) -> UsedBlock {
+        self.commit(|heap| {
+            let old = free.extent();
+            heap.split(free, Some(old), request)
+        })
+    }
+
+    /// Takes room at the end of the row.
+    #[inline(never)]
+    fn take_end(&mut self, room: &Room, request: &Request) -> UsedBlock {
+        self.commit(|heap| {
+            let free = heap.lengthen(room);
+            heap.split(free, None, request)
+        })
+    }
+
+    /// Takes what a request needs of a free block in hand, which the placement knows as `old`, if it does.
+    #[inline]
+    fn split(&mut self, free: FreeBlock, old: Option<Extent>, request: &Request) -> UsedBlock {
+        let (fit, mut old) = (request.fit, old);
         let in_front = fit.in_front(free.at());
         let (front, free) = free.split_front(in_front);
         let (free, rest) = if R::SPLITS {
@@ -336,6 +390,12 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
             (None, Some(old)) => self.placement.remove(old),
             (None, None) => {}
         }
+        self.claim(free, request)
+    }
+
+    /// Gives a free block in hand to the request's tag.
+    #[inline(always)]
+    fn claim(&mut self, free: FreeBlock, request: &Request) -> UsedBlock {
         let slot = self.sign_up(free.at(), free.size(), request);
         free.claim(&mut self.row, request.tag, slot)
     }

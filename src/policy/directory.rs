@@ -13,6 +13,8 @@
 //! block starts in that segment, since the block between them would be too small. So one leaf in front of a
 //! block and one behind it tell a deallocation all about the neighbours.
 
+use core::hint::select_unpredictable;
+
 use crate::ground::table::IndexMemory;
 use crate::policy::maxima::Maxima;
 use crate::policy::placement::{Placement, takes};
@@ -310,6 +312,27 @@ impl Placement for Directory {
         put(leaves, end);
         put(leaves, start);
         self.maxima.moved(from, number, start.0, start.1);
+    }
+
+    /// Whether something is left is anybody's guess, so that is computed with and not asked.
+    #[inline(always)]
+    fn cut(&mut self, old: Extent, by: usize) {
+        let is_left = by < old.size;
+        let keeps = if is_left { !0 } else { 0 };
+        let new = Extent {
+            at: old.at + select_unpredictable(is_left, by, 0),
+            size: old.size - by,
+        };
+        let from = self.index(old.at);
+        let (start, end) = (self.index(new.at), self.end(old).0);
+        let first = number(new.size, self.unit(new.at)) & keeps;
+        let last = (number(new.size, self.unit(old.end() - UNIT)) | MARK) & keeps;
+        let leaves = self.maxima.leaves();
+        let number = put(leaves, (from, 0));
+        put(leaves, (end, last));
+        put(leaves, (start, first));
+        self.maxima.moved(from, number, start, first);
+        self.count -= usize::from(!is_left);
     }
 
     fn agrees(&self, block: &Block) -> bool {

@@ -58,6 +58,19 @@ pub trait Placement: core::fmt::Debug {
         self.insert(new);
     }
 
+    /// The first `by` bytes of a free block vanish from it, or all.
+    fn cut(&mut self, old: Extent, by: usize) {
+        let new = Extent {
+            at: old.at + by,
+            size: old.size - by,
+        };
+        if new.size == 0 {
+            self.remove(old);
+        } else {
+            self.replace(old, new);
+        }
+    }
+
     /// Whether what is remembered of this free block is true.
     fn agrees(&self, block: &Block) -> bool;
 
