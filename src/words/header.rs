@@ -139,6 +139,14 @@ impl Header {
         header
     }
 
+    /// The header as it lies in memory: its last two words are stored as one, since a processor cannot load at
+    /// once what it has just stored in two pieces.
+    #[inline]
+    pub(crate) const fn words(self) -> [u64; 4] {
+        let last = self.slot as u64 | (self.check as u64) << 32;
+        [self.in_use, self.size, self.tag.number(), last]
+    }
+
     /// Three odd multiplies, rotated and xored, then spread once more and folded to 32 bits; `tag` is what
     /// the tag adds to that.
     ///
