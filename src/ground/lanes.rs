@@ -6,8 +6,8 @@
 #![allow(unsafe_code)]
 
 use core::arch::x86_64::{
-    __m128i, _mm_and_si128, _mm_cmpgt_epi16, _mm_cvtsi128_si32, _mm_loadu_si128, _mm_max_epi16, _mm_movemask_epi8,
-    _mm_packs_epi16, _mm_set1_epi16, _mm_shuffle_epi32, _mm_shufflelo_epi16,
+    __m128i, _mm_and_si128, _mm_cmpgt_epi16, _mm_cvtsi128_si32, _mm_loadu_si128, _mm_max_epi16,
+    _mm_movemask_epi8, _mm_packs_epi16, _mm_set1_epi16, _mm_shuffle_epi32, _mm_shufflelo_epi16,
 };
 
 /// Numbers of a line; 64 bytes, which is a cache line where a table is made of them.
@@ -68,7 +68,8 @@ fn compare(lanes: &Lanes, bound: i16) -> u32 {
 #[target_feature(enable = "sse2")]
 fn largest(lanes: &Lanes, mask: &Lanes) -> i16 {
     let ([a, b, c, d], [e, f, g, h]) = (load(lanes), load(mask));
-    let [a, b, c, d] = [(a, e), (b, f), (c, g), (d, h)].map(|(lanes, mask)| _mm_and_si128(lanes, mask));
+    let [a, b, c, d] =
+        [(a, e), (b, f), (c, g), (d, h)].map(|(lanes, mask)| _mm_and_si128(lanes, mask));
     let max = _mm_max_epi16(_mm_max_epi16(a, b), _mm_max_epi16(c, d));
     let max = _mm_max_epi16(max, _mm_shuffle_epi32::<0b01_00_11_10>(max));
     let max = _mm_max_epi16(max, _mm_shuffle_epi32::<0b10_11_00_01>(max));
