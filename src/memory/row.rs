@@ -174,11 +174,12 @@ impl Row {
         }
     }
 
-    /// Says that the header at `at` will be looked at soon.
+    /// Says that the header at `at` will be looked at soon. Every fourth lies across two cache lines.
     #[inline]
     pub(crate) fn prefetch(&self, at: usize) {
-        prefetch(self.base.as_ptr().with_addr(at));
-        prefetch(self.base.as_ptr().with_addr(at + HEADER - 1));
+        let header = self.base.as_ptr().with_addr(at);
+        prefetch(header);
+        prefetch(header.wrapping_add(HEADER - 1));
     }
 
     /// The free block that the placement knows here; its header must say the same.

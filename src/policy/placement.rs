@@ -58,7 +58,7 @@ pub trait Placement: core::fmt::Debug {
         self.insert(new);
     }
 
-    /// The first `by` bytes of a free block vanish from it, or all.
+    /// The first `by` bytes of a free block vanish from it: some of it stays free, or nothing.
     fn cut(&mut self, old: Extent, by: usize) {
         let new = Extent {
             at: old.at + by,

@@ -139,8 +139,8 @@ impl Header {
         header
     }
 
-    /// The header as it lies in memory: its last two words are stored as one, since a processor cannot load at
-    /// once what it has just stored in two pieces.
+    /// The header as it lies in memory, to be stored in pieces no smaller than those it is loaded in: what a
+    /// processor has just stored in two pieces, it cannot load in one until both are done.
     #[inline]
     pub(crate) const fn words(self) -> [u64; 4] {
         let last = self.slot as u64 | (self.check as u64) << 32;

@@ -28,8 +28,7 @@ pub(crate) const fn align_down(value: usize, align: usize) -> usize {
     value & !(align - 1)
 }
 
-/// Whether `value` is a multiple of `align`, a power of two; without the division of
-/// [`usize::is_multiple_of`].
+/// Whether `value` is a multiple of `align`, a power of two, without a division.
 #[inline]
 pub(crate) const fn is_aligned(value: usize, align: usize) -> bool {
     value & (align - 1) == 0
