@@ -45,12 +45,18 @@ mod sharing;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod pools;
 
+/* 7: one heap for a whole program */
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod global;
+
 /* 7: the heap as others see it */
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod faces;
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 pub use crate::{
+    global::{Global, Holding, Holdings, scope},
+    ground::fatal::fatal,
     ground::source::{
         Refusal, Source,
         buffer::Buffer,

@@ -26,7 +26,7 @@
 #![allow(unsafe_code)]
 
 mod check;
-mod class;
+pub(crate) mod class;
 mod held;
 mod lists;
 mod log;

@@ -2,8 +2,8 @@
 //!
 //! # Safety
 //!
-//! The unsafe operations ask the kernel where a thread's own memory is, and read that memory's first word where
-//! the thread has any.
+//! The unsafe operations ask the kernel where a thread's own memory is and whether a thread is alive, and read the first
+//! word of that memory where there is any.
 #![allow(unsafe_code)]
 
 use core::arch::asm;
@@ -32,6 +32,47 @@ pub(crate) fn current() -> NonZero<usize> {
     ask()
 }
 
+/// Whether threads are known to have memory of their own; they may without its being known yet.
+#[inline]
+pub(crate) fn has_memory() -> bool {
+    // Who has std has it.
+    cfg!(feature = "std") || OWN_MEMORY.load(Ordering::Relaxed) == THERE
+}
+
+/// Finds out whether threads have memory of their own, for all times to come: by whoever asks first.
+#[cold]
+pub(crate) fn find_memory() {
+    if OWN_MEMORY.load(Ordering::Relaxed) == UNKNOWN {
+        let base = fs_base();
+        let is_there = base != 0 && own_address() == base;
+        let known = if is_there { THERE } else { NOT_THERE };
+        let relaxed = Ordering::Relaxed;
+        let _ = OWN_MEMORY.compare_exchange(UNKNOWN, known, relaxed, relaxed);
+    }
+}
+
+/// The kernel's numbers for this thread and its process.
+pub(crate) fn numbers() -> (u32, u32) {
+    let thread = rustix::thread::gettid().as_raw_nonzero();
+    let process = rustix::process::getpid().as_raw_nonzero();
+    (thread.get().unsigned_abs(), process.get().unsigned_abs())
+}
+
+/// Whether the kernel knows that this process has no thread of that number.
+pub(crate) fn is_gone(thread: u32, process: u32) -> bool {
+    const TGKILL: usize = 234;
+    const NO_SIGNAL: usize = 0;
+    const ESRCH: isize = -3;
+    let answer: isize;
+    // SAFETY: the kernel preserves all registers but rax, rcx and r11; a signal of number 0 is not sent.
+    unsafe {
+        asm!("syscall", inlateout("rax") TGKILL => answer, in("rdi") process as usize,
+             in("rsi") thread as usize, in("rdx") NO_SIGNAL,
+             lateout("rcx") _, lateout("r11") _, options(nostack));
+    }
+    answer == ESRCH
+}
+
 /// The first word of the thread's own memory, which there is.
 #[inline]
 fn own_address() -> usize {
@@ -46,10 +87,7 @@ fn own_address() -> usize {
 #[cold]
 fn ask() -> NonZero<usize> {
     if OWN_MEMORY.load(Ordering::Relaxed) == UNKNOWN {
-        let base = fs_base();
-        let is_there = base != 0 && own_address() == base;
-        let known = if is_there { THERE } else { NOT_THERE };
-        OWN_MEMORY.store(known, Ordering::Relaxed);
+        find_memory();
         return current();
     }
     let id = rustix::thread::gettid().as_raw_nonzero();

@@ -8,6 +8,8 @@
     reason = "a test fails by panicking"
 )]
 
+mod bare_global;
+mod bare_threads;
 mod program;
 mod system_calls;
 
@@ -123,6 +125,57 @@ fn level_loads_the_next_level_into_the_memory_of_the_last() {
     assert!(text.contains("The heap grew by 0 bytes."), "{text}");
 }
 
+/// The objects that the table says a tag has, each time it is printed; the tag's name may have spaces.
+fn objects(text: &str, tag: &str) -> Vec<usize> {
+    text.lines()
+        .filter_map(|line| line.strip_prefix(tag)?.split_whitespace().next())
+        .map(|objects| objects.parse().expect("a number"))
+        .collect()
+}
+
+#[test]
+fn global_tells_which_part_holds_the_memory() {
+    let output = run(example("global"));
+    let text = told(&output);
+    assert!(output.stderr.is_empty(), "no report unasked: {output:?}");
+    // A thousand pages and the vector of them, until they are dropped.
+    assert_eq!(objects(&text, "pages "), [1001, 0, 0], "{text}");
+    assert_eq!(objects(&text, "counts "), [0; 3], "{text}");
+    assert_eq!(objects(&text, "scratch "), [0], "{text}");
+    let words = text.split_once(" different words").expect("a count").0;
+    let words: usize = words
+        .rsplit(' ')
+        .next()
+        .and_then(|n| n.parse().ok())
+        .expect("a number");
+    // The words and the table of them.
+    assert_eq!(
+        objects(&text, "index of all words "),
+        [words + 1; 3],
+        "{text}"
+    );
+}
+
+#[test]
+fn global_reports_at_the_end_what_is_left() {
+    let mut program = example("global");
+    program.env("TAGHEAP_REPORT", "1");
+    let output = run(program);
+    let text = told(&output);
+    let report = String::from_utf8(output.stderr).expect("text");
+    assert!(
+        report.starts_with("tagheap: what is held by tag"),
+        "{report}"
+    );
+    let index = objects(&text, "index of all words ");
+    assert_eq!(
+        objects(&report, "index of all words "),
+        index[..1],
+        "{report}"
+    );
+    assert_eq!(objects(&report, "pages "), [0], "{report}");
+}
+
 #[test]
 fn t01_parity_finds_no_difference_between_heap_and_twin() {
     for rule in ["whole", "split"] {
@@ -142,11 +195,13 @@ fn parity_ends_with_1_at_a_difference() {
 }
 
 #[test]
-fn nolibc_is_static_and_needs_nobody() {
-    let headers = readelf(&["--wide", "--program-headers", "--dynamic"], nolibc());
-    assert!(headers.contains("LOAD"), "{headers}");
-    for word in ["INTERP", "NEEDED", "DYNAMIC"] {
-        assert!(!headers.contains(word), "{word}: {headers}");
+fn programs_without_libc_are_static_and_need_nobody() {
+    for name in ["nolibc", "global", "threads", "common"] {
+        let headers = readelf(&["--wide", "--program-headers", "--dynamic"], nolibc(name));
+        assert!(headers.contains("LOAD"), "{name}: {headers}");
+        for word in ["INTERP", "NEEDED", "DYNAMIC"] {
+            assert!(!headers.contains(word), "{name}: {word}: {headers}");
+        }
     }
 }
 
@@ -158,7 +213,7 @@ fn b10_nolibc_makes_four_system_calls_and_no_other() {
         libc::SYS_write,
         libc::SYS_exit_group,
     ];
-    let text = told(&run(nolibc().filtered(&allowed, Answer::Kill)));
+    let text = told(&run(nolibc("nolibc").filtered(&allowed, Answer::Kill)));
     let [before, after] = amounts(&text, "primes")[..] else {
         panic!("two tables: {text}");
     };
@@ -185,7 +240,7 @@ fn every_system_call_of_nolibc_is_needed() {
             libc::SYS_exit_group,
         ];
         allowed.retain(|call| *call != refused);
-        let output = run(nolibc().filtered(&allowed, Answer::Kill));
+        let output = run(nolibc("nolibc").filtered(&allowed, Answer::Kill));
         assert!(!output.status.success(), "without system call {refused}");
     }
 }
@@ -195,7 +250,7 @@ fn b05_nolibc_without_a_break_says_so_and_ends() {
     let allowed = [libc::SYS_execve, libc::SYS_write, libc::SYS_exit_group];
     // What a filter answers in the place of `brk` is no address at all.
     for errno in [libc::EPERM, libc::ENOSYS, libc::ENOMEM] {
-        let output = run(nolibc().filtered(&allowed, Answer::Errno(errno)));
+        let output = run(nolibc("nolibc").filtered(&allowed, Answer::Errno(errno)));
         let complaint = String::from_utf8_lossy(&output.stderr);
         assert_eq!(
             output.status.code(),

@@ -60,10 +60,10 @@ fn build(profile: &Path, name: &str) {
     succeed(command);
 }
 
-/// The program without libc, which is a package of its own.
-pub(crate) fn nolibc() -> Command {
+/// A program without libc, of `examples/nolibc`, which is a package of its own.
+pub(crate) fn nolibc(name: &str) -> Command {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    let program = BUILT.get_or_init(|| {
+    let programs = BUILT.get_or_init(|| {
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("nolibc");
         let mut command = cargo("build");
         command
@@ -76,9 +76,9 @@ pub(crate) fn nolibc() -> Command {
             command.env_remove(flags);
         }
         succeed(command);
-        target.join("release/nolibc")
+        target.join("release")
     });
-    Command::new(program)
+    Command::new(programs.join(name))
 }
 
 pub(crate) fn run(mut command: Command) -> Output {

@@ -1,4 +1,4 @@
-//! A filter in the kernel that lets a program make some system calls only.
+//! A filter in the kernel that lets a program make some system calls only, and a limit to its memory.
 
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -16,6 +16,9 @@ pub(crate) enum Answer {
 pub(crate) trait Filtered {
     /// The same command, whose program can make the `allowed` system calls only.
     fn filtered(self, allowed: &[libc::c_long], otherwise: Answer) -> Self;
+
+    /// The same command, whose program has so many bytes of address space at most.
+    fn bounded(self, bytes: u64) -> Self;
 }
 
 impl Filtered for Command {
@@ -23,6 +26,23 @@ impl Filtered for Command {
         let mut filter = filter(allowed, otherwise);
         // SAFETY: between fork and exec, the closure makes two system calls and allocates nothing.
         unsafe { self.pre_exec(move || install(&mut filter)) };
+        self
+    }
+
+    fn bounded(mut self, bytes: u64) -> Self {
+        let limit = move || {
+            let limit = libc::rlimit {
+                rlim_cur: bytes,
+                rlim_max: bytes,
+            };
+            // SAFETY: the kernel reads the two numbers.
+            match unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const limit) } {
+                0 => Ok(()),
+                _ => Err(io::Error::last_os_error()),
+            }
+        };
+        // SAFETY: between fork and exec, the closure makes one system call and allocates nothing.
+        unsafe { self.pre_exec(limit) };
         self
     }
 }

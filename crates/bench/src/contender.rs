@@ -2,6 +2,7 @@
 //! have their own.
 
 pub(crate) mod arena;
+pub(crate) mod global;
 pub(crate) mod regions;
 pub(crate) mod slots;
 
@@ -123,6 +124,24 @@ pub(crate) const fn layout(size: u32) -> Layout {
     }
 }
 
+/// Stops where blocks that are in use at a time overlap, or lie where their layout does not allow: a contender that
+/// is wrong is not to be compared.
+pub(crate) fn assert_apart(blocks: impl Iterator<Item = (NonNull<u8>, u32)>) {
+    let range = |(at, size): (NonNull<u8>, u32)| (at.addr().get(), size as usize);
+    let mut ranges: Vec<_> = blocks.map(range).collect();
+    ranges.sort_unstable();
+    for (at, _) in &ranges {
+        assert!(at.is_multiple_of(8), "a block at {at:#x}, not aligned");
+    }
+    for pair in ranges.windows(2) {
+        let [(first, size), (second, _)] = [pair[0], pair[1]];
+        assert!(
+            first + size <= second,
+            "blocks at {first:#x} and {second:#x} overlap"
+        );
+    }
+}
+
 /// One of the blocks from which a workload starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Piece {
@@ -202,5 +221,38 @@ impl Outcome {
             footprint: None,
             resident: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(blocks: &[(usize, u32)]) {
+        let at = |at| NonNull::without_provenance(std::num::NonZero::new(at).unwrap());
+        assert_apart(blocks.iter().map(|(address, size)| (at(*address), *size)));
+    }
+
+    #[test]
+    fn blocks_that_touch_lie_apart() {
+        check(&[(4096, 16), (4064, 32), (4112, 1)]);
+    }
+
+    #[test]
+    #[should_panic(expected = "overlap")]
+    fn blocks_that_share_a_byte_do_not() {
+        check(&[(4096, 17), (4112, 16)]);
+    }
+
+    #[test]
+    #[should_panic(expected = "overlap")]
+    fn nor_does_one_handed_out_twice() {
+        check(&[(4096, 16), (4096, 16)]);
+    }
+
+    #[test]
+    #[should_panic(expected = "not aligned")]
+    fn a_block_lies_where_its_layout_allows() {
+        check(&[(4100, 16)]);
     }
 }

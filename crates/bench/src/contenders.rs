@@ -8,7 +8,10 @@ mod bumpalo;
 mod classes;
 mod dlmalloc;
 mod glibc;
+mod global;
 mod heapless;
+#[cfg(feature = "jemalloc")]
+mod jemalloc;
 mod linked_list;
 #[cfg(feature = "mimalloc")]
 mod mimalloc;
@@ -26,6 +29,9 @@ mod touch;
 mod twin;
 
 use crate::contender::arena::arena;
+#[cfg(feature = "snmalloc")]
+use crate::contender::global::Through;
+use crate::contender::global::global;
 use crate::contender::regions::regions;
 use crate::contender::slots::{local, shared};
 use crate::contender::{Entry, entry};
@@ -41,9 +47,14 @@ pub(crate) const ALL: &[Entry] = &[
     entry::<linked_list::Arena>(),
     entry::<glibc::Malloc>(),
     entry::<bumpalo::Pools>(),
+    entry::<bump_scope::Pools>(),
     entry::<classes::Tagged>(),
     #[cfg(feature = "mimalloc")]
     entry::<mimalloc::Tagged>(),
+    #[cfg(feature = "jemalloc")]
+    entry::<jemalloc::Tagged>(),
+    #[cfg(feature = "snmalloc")]
+    entry::<Through<snmalloc_rs::SnMalloc>>(),
     entry::<bump::Pointer>(),
     entry::<stores::HeaderStores>(),
     entry::<touch::Touch>(),
@@ -74,6 +85,21 @@ pub(crate) const ALL: &[Entry] = &[
     regions::<regions::BumpScope>(),
     #[cfg(feature = "mimalloc")]
     regions::<mimalloc::Heaps>(),
+    #[cfg(feature = "jemalloc")]
+    regions::<jemalloc::Arenas<false>>(),
+    #[cfg(feature = "jemalloc")]
+    regions::<jemalloc::Arenas<true>>(),
+    #[cfg(feature = "snmalloc")]
+    regions::<Through<snmalloc_rs::SnMalloc>>(),
     regions::<regions::Talc>(),
     regions::<regions::Glibc>(),
+    global::<::tagheap::Global>(),
+    global::<std::alloc::System>(),
+    #[cfg(feature = "mimalloc")]
+    global::<::mimalloc::MiMalloc>(),
+    #[cfg(feature = "snmalloc")]
+    global::<snmalloc_rs::SnMalloc>(),
+    #[cfg(feature = "jemalloc")]
+    global::<tikv_jemallocator::Jemalloc>(),
+    global::<global::Talc>(),
 ];

@@ -35,6 +35,7 @@ impl Goal {
 }
 
 const OWN: &str = "tagheap";
+const GLOBAL: &str = "Global";
 const TWIN: &str = "assembly twin";
 
 /// The peer to which a workload's times are compared; `None`: the fastest peer.
@@ -156,12 +157,36 @@ pub(crate) fn goals(case: &Case) -> Vec<Goal> {
             heaps(case, Bound::AtMost(0.1)),
         ],
         Workload::Limits => Vec::new(),
+        workload if workload.is_global() => global(case),
         _ => vec![goal(
             "time over the best peer's".into(),
             Bound::AtMost(1.1),
             over_reference,
         )],
     }
+}
+
+/// The allocator for whole programs beside the best of its peers; nothing where it is not there.
+fn global(case: &Case) -> Vec<Goal> {
+    let Some(own) = case.series(GLOBAL) else {
+        return Vec::new();
+    };
+    let is_churn = case.workload == Workload::GlobalChurn;
+    let goal = |what: String, bound, figure| Goal {
+        workload: title(case.workload),
+        what,
+        bound: Bound::AtMost(bound),
+        figure,
+    };
+    let peer = best_peer(case).and_then(|peer| case.median(peer.contender));
+    let time = case.median(GLOBAL).zip(peer).map(|(own, peer)| own / peer);
+    let what = format!("{GLOBAL}'s time over the best peer's, n = {}", case.n);
+    let mut goals = vec![goal(what, if is_churn { 1.0 } else { 1.1 }, time)];
+    if is_churn {
+        let what = format!("{GLOBAL}: resident over live bytes");
+        goals.push(goal(what, 1.15, own.median(|outcome| outcome.resident)));
+    }
+    goals
 }
 
 /// Pools of size classes beside mimalloc's heaps, of whichever version is there.
@@ -219,4 +244,55 @@ fn first_fit(case: &Case, over_dlmalloc: Option<f64>, over_twin: Option<f64>) ->
         over_dlmalloc,
     ));
     goals
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contender::Outcome;
+
+    /// A case in which each took so long, and gained memory of 1.2 times what lives.
+    fn case(workload: Workload, times: &[(&'static str, Role, f64)]) -> Case {
+        let series = times.iter().map(|(contender, role, time)| Series {
+            contender,
+            role: *role,
+            outcomes: vec![Outcome {
+                resident: Some(1.2),
+                ..Outcome::new(*time, 1, 1)
+            }],
+        });
+        Case {
+            workload,
+            n: 100,
+            series: series.collect(),
+        }
+    }
+
+    const PEERS: [(&str, Role, f64); 3] = [
+        ("one", Role::Peer, 30.0),
+        ("another", Role::Peer, 20.0),
+        ("limit", Role::Limit, 1.0),
+    ];
+
+    #[test]
+    fn an_allocator_that_is_not_there_has_no_goals() {
+        for workload in Workload::OF_GLOBAL {
+            assert_eq!(goals(&case(*workload, &PEERS)), []);
+        }
+    }
+
+    #[test]
+    fn an_allocator_is_held_against_the_best_peer() {
+        let met = |workload, time| -> Vec<_> {
+            let times = [&PEERS[..], &[(GLOBAL, Role::Own, time)]].concat();
+            let goals = goals(&case(workload, &times));
+            goals.iter().map(|goal| goal.is_met().unwrap()).collect()
+        };
+        for workload in Workload::OF_GLOBAL_SLOTS {
+            assert_eq!(met(*workload, 21.9), [true]);
+            assert_eq!(met(*workload, 22.1), [false]);
+        }
+        assert_eq!(met(Workload::GlobalChurn, 19.9), [true, false]);
+        assert_eq!(met(Workload::GlobalChurn, 20.1), [false, false]);
+    }
 }

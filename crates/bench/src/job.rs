@@ -37,6 +37,18 @@ pub(crate) enum Workload {
     FixedBurstShared,
     /// One thread takes slots and another frees them; up to n are on the way.
     FixedPassed,
+    /// As `churn`, by allocators for whole programs, called through `GlobalAlloc`.
+    GlobalChurn,
+    /// As `fixed-lifo`, by the same.
+    GlobalLifo,
+    /// As `fixed-random`, by the same.
+    GlobalRandom,
+    /// As `fixed-lifo-shared`, by the same.
+    GlobalLifoShared,
+    /// As `fixed-random-shared`, by the same.
+    GlobalRandomShared,
+    /// As `fixed-passed`, by the same.
+    GlobalPassed,
     /// n objects of 16 to 512 bytes one behind the other, then a reset.
     Bump,
     /// n objects of 16 to 512 bytes in eight pools side by side, which then go one after the other.
@@ -73,6 +85,25 @@ impl Workload {
         Self::FixedPassed,
     ];
 
+    /// What allocators for whole programs can be made to do.
+    pub(crate) const OF_GLOBAL: &[Self] = &[
+        Self::GlobalChurn,
+        Self::GlobalLifo,
+        Self::GlobalRandom,
+        Self::GlobalLifoShared,
+        Self::GlobalRandomShared,
+        Self::GlobalPassed,
+    ];
+
+    /// Those of them with slots of 64 bytes.
+    pub(crate) const OF_GLOBAL_SLOTS: &[Self] = &[
+        Self::GlobalLifo,
+        Self::GlobalRandom,
+        Self::GlobalLifoShared,
+        Self::GlobalRandomShared,
+        Self::GlobalPassed,
+    ];
+
     /// Whether several threads take part.
     pub(crate) const fn is_shared(self) -> bool {
         matches!(
@@ -81,19 +112,58 @@ impl Workload {
                 | Self::FixedRandomShared
                 | Self::FixedBurstShared
                 | Self::FixedPassed
+                | Self::GlobalLifoShared
+                | Self::GlobalRandomShared
+                | Self::GlobalPassed
         )
+    }
+
+    /// Whether one thread takes slots and another frees them.
+    pub(crate) const fn is_passed(self) -> bool {
+        matches!(self, Self::FixedPassed | Self::GlobalPassed)
+    }
+
+    /// Whether it is for allocators of whole programs.
+    pub(crate) fn is_global(self) -> bool {
+        Self::OF_GLOBAL.contains(&self)
     }
 
     /// Whether it is one of those of slots.
     pub(crate) fn is_of_slots(self) -> bool {
-        Self::OF_SHARED_SLOTS.contains(&self)
+        Self::OF_SHARED_SLOTS.contains(&self) || Self::OF_GLOBAL_SLOTS.contains(&self)
+    }
+
+    /// Which slot is freed next.
+    pub(crate) const fn order(self) -> Order {
+        match self {
+            Self::FixedRandom
+            | Self::FixedRandomShared
+            | Self::GlobalRandom
+            | Self::GlobalRandomShared => Order::Random,
+            Self::FixedBurst | Self::FixedBurstShared => Order::Burst,
+            _ => Order::Lifo,
+        }
     }
 
     /// Whether both stand in one table over all sizes.
     pub(crate) fn is_beside(self, other: Self) -> bool {
         self == other
-            || (self.is_of_slots() && other.is_of_slots() && self.is_shared() == other.is_shared())
+            || (self.is_of_slots()
+                && other.is_of_slots()
+                && self.is_global() == other.is_global()
+                && self.is_shared() == other.is_shared())
     }
+}
+
+/// In which order slots are freed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// The last one taken, then another is taken.
+    Lifo,
+    /// A random one, then another is taken.
+    Random,
+    /// All are taken, then all freed, the last one first.
+    Burst,
 }
 
 /// One measurement.

@@ -68,13 +68,13 @@ struct Options {
 enum Name {
     /// Every second of n blocks is freed; then pairs of a free and an allocation.
     FirstFit,
-    /// Random frees and allocations with 100,000 blocks alive.
+    /// Random frees and allocations with 100,000 blocks alive; through `GlobalAlloc`, too.
     Churn,
     /// One of 1000 pools is freed at once.
     Release,
     /// A vector grows.
     Grow,
-    /// Slots of 64 bytes, by one thread and by two.
+    /// Slots of 64 bytes, by one thread and by two; through `GlobalAlloc`, too.
     Fixed,
     /// Objects one behind the other, then a reset.
     Bump,
@@ -203,10 +203,10 @@ fn workloads(name: &Name) -> Vec<Workload> {
     ];
     match name {
         Name::FirstFit => vec![Workload::FirstFit],
-        Name::Churn => vec![Workload::Churn],
+        Name::Churn => vec![Workload::Churn, Workload::GlobalChurn],
         Name::Release => vec![Workload::Release, Workload::ReleaseEmpty],
         Name::Grow => grow.to_vec(),
-        Name::Fixed => Workload::OF_SHARED_SLOTS.to_vec(),
+        Name::Fixed => [Workload::OF_SHARED_SLOTS, Workload::OF_GLOBAL_SLOTS].concat(),
         Name::Bump => vec![Workload::Bump],
         Name::Phases => vec![Workload::Phases],
         Name::Requests => vec![Workload::Requests],
@@ -234,12 +234,12 @@ fn sizes(workload: Workload, quick: bool) -> &'static [usize] {
     match (workload, quick) {
         (Workload::FirstFit, false) => &[100, 1000, 10_000, 100_000, 1_000_000],
         (Workload::FirstFit, true) => &[100, 1000],
-        (Workload::Churn, false) => &[100_000],
-        (Workload::Churn, true) => &[1000],
+        (Workload::Churn | Workload::GlobalChurn, false) => &[100_000],
+        (Workload::Churn | Workload::GlobalChurn, true) => &[1000],
         (Workload::Release | Workload::ReleaseEmpty, false) => &[1000],
         (Workload::Release | Workload::ReleaseEmpty, true) => &[20],
-        (Workload::FixedPassed, false) => &[1000],
-        (Workload::FixedPassed, true) => &[100],
+        (workload, false) if workload.is_passed() => &[1000],
+        (workload, true) if workload.is_passed() => &[100],
         (workload, false) if workload.is_of_slots() => &[1000, 100_000],
         (workload, true) if workload.is_of_slots() => &[100, 1000],
         (Workload::Bump, false) => &[1000, 100_000],

@@ -53,6 +53,7 @@ pub(crate) fn draw(cases: &[Case], directory: &Path) -> Result<Option<PathBuf>, 
         .configure_mesh()
         .x_desc(match first.workload {
             Workload::Bump | Workload::Phases => "n, objects",
+            workload if workload.is_global() => "n, objects",
             workload if workload.is_of_slots() => "n, slots",
             _ => "n, blocks",
         })
@@ -108,6 +109,10 @@ fn heading(workload: Workload) -> String {
         Workload::FixedLifo => "n slots of 64 bytes in use; free the last, take one".into(),
         Workload::FixedRandom => "n slots of 64 bytes in use; free a random one, take one".into(),
         Workload::FixedBurst => "take n slots of 64 bytes, then free them backwards".into(),
+        Workload::GlobalLifo => "n objects of 64 bytes in use; free the last, take one".into(),
+        Workload::GlobalRandom => {
+            "n objects of 64 bytes in use; free a random one, take one".into()
+        }
         Workload::Bump => "n objects of 16..512 bytes, then a reset".into(),
         Workload::Phases => "n objects of 16..512 bytes in eight pools, which then go".into(),
         _ => title(workload),

@@ -83,6 +83,21 @@ fn caption(case: &Case) -> String {
         Workload::FixedPassed => {
             format!("one thread takes slots, another frees them, up to {n} on the way: ns per slot")
         }
+        Workload::GlobalChurn => format!(
+            "through a `GlobalAlloc`: {n} blocks of 16..4096 bytes; a block freed, another allocated: ns per pair"
+        ),
+        Workload::GlobalLifo => format!(
+            "through a `GlobalAlloc`: {n} objects of 64 bytes; the last one freed, another taken: ns per pair"
+        ),
+        Workload::GlobalRandom => format!(
+            "through a `GlobalAlloc`: {n} objects of 64 bytes; a random one freed, another taken: ns per pair"
+        ),
+        Workload::GlobalLifoShared | Workload::GlobalRandomShared => {
+            format!("the same, two threads, each with half of {n} objects: ns per pair of a thread")
+        }
+        Workload::GlobalPassed => format!(
+            "through a `GlobalAlloc`: one thread takes objects, another frees them, up to {n} on the way: ns per object"
+        ),
         Workload::Bump => {
             format!("{n} objects of 16..512 bytes, then a reset: ns per object, reset included")
         }
@@ -113,10 +128,9 @@ fn table(case: &Case, style: Style) -> Table {
     let reference_name = reference(case.workload).unwrap_or("best peer");
     let limit = case.series.iter().find(|series| series.role == Role::Limit);
     let is_limits = case.workload == Workload::Limits;
-    let has_footprint = case
-        .series
-        .iter()
-        .any(|series| footprint(series).or(resident(series)).is_some());
+    let any =
+        |of: fn(&Series) -> Option<f64>| case.series.iter().any(|series| of(series).is_some());
+    let (has_footprint, has_resident) = (any(footprint), any(resident));
     let mut header = vec![String::new(), "median".into(), "least..greatest".into()];
     if !is_limits {
         header.push(format!("× {reference_name}"));
@@ -129,6 +143,8 @@ fn table(case: &Case, style: Style) -> Table {
     }
     if has_footprint {
         header.push("row / live".into());
+    }
+    if has_resident {
         header.push("resident / live".into());
     }
     let median = |series: &Series| Some(series.spread()?.median);
@@ -154,12 +170,13 @@ fn table(case: &Case, style: Style) -> Table {
         if limit.is_some() && !is_limits {
             cells.push(over(limit));
         }
+        let cell = |value: Option<f64>| value.map_or_else(String::new, number);
         if has_footprint {
-            let cell = |value: Option<f64>| value.map_or_else(String::new, number);
             cells.push(cell(footprint(series)));
-            cells.push(cell(
-                resident(series).filter(|_| series.role != Role::Limit),
-            ));
+        }
+        if has_resident {
+            let resident = resident(series).filter(|_| series.role != Role::Limit);
+            cells.push(cell(resident));
         }
         table.add_row(cells);
     }
@@ -218,8 +235,9 @@ pub(crate) fn print_matrix(cases: &[Case], style: Style) {
 /// The rows of a table over all sizes: who takes part in a case, and which pools of slots cannot.
 fn names(cases: &[Case]) -> impl Iterator<Item = &'static str> + '_ {
     let joins = |entry: &Entry, workload: Workload| {
-        let of_slots = || entry.joins.iter().any(|other| other.is_of_slots());
-        entry.joins.contains(&workload) || (workload.is_of_slots() && of_slots())
+        let like =
+            |other: &Workload| other.is_of_slots() && other.is_global() == workload.is_global();
+        entry.joins.contains(&workload) || (workload.is_of_slots() && entry.joins.iter().any(like))
     };
     let all = contenders::ALL.iter();
     let some = all.filter(move |entry| cases.iter().any(|case| joins(entry, case.workload)));

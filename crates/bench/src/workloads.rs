@@ -18,7 +18,7 @@ use crate::job::{Job, Workload};
 /// Runs a workload on a fresh contender; `None` where it would take too long.
 pub(crate) fn run<C: Contender>(job: &Job) -> Option<Outcome> {
     match job.workload {
-        Workload::FirstFit | Workload::Churn => pairs::run::<C>(job),
+        Workload::FirstFit | Workload::Churn | Workload::GlobalChurn => pairs::run::<C>(job),
         Workload::Release => release::run::<C>(job),
         Workload::ReleaseEmpty => release::run_empty::<C>(job),
         Workload::GrowDouble | Workload::GrowStep => grow::run::<C>(job, false),

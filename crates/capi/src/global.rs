@@ -15,11 +15,10 @@ use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU8, Ordering};
 
-use heap::{Directory, Error, Heap, Key, Misuse, Reserve, Share, Tag, Whole};
+use heap::{Directory, Error, Heap, Key, Misuse, Reserve, Share, Tag, Whole, fatal};
 
 use crate::answer::{self, Answer, Failure};
 use crate::create::take_break;
-use crate::fatal::die;
 use crate::ground::Ground;
 use crate::handle::OWN;
 use crate::hosted;
@@ -145,7 +144,7 @@ pub unsafe extern "C" fn th_global_deallocate(block: *mut c_void) {
         unsafe { heap.with(give) }?
     });
     if let Err(failure) = done {
-        die(&failure);
+        fatal(&failure);
     }
 }
 
@@ -165,7 +164,7 @@ pub extern "C" fn th_global_deallocate_pool(pool: u64) {
         Ok(())
         | Err(Failure::Said(Error::Misuse(Misuse::ReservedTag { .. }) | Error::OutOfMemory(_))) => {
         }
-        Err(failure) => die(&failure),
+        Err(failure) => fatal(&failure),
     }
 }
 

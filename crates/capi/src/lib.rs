@@ -46,7 +46,7 @@ pub mod version;
 // What is not in the header.
 
 mod answer;
-mod fatal;
+mod fault;
 mod ground;
 pub mod handle;
 mod hosted;

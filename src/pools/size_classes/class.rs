@@ -53,7 +53,7 @@ const BYTES: [u16; 64] = {
 
 /// A class of pieces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Class {
+pub(crate) struct Class {
     number: usize,
     bytes: usize,
 }
@@ -61,7 +61,7 @@ pub(super) struct Class {
 impl Class {
     /// The class that serves a layout of at least one byte; `None` if that is more than any class has.
     #[inline]
-    pub(super) const fn of(layout: Layout) -> Option<Self> {
+    pub(crate) const fn of(layout: Layout) -> Option<Self> {
         let size = layout.size();
         if layout.align() > UNIT {
             return Self::strict(layout);
@@ -74,7 +74,7 @@ impl Class {
 
     /// As [`of`](Class::of), for at most 1024 bytes and by two loads; `None` for all others, and for no byte.
     #[inline(always)]
-    pub(super) fn quick(layout: Layout) -> Option<Self> {
+    pub(crate) fn quick(layout: Layout) -> Option<Self> {
         let units = layout.size().wrapping_sub(1) / UNIT;
         let (number, bytes) = (NUMBERS.get(units)?, BYTES.get(units)?);
         (layout.align() <= UNIT).then_some(Self {
@@ -117,7 +117,7 @@ impl Class {
     }
 
     /// The class of this number, below [`COUNT`].
-    pub(super) const fn numbered(number: usize) -> Self {
+    pub(crate) const fn numbered(number: usize) -> Self {
         let bytes = match number {
             0..8 => (number + 1) * UNIT,
             8..PLAIN => (number % 4 + 5) << (number / 4 + 3),
@@ -128,13 +128,13 @@ impl Class {
 
     /// Its place among the classes.
     #[inline]
-    pub(super) const fn number(self) -> usize {
+    pub(crate) const fn number(self) -> usize {
         self.number
     }
 
     /// Bytes of each of its pieces.
     #[inline]
-    pub(super) const fn bytes(self) -> usize {
+    pub(crate) const fn bytes(self) -> usize {
         self.bytes
     }
 

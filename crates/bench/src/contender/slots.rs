@@ -111,19 +111,21 @@ pub(crate) const fn local<S: LocalSlots>() -> Entry {
 
 /// The entry of a pool for several threads.
 pub(crate) const fn shared<S: SharedSlots>() -> Entry {
-    fn run<S: SharedSlots>(job: &Job) -> Option<Outcome> {
-        let pool = S::new(job.n);
-        match job.workload {
-            Workload::FixedPassed => workloads::passed::run(job, &pool),
-            workload if workload.is_shared() => workloads::shared::run(job, &pool),
-            _ => workloads::fixed::run(job, &mut &pool),
-        }
-    }
     Entry {
         name: S::NAME,
         joins: Workload::OF_SHARED_SLOTS,
         role: S::ROLE,
-        run: run::<S>,
+        run: run_shared::<S>,
+    }
+}
+
+/// Runs a workload of slots on a pool that threads may share.
+pub(super) fn run_shared<S: SharedSlots>(job: &Job) -> Option<Outcome> {
+    let pool = S::new(job.n);
+    match job.workload {
+        workload if workload.is_passed() => workloads::passed::run(job, &pool),
+        workload if workload.is_shared() => workloads::shared::run(job, &pool),
+        _ => workloads::fixed::run(job, &mut &pool),
     }
 }
 

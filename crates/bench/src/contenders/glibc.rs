@@ -15,6 +15,7 @@ impl Contender for Malloc {
     const JOINS: &'static [Workload] = &[
         Workload::FirstFit,
         Workload::Churn,
+        Workload::Release,
         Workload::GrowDouble,
         Workload::GrowDoubleAgain,
         Workload::GrowStep,

@@ -43,11 +43,18 @@ impl SharedSlots for Mimalloc {
 pub(crate) struct Heaps;
 
 /// The version that the feature `mimalloc-v2` picks.
-const HEAPS: &str = if cfg!(feature = "mimalloc-v2") {
-    "mimalloc v2 heaps"
-} else {
-    "mimalloc v3 heaps"
-};
+const fn versioned(v2: &'static str, v3: &'static str) -> &'static str {
+    if cfg!(feature = "mimalloc-v2") {
+        v2
+    } else {
+        v3
+    }
+}
+
+/// Its name as an allocator for whole programs.
+pub(super) const NAME: &str = versioned("mimalloc v2", "mimalloc v3");
+
+const HEAPS: &str = versioned("mimalloc v2 heaps", "mimalloc v3 heaps");
 
 #[inline]
 fn allocate(heap: *mut mi_heap_t, layout: Layout) -> Option<NonNull<u8>> {

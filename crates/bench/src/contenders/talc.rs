@@ -1,10 +1,13 @@
 //! talc: boundary tags and bins.
 
 use std::alloc::{GlobalAlloc, Layout};
+use std::mem::replace;
 use std::ptr::NonNull;
 
 use talc::TalcCell;
-use talc::source::Claim;
+use talc::base::Talc;
+use talc::base::binning::Binning;
+use talc::source::{Claim, Source};
 
 use super::arena;
 use crate::contender::Contender;
@@ -39,5 +42,30 @@ impl Contender for Arena {
     unsafe fn grow(&mut self, at: NonNull<u8>, old: Layout, new: Layout) -> Option<NonNull<u8>> {
         // SAFETY: the caller's promise.
         NonNull::new(unsafe { self.0.realloc(at.as_ptr(), old, new.size()) })
+    }
+}
+
+/// Claims a large arena when memory is first asked for; for a talc that a program names as its allocator.
+#[derive(Debug)]
+pub(crate) struct Once {
+    claimed: bool,
+}
+
+impl Once {
+    pub(crate) const fn new() -> Self {
+        Self { claimed: false }
+    }
+}
+
+// SAFETY: no allocator is called.
+unsafe impl Source for Once {
+    fn acquire<B: Binning>(talc: &mut Talc<Self, B>, _layout: Layout) -> Result<(), ()> {
+        if replace(&mut talc.source.claimed, true) {
+            return Err(());
+        }
+        let arena = arena::map();
+        // SAFETY: the arena is nobody else's and stays.
+        let heap = unsafe { talc.claim(arena.cast().as_ptr(), arena.len()) };
+        heap.map(drop).ok_or(())
     }
 }

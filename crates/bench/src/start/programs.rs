@@ -62,10 +62,12 @@ impl fmt::Display for Tools {
         let built = |is: bool| if is { "built in" } else { "left out" };
         let mimalloc = built(cfg!(feature = "mimalloc"));
         let snmalloc = built(cfg!(feature = "snmalloc"));
+        let jemalloc = built(cfg!(feature = "jemalloc"));
         write!(
             f,
             "C peers: glibc {glibc} (malloc); gcc {gcc}; static glibc {library}; mimalloc {mimalloc} \
-             (feature `mimalloc`, needs gcc); snmalloc {snmalloc} (feature `snmalloc`, needs g++)"
+             (feature `mimalloc`, needs gcc); snmalloc {snmalloc} (feature `snmalloc`, needs g++); \
+             jemalloc {jemalloc} (feature `jemalloc`, needs gcc and make)"
         )
     }
 }

@@ -1,4 +1,5 @@
-//! Slots of 64 bytes taken and freed by one thread: `fixed-lifo`, `fixed-random`, `fixed-burst`.
+//! Slots of 64 bytes taken and freed by one thread: `fixed-lifo`, `fixed-random`, `fixed-burst`, and the same of
+//! allocators for whole programs, `global-lifo`, `global-random`.
 
 use std::arch::asm;
 use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
@@ -7,7 +8,7 @@ use std::time::Instant;
 use crate::contender::Outcome;
 use crate::contender::slots::{Slots, Value};
 use crate::deadline::Deadline;
-use crate::job::{Job, Workload};
+use crate::job::{Job, Order};
 use crate::stats;
 
 /// Pairs between two looks at the clock, or a few more.
@@ -16,7 +17,7 @@ const BATCH: usize = 4096;
 /// What to do, known before anything is timed.
 #[derive(Debug)]
 pub(super) struct Plan {
-    workload: Workload,
+    order: Order,
     /// Slots in use at a time.
     alive: usize,
     /// Which of the values, pair by pair; used again from the start at the end.
@@ -31,7 +32,7 @@ impl Plan {
         let mut random = fastrand::Rng::with_seed(job.seed + (thread << 32));
         let most = alive as u32;
         Self {
-            workload: job.workload,
+            order: job.workload.order(),
             alive,
             victims: (0..32 * BATCH).map(|_| random.u32(0..most)).collect(),
             warm_up: job.operations(400_000),
@@ -85,10 +86,7 @@ impl<'a, S: Slots> Hand<'a, S> {
             sum: 0,
             batches: 0,
         };
-        if !matches!(
-            plan.workload,
-            Workload::FixedBurst | Workload::FixedBurstShared
-        ) {
+        if plan.order != Order::Burst {
             hand.put(plan.alive)?;
         }
         Some(hand)
@@ -117,16 +115,16 @@ impl<'a, S: Slots> Hand<'a, S> {
 
     fn batch(&mut self) -> Option<usize> {
         self.batches += 1;
-        match self.plan.workload {
-            Workload::FixedLifo | Workload::FixedLifoShared => {
+        match self.plan.order {
+            Order::Lifo => {
                 for _ in 0..BATCH {
                     self.take(1);
                     self.put(1)?;
                 }
                 Some(BATCH)
             }
-            Workload::FixedRandom | Workload::FixedRandomShared => self.random(),
-            _ => {
+            Order::Random => self.random(),
+            Order::Burst => {
                 let bursts = BATCH.div_ceil(self.plan.alive);
                 for _ in 0..bursts {
                     self.put(self.plan.alive)?;

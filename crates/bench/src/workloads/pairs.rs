@@ -1,9 +1,9 @@
-//! Pairs of a free and an allocation: `first-fit` and `churn`.
+//! Pairs of a free and an allocation: `first-fit`, `churn` and `global-churn`.
 
 use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
 use std::time::Instant;
 
-use crate::contender::{Block, Contender, Outcome, Piece, layout, touch};
+use crate::contender::{Block, Contender, Outcome, Piece, Role, assert_apart, layout, touch};
 use crate::deadline::Deadline;
 use crate::job::{Job, Workload};
 use crate::resident;
@@ -77,12 +77,15 @@ pub(super) fn run<C: Contender>(job: &Job) -> Option<Outcome> {
 
     let nanoseconds = time.as_nanos() as f64 / done as f64;
     let outcome = Outcome::new(nanoseconds, done, plan.timed.len());
+    let own = blocks.capacity() * size_of::<Block>();
+    let gained = resident::bytes().saturating_sub(before + own);
+    if C::ROLE != Role::Limit {
+        assert_apart(blocks.iter().map(|block| (block.at, block.size)));
+    }
     if job.workload == Workload::FirstFit {
         return Some(outcome);
     }
     let alive: f64 = blocks.iter().map(|block| f64::from(block.size)).sum();
-    let own = blocks.capacity() * size_of::<Block>();
-    let gained = resident::bytes().saturating_sub(before + own);
     Some(Outcome {
         footprint: contender.footprint().map(|bytes| bytes as f64 / alive),
         resident: Some(gained as f64 / alive),
@@ -147,7 +150,7 @@ mod tests {
 
     #[test]
     fn a_seed_gives_the_same_operations_each_time() {
-        for workload in [Workload::FirstFit, Workload::Churn] {
+        for workload in [Workload::FirstFit, Workload::Churn, Workload::GlobalChurn] {
             let plan = Plan::new(&job(workload, 1));
             assert_eq!(plan, Plan::new(&job(workload, 1)));
             assert_ne!(plan, Plan::new(&job(workload, 2)));

@@ -1,4 +1,4 @@
-//! Slots taken by one thread and freed by another: `fixed-passed`.
+//! Slots taken by one thread and freed by another: `fixed-passed`, `global-passed`.
 
 use std::hint::{black_box, spin_loop};
 use std::thread;

@@ -1,7 +1,9 @@
 //! Eight pools fill up side by side and go one after the other: `phases`.
 
+use std::ptr::NonNull;
+
 use crate::contender::regions::Regions;
-use crate::contender::{Outcome, layout, touch};
+use crate::contender::{Outcome, assert_apart, layout, touch};
 use crate::deadline::Deadline;
 use crate::job::Job;
 use crate::processor;
@@ -19,7 +21,9 @@ pub(crate) fn run<R: Regions>(job: &Job, regions: &R) -> Option<Outcome> {
     for list in &mut objects {
         list.reserve_exact(job.n.div_ceil(POOLS));
     }
-    round(regions, &sizes, &mut objects, 0)?;
+    let pools = fill(regions, &sizes, &mut objects, 0)?;
+    assert_apart(objects.iter().flatten().copied());
+    end::<R>(pools, &mut objects);
     let deadline = Deadline::to_repeat(job);
     // Rounds are timed in batches of 100,000 objects or more.
     let batch = (100_000 / job.n).max(1);
@@ -27,7 +31,8 @@ pub(crate) fn run<R: Regions>(job: &Job, regions: &R) -> Option<Outcome> {
     while times.len() < 3 || (!deadline.is_over() && times.len() < 1000) {
         let start = processor::time();
         for number in 0..batch {
-            round(regions, &sizes, &mut objects, number as u64 + 1)?;
+            let pools = fill(regions, &sizes, &mut objects, number as u64 + 1)?;
+            end::<R>(pools, &mut objects);
         }
         times.push((processor::time() - start).as_nanos() as f64 / (batch * job.n) as f64);
     }
@@ -35,12 +40,16 @@ pub(crate) fn run<R: Regions>(job: &Job, regions: &R) -> Option<Outcome> {
     Some(Outcome::new(stats::median(&mut times), done, done))
 }
 
-fn round<R: Regions>(
-    regions: &R,
+/// The objects of each pool.
+type Lists = [Vec<(NonNull<u8>, u32)>; POOLS];
+
+/// Opens the pools and fills them.
+fn fill<'a, R: Regions>(
+    regions: &'a R,
     sizes: &[u32],
-    objects: &mut [Vec<(std::ptr::NonNull<u8>, u32)>; POOLS],
+    objects: &mut Lists,
     number: u64,
-) -> Option<()> {
+) -> Option<[R::Region<'a>; POOLS]> {
     let first = number * POOLS as u64;
     let mut pools = [0, 1, 2, 3, 4, 5, 6, 7].map(|pool| regions.open(first + pool));
     for some in sizes.chunks(POOLS) {
@@ -50,10 +59,14 @@ fn round<R: Regions>(
             list.push((at, *size));
         }
     }
+    Some(pools)
+}
+
+/// Releases them, one after the other.
+fn end<R: Regions>(pools: [R::Region<'_>; POOLS], objects: &mut Lists) {
     for (pool, list) in pools.into_iter().zip(objects) {
         // SAFETY: all that came from the pool.
         unsafe { R::release(pool, list) };
         list.clear();
     }
-    Some(())
 }

@@ -1,4 +1,5 @@
-//! The same by two threads on one pool: `fixed-lifo-shared`, `fixed-random-shared`, `fixed-burst-shared`.
+//! The same by two threads on one pool or allocator: `fixed-lifo-shared`, `fixed-random-shared`,
+//! `fixed-burst-shared`, `global-lifo-shared`, `global-random-shared`.
 
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};

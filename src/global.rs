@@ -1,0 +1,503 @@
+//! Floor 7: one heap for a whole program, as its global allocator.
+//!
+//! # The theory
+//!
+//! A **small** request, of up to 8 KiB, gets a slot of a **span**: a block of the row, 64 KiB with the next
+//! block's header, cut into slots of one class. What is known of spans stands in a table beside the row. A span
+//! belongs to a **stock**, which is what one **thread** has under one tag; the thread takes slots and gives them
+//! back without a lock, others give back by setting a bit. Every other request gets a block of the heap's own,
+//! from the **centre**, behind a lock.
+//!
+//! The way of a small request: the thread's own ([`local`]) names its stock; the stock's hand for the class takes the
+//! lowest set bit of a word; only when that is 0 the stock reaches for another group, another span, what others
+//! gave back, or asks the centre for a new span.
+//!
+//! The shape follows mimalloc's pages (Leijen, Zorn, de Moura, "Mimalloc: Free List Sharding in Action", 2019),
+//! with bits beside the row in place of lists in free memory: so a slot given back twice is always found, and
+//! nothing that is written into free memory is followed.
+//!
+//! # Safety
+//!
+//! The requests keep what [`GlobalAlloc`] asks: memory handed out is nobody else's until given back, as large and
+//! aligned as asked for, and stays where it is. Nothing unwinds.
+#![allow(unsafe_code)]
+
+mod center;
+mod classes;
+mod exit;
+mod ground;
+mod link;
+mod local;
+mod numbers;
+mod requests;
+mod span;
+mod spans;
+mod stock;
+mod thread;
+
+use core::alloc::{GlobalAlloc, Layout};
+use core::fmt;
+use core::ptr::{self, NonNull};
+
+use crate::global::requests::Given;
+use crate::ground::fatal::fatal;
+use crate::words::error::{Error, Misuse};
+use crate::words::stats::Amount;
+use crate::words::tag::Tag;
+
+pub use numbers::{Holding, Holdings};
+
+/// The tag of what is allocated outside any scope.
+const UNTAGGED: Tag = Tag::named("untagged");
+
+/// The program's heap as its global allocator: fast, shared by all threads, and counted by tag.
+///
+/// ```
+/// use tagheap::{Global, Tag, scope};
+///
+/// #[global_allocator]
+/// static HEAP: Global = Global::new();
+///
+/// const PARSER: Tag = Tag::named("parser");
+///
+/// let words = scope(PARSER, || vec![String::from("harbour"); 100]);
+/// let held = HEAP.holding(PARSER)?;
+/// assert_eq!(held.objects, 101);
+/// println!("{}", HEAP.report());
+/// drop(words);
+/// assert_eq!(HEAP.holding(PARSER)?.objects, 0);
+/// # Ok::<(), tagheap::Error>(())
+/// ```
+///
+/// With feature `std`, `TAGHEAP_REPORT=1` in the environment prints that table to standard error at the end of
+/// the program: what is still held then, and how much was at most.
+///
+/// There is one such heap in a program, whatever values of this type there are: each is a handle to it. It lies in
+/// a reservation of 64 GiB of address space ([`Reserve`](crate::Reserve)), or over the program break where a
+/// handle of [`over_break`](Global::over_break) made it.
+///
+/// # Cost
+///
+/// Up to 8 KiB a request takes some 40 instructions, its giving back some 60, no lock, and no header: a slot of the
+/// request's class ([`SizeClasses`](crate::SizeClasses) has the same) in a span of 64 KiB that the thread has under
+/// its tag. Whatever is larger, or aligned to more than 8 KiB, is a block of the heap's own, some 100 ns behind a lock.
+/// So a tag takes 64 KiB for each class that each thread uses under it.
+///
+/// # Threads
+///
+/// Any thread gives back what any other allocated. What a thread leaves in use when it ends stays valid, and its
+/// spans go to the next thread that comes. With feature `std` a thread's end is noticed at once, and forks are
+/// prepared for; else see [`leave`](Global::leave) and [`before_fork`](Global::before_fork).
+/// Threads have thread-local memory, as every libc gives them. In a program where none has, as in a static one
+/// without libc, one may use the heap at a time: one that comes while another is in it, or a signal
+/// handler, gets a block of the heap's own.
+///
+/// # Misuse
+///
+/// Giving back twice, foreign and interior pointers, and layouts of another class end the program with one line on
+/// standard error and an abort, before anything is changed; so does damage to the heap's headers. The functions that
+/// answer [`Error`]s find the same and go on. Not found: what is given back twice after its slot was given to
+/// somebody else in between.
+#[derive(Debug)]
+pub struct Global {
+    over_break: bool,
+}
+
+impl Global {
+    /// The tag of what is allocated outside any [`scope`].
+    pub const UNTAGGED: Tag = UNTAGGED;
+
+    /// A handle to the program's heap, which lies in a reservation if this one makes it.
+    #[expect(
+        clippy::new_without_default,
+        reason = "a static cannot be made by a default"
+    )]
+    pub const fn new() -> Self {
+        Self { over_break: false }
+    }
+
+    /// A handle to the program's heap, which lies over the program break if this one makes it: for programs
+    /// without libc.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Break::new`](crate::Break::new).
+    pub const unsafe fn over_break() -> Self {
+        Self { over_break: true }
+    }
+
+    /// Says where the heap is to lie, ahead of what may make it.
+    #[inline]
+    fn prepare(&self) {
+        if self.over_break {
+            // SAFETY: promised when the handle was made.
+            unsafe { center::own_break() };
+        }
+    }
+
+    /// Allocates so many bytes under the tag of the thread's scope. O(1) but for new spans and large requests.
+    ///
+    /// A layout of size 0 gets memory of its own too.
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfMemory`](crate::OutOfMemory), [`Misuse::ReservedTag`], and [`Misuse::Reentered`] for a large request
+    /// from a signal handler that came into the heap.
+    #[inline]
+    pub fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, Error> {
+        self.prepare();
+        let at = match requests::take(layout) {
+            Some(at) => at,
+            None => requests::allocate(layout)?,
+        };
+        Ok(NonNull::slice_from_raw_parts(at, layout.size()))
+    }
+
+    /// Gives memory back. O(1), but for large memory as [`Heap::deallocate`](crate::Heap::deallocate).
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse`], or [`Corruption`](crate::Corruption) if a header of the heap's is damaged.
+    ///
+    /// # Safety
+    ///
+    /// - The caller holds the memory, and nobody uses it afterwards.
+    /// - Misuse is found as long as the address was not given to somebody else in between; then it is taken from
+    ///   its new holder.
+    #[inline]
+    pub unsafe fn deallocate(&self, ptr: NonNull<u8>, layout: Layout) -> Result<(), Error> {
+        // SAFETY: the caller's promise.
+        unsafe { requests::deallocate(ptr, layout) }
+    }
+
+    /// Makes memory larger: in place where its slot has the bytes, or a large block can grow; else elsewhere
+    /// under the tag that it has, with its bytes copied.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`allocate`](Global::allocate) and [`deallocate`](Global::deallocate), and [`Misuse::WrongWay`].
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the memory, and nobody uses the old address afterwards unless it is the answer too.
+    pub unsafe fn grow(
+        &self,
+        ptr: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<[u8]>, Error> {
+        if new.size() < old.size() {
+            return Err(wrong_way(old, new));
+        }
+        // SAFETY: the caller's promise.
+        let at = unsafe { requests::resize(ptr, old, new)? };
+        Ok(NonNull::slice_from_raw_parts(at, new.size()))
+    }
+
+    /// Makes memory smaller, as [`grow`](Global::grow) makes it larger.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    ///
+    /// # Safety
+    ///
+    /// As there.
+    pub unsafe fn shrink(
+        &self,
+        ptr: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<[u8]>, Error> {
+        if new.size() > old.size() {
+            return Err(wrong_way(old, new));
+        }
+        // SAFETY: the caller's promise.
+        let at = unsafe { requests::resize(ptr, old, new)? };
+        Ok(NonNull::slice_from_raw_parts(at, new.size()))
+    }
+
+    /// Whose the memory at an address is. O(1).
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse`] if none that somebody holds starts there.
+    pub fn tag_of(&self, ptr: NonNull<u8>) -> Result<Tag, Error> {
+        requests::tag_of(ptr)
+    }
+
+    /// Bytes that the memory at an address has: at least those asked for. O(1).
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse`] if none that somebody holds starts there.
+    pub fn usable_size(&self, ptr: NonNull<u8>) -> Result<usize, Error> {
+        requests::usable_size(ptr)
+    }
+
+    /// Frees everything under a tag, in all threads, and answers how many blocks and bytes of the heap's they were.
+    /// O(spans and large blocks of the tag, and threads), whatever the objects.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse::ReservedTag`] for a tag of the heap's own, [`Corruption`](crate::Corruption) if a header is
+    /// damaged. Nothing is freed then.
+    ///
+    /// # Safety
+    ///
+    /// A scope says under which tag memory is allocated, but not who keeps it: values move out of it, and what is
+    /// made inside it for the whole program, such as a thread's buffers or a lazily made static, is under its tag
+    /// too. So it is for the caller to know that:
+    ///
+    /// - nobody uses what was allocated under the tag, not even to drop it;
+    /// - no other thread allocates or gives back under the tag meanwhile.
+    pub unsafe fn release(&self, tag: Tag) -> Result<Amount, Error> {
+        if is_ours(tag) {
+            return Err(Misuse::ReservedTag { tag }.into());
+        }
+        // SAFETY: the caller's promise.
+        center::with(|center| unsafe { center.release(tag) })?
+    }
+
+    /// What is held under a tag. O(spans of the tag and threads); exact while no other thread changes it.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse::Reentered`] from a signal handler that came into the heap.
+    pub fn holding(&self, tag: Tag) -> Result<Holding, Error> {
+        self.prepare();
+        numbers::holding(tag)
+    }
+
+    /// What is held under each tag, in the order of tags. O(tags) for each.
+    pub fn holdings(&self) -> Holdings {
+        Holdings::new()
+    }
+
+    /// A table in text: objects, bytes and blocks by tag. It allocates nothing itself.
+    pub fn report(&self) -> impl fmt::Display + use<> {
+        numbers::Report
+    }
+
+    /// Writes that table to standard error, without allocating.
+    pub fn print_report(&self) {
+        numbers::report();
+    }
+
+    /// Calls a tag by a name besides: up to [31](crate::Name::CAPACITY) bytes, what is longer is cut.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Heap::set_name`](crate::Heap::set_name).
+    pub fn set_name(&self, tag: Tag, name: &str) -> Result<(), Error> {
+        self.prepare();
+        center::with(|center| center.heap.set_name(tag, name))?
+    }
+
+    /// Bounds the bytes of blocks that a tag may hold: spans and large blocks, headers included.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Heap::set_limit`](crate::Heap::set_limit).
+    pub fn set_limit(&self, tag: Tag, limit: Option<usize>) -> Result<(), Error> {
+        self.prepare();
+        center::with(|center| center.heap.set_limit(tag, limit))?
+    }
+
+    /// Gives back what the calling thread keeps warm, spans in which nothing is in use, and then what is free at
+    /// the end of the row to the kernel; answers how many bytes the kernel got.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse::Reentered`] from a signal handler that came into the heap, and
+    /// [`Corruption`](crate::Corruption) if a header is damaged.
+    pub fn trim(&self) -> Result<usize, Error> {
+        let inside = local::enter()?;
+        if let Some(thread) = inside.local.thread.get() {
+            thread.trim()?;
+        }
+        thread::tidy_left()?;
+        center::with(|center| center.heap.trim())
+    }
+
+    /// Checks the heap's headers and books. O(blocks).
+    ///
+    /// # Errors
+    ///
+    /// The first [`Corruption`](crate::Corruption) found.
+    pub fn check(&self) -> Result<(), Error> {
+        Ok(center::with(|center| center.heap.check())??)
+    }
+
+    /// Says that the calling thread goes: its spans are for the next one that comes. Feature `std` calls it.
+    ///
+    /// A thread that says nothing loses nothing: when another comes, the kernel is asked whether it still lives.
+    /// One that allocates after all is a new one.
+    pub fn leave(&self) {
+        leave();
+    }
+
+    /// Takes the heap's lock ahead of a fork, so that no other thread holds it in the middle of a change. Feature
+    /// `std` does it at every `fork` of the C library's.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse::Reentered`] from a signal handler that came into the heap: the child must not use it.
+    pub fn before_fork(&self) -> Result<(), Error> {
+        self.prepare();
+        center::before_fork()
+    }
+
+    /// Gives the lock back after a fork, in the parent and in the child.
+    ///
+    /// # Safety
+    ///
+    /// This thread called [`before_fork`](Global::before_fork), which succeeded, and forked since; it is called
+    /// once in the parent and once in the child.
+    pub unsafe fn after_fork(&self) {
+        // SAFETY: the caller's promise.
+        unsafe { center::after_fork() };
+        after_fork_in_child();
+    }
+}
+
+/// Runs `work`: what this thread allocates meanwhile, through [`Global`], carries the tag.
+///
+/// Scopes nest; threads that `work` starts begin outside any. Memory that was allocated before keeps its tag, even
+/// where it grows. A request under a tag that is the heap's own is misuse, and ends the program.
+/// Threads that have no memory of their own (see [`Global`]) have one scope in common.
+///
+/// ```
+/// use tagheap::{Tag, scope};
+///
+/// let level = scope(Tag::named("level"), || vec![0_u8; 1000]);
+/// # drop(level);
+/// ```
+pub fn scope<T>(tag: Tag, work: impl FnOnce() -> T) -> T {
+    let _until_here = Scope::enter(tag);
+    work()
+}
+
+/// The tag that is in force again when this goes.
+struct Scope {
+    before: Option<Tag>,
+}
+
+impl Scope {
+    fn enter(tag: Tag) -> Self {
+        let before = local::change_tag(Some(tag));
+        Self { before }
+    }
+}
+
+impl Drop for Scope {
+    fn drop(&mut self) {
+        local::change_tag(self.before);
+    }
+}
+
+/// Whether a tag is the heap's own, or that of the books.
+fn is_ours(tag: Tag) -> bool {
+    tag.is_reserved() || tag == center::BOOKS
+}
+
+fn wrong_way(old: Layout, new: Layout) -> Error {
+    let (old, new) = (old.size(), new.size());
+    Misuse::WrongWay { old, new }.into()
+}
+
+/// The calling thread goes.
+fn leave() {
+    let Ok(inside) = local::enter() else { return };
+    if let Some(thread) = inside.local.thread.replace(None) {
+        inside.local.stock.set(None);
+        // What cannot be given back stays for the next.
+        let _ = thread.trim();
+        thread.leave();
+    }
+}
+
+/// The calling thread may be another one now.
+fn after_fork_in_child() {
+    if let Ok(inside) = local::enter()
+        && let Some(thread) = inside.local.thread.get()
+    {
+        thread.renumber();
+    }
+}
+
+/// Ends the program for what a global allocator cannot answer.
+#[cold]
+fn end(error: &Error, call: &str, at: *mut u8) -> ! {
+    let tag = NonNull::new(at).and_then(|at| requests::tag_of(at).ok());
+    match tag {
+        Some(tag) => fatal(&format_args!("{error} op={call} ptr={at:p} tag={tag}")),
+        None => fatal(&format_args!("{error} op={call} ptr={at:p}")),
+    }
+}
+
+/// The address, or null where there is no memory.
+#[inline(always)]
+fn answer(result: Result<NonNull<u8>, Error>, call: &str, at: *mut u8) -> *mut u8 {
+    match result {
+        Ok(at) => at.as_ptr(),
+        // From a signal handler, with the lock taken: there is none for it.
+        Err(Error::OutOfMemory(_) | Error::Misuse(Misuse::Reentered)) => ptr::null_mut(),
+        Err(error) => end(&error, call, at),
+    }
+}
+
+#[inline(never)]
+fn alloc_slowly(layout: Layout) -> *mut u8 {
+    answer(requests::allocate(layout), "alloc", ptr::null_mut())
+}
+
+/// # Safety
+///
+/// As for [`requests::give`], which answered this.
+#[inline(never)]
+unsafe fn dealloc_slowly(given: Given, ptr: NonNull<u8>, layout: Layout) {
+    // SAFETY: the caller's promise.
+    if let Err(error) = unsafe { requests::finish(given, ptr, layout) } {
+        end(&error, "dealloc", ptr.as_ptr());
+    }
+}
+
+// SAFETY: see the head of the file.
+unsafe impl GlobalAlloc for Global {
+    #[inline]
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        self.prepare();
+        match requests::take(layout) {
+            Some(at) => at.as_ptr(),
+            None => alloc_slowly(layout),
+        }
+    }
+
+    #[inline]
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        self.prepare();
+        let zeroed = requests::allocate_zeroed(layout);
+        answer(zeroed, "alloc_zeroed", ptr::null_mut())
+    }
+
+    #[inline]
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        let Some(ptr) = NonNull::new(at) else { return };
+        // SAFETY: the caller's promise.
+        match unsafe { requests::give(ptr, layout) } {
+            Given::Done => {}
+            // SAFETY: the caller's promise.
+            given => unsafe { dealloc_slowly(given, ptr, layout) },
+        }
+    }
+
+    unsafe fn realloc(&self, at: *mut u8, old: Layout, size: usize) -> *mut u8 {
+        let (Some(ptr), Ok(new)) = (NonNull::new(at), Layout::from_size_align(size, old.align()))
+        else {
+            return ptr::null_mut();
+        };
+        // SAFETY: the caller's promise.
+        answer(unsafe { requests::resize(ptr, old, new) }, "realloc", at)
+    }
+}

@@ -1,0 +1,101 @@
+//! What happens when a thread goes, when the program forks, and when it ends: by feature `std`, of itself.
+//!
+//! A key of the threads library is used for a thread's end, since its destructors run after those of std's
+//! thread-locals, which may still allocate and give back; and for those who do so later the next thread that comes
+//! sees to it.
+//!
+//! # Safety
+//!
+//! The functions of the C library are called as POSIX has them. What they call back takes no arguments that are
+//! used, and does not unwind.
+#![cfg_attr(feature = "std", allow(unsafe_code))]
+
+#[cfg(not(feature = "std"))]
+pub(super) use without::*;
+
+#[cfg(feature = "std")]
+pub(super) use with::*;
+
+/// Programs that say themselves when these things happen.
+#[cfg(not(feature = "std"))]
+mod without {
+    /// The heap was made.
+    pub(in crate::global) fn prepare() {}
+
+    /// A thread came.
+    pub(in crate::global) fn expect() {}
+}
+
+#[cfg(feature = "std")]
+mod with {
+    use core::ffi::{CStr, c_void};
+    use core::ptr;
+    use core::sync::atomic::{AtomicU32, Ordering};
+
+    use crate::global::{after_fork_in_child, center, leave, numbers};
+
+    /// The key, and one more; 0 while there is none.
+    static KEY: AtomicU32 = AtomicU32::new(0);
+
+    /// The heap was made: asks to be called at a fork and at the end of threads, and at that of the program if
+    /// `TAGHEAP_REPORT` is 1.
+    pub(in crate::global) fn prepare() {
+        let mut key = 0;
+        // SAFETY: as POSIX has it.
+        if unsafe { libc::pthread_key_create(&raw mut key, Some(thread_goes)) } == 0 {
+            KEY.store(key + 1, Ordering::Release);
+        }
+        expect();
+        // SAFETY: as POSIX has it. Where it is refused, a fork of a program with threads may leave the lock taken.
+        unsafe { libc::pthread_atfork(Some(before), Some(after), Some(after_in_child)) };
+        // SAFETY: as POSIX has it.
+        let wanted = unsafe { libc::getenv(c"TAGHEAP_REPORT".as_ptr()) };
+        // SAFETY: a string of the environment's, looked at before anybody can have changed it.
+        if !wanted.is_null() && unsafe { CStr::from_ptr(wanted) } == c"1" {
+            // SAFETY: as POSIX has it. Where it is refused there is no report.
+            unsafe { libc::atexit(report) };
+        }
+    }
+
+    /// A thread came: asks to be called when it goes.
+    pub(in crate::global) fn expect() {
+        if let Some(key) = KEY.load(Ordering::Acquire).checked_sub(1) {
+            // Any pointer but null.
+            let value = ptr::from_ref(&KEY).cast();
+            // SAFETY: a key that was made. Where it is refused, the next thread that comes sees to this one's end.
+            unsafe { libc::pthread_setspecific(key, value) };
+        }
+    }
+
+    extern "C" fn thread_goes(_: *mut c_void) {
+        leave();
+    }
+
+    /// Forks under way that came from signal handlers of the thread that has the lock: it stays taken, and their
+    /// children must not use the heap. Changed by that thread only.
+    static INSIDE: AtomicU32 = AtomicU32::new(0);
+
+    extern "C" fn before() {
+        if center::before_fork().is_err() {
+            INSIDE.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    extern "C" fn after() {
+        if INSIDE.load(Ordering::Relaxed) > 0 {
+            INSIDE.fetch_sub(1, Ordering::Relaxed);
+            return;
+        }
+        // SAFETY: `before` took it.
+        unsafe { center::after_fork() };
+    }
+
+    extern "C" fn after_in_child() {
+        after();
+        after_fork_in_child();
+    }
+
+    extern "C" fn report() {
+        numbers::report();
+    }
+}

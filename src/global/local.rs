@@ -1,0 +1,174 @@
+//! What a thread has for itself: under which tag it allocates, and from which stock.
+//!
+//! Stable Rust has thread-locals only in std, so this one is made by the assembler: a variable of the thread-local
+//! section, of which the linker and whoever starts threads give each thread its own, as the System V ABI for
+//! x86-64 has it (Drepper, "ELF Handling For Thread-Local Storage", initial-exec model).
+//!
+//! A program that has no thread-local memory, as a static one without libc that has one thread, has one such
+//! variable for all, which is used by one caller at a time.
+//!
+//! # Safety
+//!
+//! The address of the variable is asked for only where the thread is known to have such memory.
+#![allow(unsafe_code)]
+
+use core::arch::{asm, global_asm};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering, compiler_fence};
+
+use crate::global::link::Link;
+use crate::global::stock::Stock;
+use crate::global::thread::Thread;
+use crate::sharing::thread;
+use crate::words::error::Misuse;
+use crate::words::tag::Tag;
+
+/// A thread's own. All-zero bytes are that of a thread which did nothing yet.
+#[derive(Debug)]
+#[repr(C, align(64))]
+pub(super) struct Local {
+    /// Where requests are served from; none until the first under this tag.
+    pub(super) stock: Link<Stock>,
+    /// None until the first request.
+    pub(super) thread: Link<Thread>,
+    /// An operation is under way, which a signal handler of this thread must not come into.
+    busy: AtomicBool,
+    /// The number of the tag of the scope, or 0 outside any.
+    tag: AtomicU64,
+}
+
+const _: () = assert!(size_of::<Local>() == 64);
+
+global_asm!(
+    ".pushsection .tbss.tagheap_local, \"awT\", @nobits",
+    ".globl tagheap_local",
+    ".hidden tagheap_local",
+    ".type tagheap_local, @object",
+    ".size tagheap_local, 64",
+    ".balign 64",
+    "tagheap_local:",
+    ".zero 64",
+    ".popsection",
+);
+
+/// That of all threads where they have no memory of their own.
+static COMMON: Local = Local {
+    stock: Link::none(),
+    thread: Link::none(),
+    busy: AtomicBool::new(false),
+    tag: AtomicU64::new(0),
+};
+
+/// The calling thread's own, if it is known that threads have such a thing.
+///
+/// The reference is good for as long as the thread lives: nobody keeps it.
+#[inline(always)]
+pub(super) fn own<'a>() -> Option<&'a Local> {
+    if !thread::has_memory() {
+        return None;
+    }
+    let at: *const Local;
+    // SAFETY: the thread has thread-local memory, in which the linker gave this variable a place. It only
+    // loads that place's offset and the memory's address.
+    unsafe {
+        asm!("mov {0}, qword ptr [rip + tagheap_local@GOTTPOFF]", "add {0}, qword ptr fs:[0]",
+             out(reg) at, options(pure, readonly, nostack));
+    }
+    // SAFETY: zeroed before the thread began, and only seen as this type.
+    Some(unsafe { &*at })
+}
+
+/// The calling thread's own, or the one for all.
+fn any<'a>() -> &'a Local {
+    if !thread::has_memory() {
+        thread::find_memory();
+    }
+    own().unwrap_or(&COMMON)
+}
+
+/// Comes into the heap with what the thread has for itself.
+///
+/// # Errors
+///
+/// [`Misuse::Reentered`] if this thread is in it already, or, where threads have no memory of their own, any
+/// is.
+#[inline]
+pub(super) fn enter<'a>() -> Result<Inside<'a>, Misuse> {
+    let local = any();
+    let came = if core::ptr::eq(local, &raw const COMMON) {
+        !local.busy.swap(true, Ordering::Acquire)
+    } else {
+        local.begin()
+    };
+    if came {
+        Ok(Inside { local })
+    } else {
+        Err(Misuse::Reentered)
+    }
+}
+
+/// The tag under which the calling thread allocates; `None` outside any scope.
+pub(super) fn tag() -> Option<Tag> {
+    any().tag()
+}
+
+/// Makes the calling thread allocate under another tag, and answers the one before.
+pub(super) fn change_tag(to: Option<Tag>) -> Option<Tag> {
+    let local = any();
+    let before = local.tag();
+    let number = match to {
+        None => 0,
+        // The number of no scope; another that is refused stands for it.
+        Some(Tag::FREE) => Tag::HEAP.number(),
+        Some(tag) => tag.number(),
+    };
+    local.tag.store(number, Ordering::Relaxed);
+    let of = |thread: &'static Thread| thread.stock_of(to.unwrap_or(super::UNTAGGED));
+    local.stock.set(local.thread.get().and_then(of));
+    before
+}
+
+impl Local {
+    /// Says that an operation is under way, unless one is.
+    #[inline(always)]
+    pub(super) fn begin(&self) -> bool {
+        if self.busy.load(Ordering::Relaxed) {
+            return false;
+        }
+        self.busy.store(true, Ordering::Relaxed);
+        // A signal handler must see it before anything that follows.
+        compiler_fence(Ordering::SeqCst);
+        true
+    }
+
+    /// Says that it is over.
+    #[inline(always)]
+    pub(super) fn end(&self) {
+        compiler_fence(Ordering::SeqCst);
+        self.busy.store(false, Ordering::Release);
+    }
+
+    fn tag(&self) -> Option<Tag> {
+        match self.tag.load(Ordering::Relaxed) {
+            0 => None,
+            number => Some(Tag::new(number)),
+        }
+    }
+
+    /// The tag under which it allocates.
+    pub(super) fn tag_in_force(&self) -> Tag {
+        self.tag().unwrap_or(super::UNTAGGED)
+    }
+}
+
+/// The operation that is under way, until this goes.
+#[derive(Debug)]
+pub(super) struct Inside<'a> {
+    pub(super) local: &'a Local,
+}
+
+impl Drop for Inside<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.local.end();
+    }
+}

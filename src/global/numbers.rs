@@ -1,0 +1,143 @@
+//! Which part of a program holds the memory: numbers by tag, to the object.
+
+use core::fmt::{self, Write};
+
+use crate::global::center::{self, Center};
+use crate::global::span::{ROOM, Span};
+use crate::global::stock::Stock;
+use crate::global::thread::{self, Thread};
+use crate::ground::fatal::Lines;
+use crate::words::error::Error;
+use crate::words::stats::TagStats;
+use crate::words::tag::Tag;
+
+/// What is held under a tag in the program's heap.
+///
+/// Objects count one by one; what the heap itself counts, `held`, are blocks: spans, each full of slots, and large
+/// objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Holding {
+    /// The tag.
+    pub tag: Tag,
+    /// Objects that somebody holds.
+    pub objects: usize,
+    /// Their bytes: of a small one those of its slot, of a large one those asked for.
+    pub bytes: usize,
+    /// The spans and blocks that the tag has, as the heap counts them: bytes, their peak, the limit, the name.
+    pub held: TagStats,
+}
+
+/// What is held under a tag. O(spans of the tag and threads).
+///
+/// # Errors
+///
+/// [`Misuse::Reentered`](crate::Misuse::Reentered) from a signal handler that came into the heap.
+pub(super) fn holding(tag: Tag) -> Result<Holding, Error> {
+    center::with(|center| Ok(count(tag, center.heap.stats_of(tag)?)))?
+}
+
+fn count(tag: Tag, held: TagStats) -> Holding {
+    let stocks = thread::all().flat_map(Thread::stocks);
+    let spans = stocks
+        .filter(|stock| stock.tag() == tag)
+        .flat_map(Stock::all);
+    let (mut small, mut slots, mut bytes) = (0, 0, 0);
+    for span in spans {
+        let used = Span::used(span);
+        small += 1;
+        slots += used;
+        bytes += used * span.size();
+    }
+    Holding {
+        tag,
+        objects: held.blocks.saturating_sub(small) + slots,
+        bytes: held.requested.saturating_sub(small * ROOM) + bytes,
+        held,
+    }
+}
+
+impl Center {
+    /// The lowest tag above this one, of those that have or had blocks, but for that of the books.
+    fn tag_after(&self, last: Option<Tag>) -> Option<TagStats> {
+        let tags = self.heap.tags();
+        tags.filter(|stats| Some(stats.tag) > last && stats.tag != center::BOOKS)
+            .min_by_key(|stats| stats.tag)
+    }
+}
+
+/// What is held under each tag that holds or held anything, in the order of tags. O(tags) each.
+#[derive(Debug)]
+pub struct Holdings {
+    last: Option<Tag>,
+}
+
+impl Holdings {
+    pub(super) const fn new() -> Self {
+        Self { last: None }
+    }
+}
+
+impl Iterator for Holdings {
+    type Item = Holding;
+
+    /// Takes the lock for each tag anew, so that whoever looks may allocate.
+    fn next(&mut self) -> Option<Holding> {
+        let last = self.last;
+        let next = center::with(|center| {
+            let held = center.tag_after(last)?;
+            Some(count(held.tag, held))
+        });
+        let next = next.ok().flatten()?;
+        self.last = Some(next.tag);
+        Some(next)
+    }
+}
+
+/// A table in text: objects, bytes, blocks and peaks by tag.
+#[derive(Debug)]
+pub(super) struct Report;
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:<20} {:>10} {:>14} {:>14} {:>14}",
+            "tag", "objects", "bytes", "held", "peak held"
+        )?;
+        let (mut objects, mut bytes, mut held) = (0, 0, 0);
+        for holding in Holdings::new() {
+            write!(f, "\n{holding}")?;
+            objects += holding.objects;
+            bytes += holding.bytes;
+            held += holding.held.bytes;
+        }
+        write!(f, "\n{:<20} {objects:>10} {bytes:>14} {held:>14}", "(all)")
+    }
+}
+
+impl fmt::Display for Holding {
+    /// The tag or its name, objects, their bytes, and the bytes of its blocks now and at most.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            tag,
+            objects,
+            bytes,
+            held,
+        } = self;
+        match held.name.as_str() {
+            "" => write!(f, "{tag:<20}")?,
+            name => write!(f, "{name:<20}")?,
+        }
+        write!(
+            f,
+            " {objects:>10} {bytes:>14} {:>14} {:>14}",
+            held.bytes, held.peak
+        )
+    }
+}
+
+/// Writes the table to standard error, without allocating.
+pub(super) fn report() {
+    let mut lines = Lines::new();
+    let _ = writeln!(lines, "tagheap: what is held by tag, in bytes\n{Report}");
+}

@@ -1,0 +1,64 @@
+//! The heap's calls as tests use them: whatever the pointer, it is for the heap to find out.
+
+use core::alloc::{GlobalAlloc, Layout};
+use core::ptr::NonNull;
+
+use tagheap::{Error, Tag, scope};
+
+use crate::HEAP;
+
+/// Allocates under a tag.
+pub(crate) fn try_take(tag: Tag, layout: Layout) -> Result<NonNull<u8>, Error> {
+    let slice = scope(tag, || HEAP.allocate(layout))?;
+    assert_eq!(slice.len(), layout.size());
+    Ok(slice.cast())
+}
+
+/// Allocates under a tag, for which there is memory.
+#[track_caller]
+pub(crate) fn take(tag: Tag, layout: Layout) -> NonNull<u8> {
+    try_take(tag, layout).unwrap()
+}
+
+pub(crate) fn free(ptr: NonNull<u8>, layout: Layout) -> Result<(), Error> {
+    // SAFETY: nobody uses it afterwards; whether it may be given back is under test.
+    unsafe { HEAP.deallocate(ptr, layout) }
+}
+
+/// Makes memory larger or smaller.
+pub(crate) fn resize(ptr: NonNull<u8>, old: Layout, new: Layout) -> Result<NonNull<u8>, Error> {
+    let answer = if new.size() >= old.size() {
+        // SAFETY: nobody uses the old address afterwards; whether it may be resized is under test.
+        unsafe { HEAP.grow(ptr, old, new) }
+    } else {
+        // SAFETY: as above.
+        unsafe { HEAP.shrink(ptr, old, new) }
+    }?;
+    assert_eq!(answer.len(), new.size());
+    Ok(answer.cast())
+}
+
+/// The global allocator's face.
+pub(crate) mod face {
+    use super::*;
+
+    pub(crate) fn alloc(layout: Layout) -> Option<NonNull<u8>> {
+        // SAFETY: a layout of no byte is served too.
+        NonNull::new(unsafe { HEAP.alloc(layout) })
+    }
+
+    pub(crate) fn alloc_zeroed(layout: Layout) -> Option<NonNull<u8>> {
+        // SAFETY: a layout of no byte is served too.
+        NonNull::new(unsafe { HEAP.alloc_zeroed(layout) })
+    }
+
+    pub(crate) fn dealloc(ptr: NonNull<u8>, layout: Layout) {
+        // SAFETY: nobody uses it afterwards; whether it may be given back is under test.
+        unsafe { HEAP.dealloc(ptr.as_ptr(), layout) }
+    }
+
+    pub(crate) fn realloc(ptr: NonNull<u8>, old: Layout, size: usize) -> Option<NonNull<u8>> {
+        // SAFETY: nobody uses the old address afterwards; whether it may be resized is under test.
+        NonNull::new(unsafe { HEAP.realloc(ptr.as_ptr(), old, size) })
+    }
+}

@@ -1,0 +1,42 @@
+//! The global allocator: one heap for this whole program, in which the harness lives too.
+//!
+//! A test bears the letter and number of its row in the list of faults. Tests run side by side in the one heap:
+//! each has tags of its own, and looks at their numbers only. What would disturb others, or ends the process, has
+//! a process of its own ([`alone`](support::alone)).
+//!
+//! Rows without a test here:
+//!
+//! - A06, A09, C04: a [`Layout`](core::alloc::Layout) cannot be made so, and null is C's.
+//! - C02: a slot given back after somebody else got it is taken from its new holder: the documented gap.
+//! - E01 to E06: a heap's headers are damaged in `tests/gauntlet`; spans have none.
+//! - F02: a release while another thread gives back under the tag is what its caller promised not to do.
+//! - F04: there is no list that others take from.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+mod careless;
+mod ends;
+mod fatal;
+mod forks;
+mod limits;
+mod lives;
+mod misuse;
+mod model;
+mod races;
+mod release;
+mod report;
+mod requests;
+mod resize;
+mod scopes;
+mod signals;
+mod support;
+
+use tagheap::Global;
+
+#[global_allocator]
+static HEAP: Global = Global::new();

@@ -1,0 +1,112 @@
+//! Numbers by tag, and the table that is printed at the end of a program.
+
+use tagheap::{Global, Tag, scope};
+
+use crate::HEAP;
+use crate::support::{Piece, alone, blocks, bytes, ends, holding, is_done, text};
+
+const LEAKED: Tag = Tag::named("leaked");
+
+fn leaks() {
+    HEAP.set_name(Tag::new(4711), "four thousand").unwrap();
+    for size in [100, 100, 20_000] {
+        Piece::take(LEAKED, bytes(size), 1);
+    }
+    scope(Tag::new(4711), || Box::leak(Box::new(7_u64)));
+    Piece::take(LEAKED, bytes(500), 1).give_back();
+}
+
+/// Of a line of the table: what comes behind the tag.
+fn columns<'a>(table: &'a str, tag: &str) -> Option<Vec<&'a str>> {
+    let line = table.lines().find(|line| line.starts_with(tag))?;
+    Some(line[tag.len()..].split_whitespace().collect())
+}
+
+#[test]
+fn the_report_at_the_end_of_the_program() {
+    let output = ends(&[("TAGHEAP_REPORT", "1")], || {
+        leaks();
+    });
+    assert!(is_done(&output), "{}", text(&output));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        told.starts_with("tagheap: what is held by tag, in bytes\n"),
+        "{told}"
+    );
+    // Slots of 112 bytes, and a block.
+    let leaked = columns(&told, "leaked").unwrap();
+    assert_eq!(leaked[..2], ["3", "20224"], "{told}");
+    let held: usize = leaked[2].parse().unwrap();
+    assert!(
+        (2 * 65_536 + 20_000..2 * 65_536 + 20_100).contains(&held),
+        "{told}"
+    );
+    assert_eq!(
+        columns(&told, "four thousand").unwrap()[..2],
+        ["1", "16"],
+        "{told}"
+    );
+    assert!(columns(&told, "untagged").is_some() && columns(&told, "(all)").is_some());
+    assert!(
+        columns(&told, "tagheap ").is_none(),
+        "the books are none of the program's"
+    );
+}
+
+#[test]
+fn nothing_is_reported_unless_asked_for() {
+    for environment in [
+        [].as_slice(),
+        &[("TAGHEAP_REPORT", "0")],
+        &[("TAGHEAP_REPORT", "")],
+    ] {
+        let output = ends(environment, || {
+            leaks();
+        });
+        assert!(is_done(&output), "{}", text(&output));
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    }
+}
+
+#[test]
+fn the_table_says_what_is_held() {
+    const TAG: Tag = Tag::named("table");
+    let pieces = [1, 2, 3].map(|byte| Piece::take(TAG, bytes(40), byte));
+    let table = HEAP.report().to_string();
+    assert_eq!(
+        columns(&table, "table ").unwrap(),
+        ["3", "144", "65536", "65536"],
+        "{table}"
+    );
+    let found = HEAP.holdings().find(|holding| holding.tag == TAG).unwrap();
+    assert_eq!(found, holding(TAG));
+    let tags: Vec<Tag> = HEAP.holdings().map(|holding| holding.tag).collect();
+    assert!(tags.is_sorted() && tags.contains(&Global::UNTAGGED));
+    pieces.into_iter().for_each(Piece::give_back);
+    let held = holding(TAG);
+    assert_eq!((held.objects, held.bytes), (0, 0));
+    assert_eq!((held.held.blocks, held.held.peak), (1, 65_536));
+}
+
+#[test]
+fn a_trim_gives_the_kernel_what_is_free_at_the_end() {
+    const TAG: Tag = Tag::named("trim");
+    alone(|| {
+        let small: Vec<_> = (0..2000)
+            .map(|_| Piece::take(TAG, bytes(4000), 1))
+            .collect();
+        let large: Vec<_> = (0..20)
+            .map(|_| Piece::take(TAG, bytes(1 << 20), 1))
+            .collect();
+        let least: usize = small
+            .iter()
+            .chain(&large)
+            .map(|piece| piece.layout.size())
+            .sum();
+        small.into_iter().chain(large).for_each(Piece::give_back);
+        let given = HEAP.trim().unwrap();
+        assert!(given >= least, "{given} of {least}");
+        assert_eq!((blocks(TAG), HEAP.trim()), (0, Ok(0)));
+        Piece::take(TAG, bytes(least), 2).give_back();
+    });
+}
