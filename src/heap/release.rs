@@ -189,10 +189,11 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         self.row.listed(at, account.tag, place).map(Some)
     }
 
-    /// Starts to fetch what is asked about the blocks from a place of a tag's list on, at the first of each batch.
+    /// Starts to fetch what is asked about the blocks from a place of a tag's list on, at the first of each
+    /// batch.
     ///
-    /// A loop of nothing but that: a processor does not go on behind a fetch until the address is translated, and
-    /// has as many translations under way as it can look ahead.
+    /// In a loop of nothing else: a processor retires no fetch before its address is translated, so it has as
+    /// many translations under way as fetches within its sight.
     #[inline(always)]
     fn fetch_listed(&self, account: &Account, place: usize) {
         if !place.is_multiple_of(BATCH) {

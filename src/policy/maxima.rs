@@ -124,8 +124,8 @@ impl Maxima {
         lanes.map_or(0, |lanes| above(lanes, bound))
     }
 
-    /// The leaves, to be changed. Before one gets or loses a number that is greater than 0, the maxima are told, by
-    /// [`comes`](Maxima::comes), [`goes`](Maxima::goes) or [`moves`](Maxima::moves).
+    /// The leaves, to be changed. Before one gets or loses a number that is greater than 0, the maxima are told,
+    /// by [`comes`](Maxima::comes), [`goes`](Maxima::goes) or [`moves`](Maxima::moves).
     #[inline]
     pub(super) fn leaves(&mut self) -> &mut [i16] {
         let [leaves, ..] = &mut self.levels;
@@ -163,8 +163,8 @@ impl Maxima {
     /// Puts the maxima above a node of leaves right, into which a number comes that exceeds what it comes in
     /// the place of, if anything.
     ///
-    /// Whether it is the largest of its node is anybody's guess, so that is not asked; of the nodes above that is
-    /// seldom so.
+    /// Whether it is the largest of its node is anybody's guess, so that is not asked; of the nodes above it
+    /// seldom is.
     #[inline]
     fn raise(&mut self, node: usize, new: i16) {
         let [_, nodes, levels @ ..] = &mut self.levels;

@@ -15,8 +15,8 @@ use crate::words::tag::Tag;
 #[repr(C, align(64))]
 pub(crate) struct Account {
     pub(crate) tag: Tag,
-    // What allocations and deallocations change lies apart, so that no compiler has two of them changed at once:
-    // what a processor has just stored in two pieces, it cannot load in one until both are done.
+    // What allocations and deallocations change lies apart, so that no compiler has two of them changed at
+    // once: what a processor has just stored in two pieces, it cannot load in one until both are done.
     pub(crate) blocks: usize,
     /// 0 is no limit.
     limit: usize,
