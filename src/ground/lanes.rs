@@ -106,6 +106,11 @@ mod tests {
                 assert_eq!(above(&numbers, bound) >> lane & 1 == 1, *number > bound);
             }
             assert_eq!(Some(maximum(&numbers)), numbers.iter().copied().max());
+            let without = random.usize(0..LANES);
+            let others = numbers.iter().enumerate();
+            let others = others.filter(|(lane, _)| *lane != without);
+            let most = others.map(|(_, number)| *number).max();
+            assert_eq!(Some(maximum_without(&numbers, without)), most.max(Some(0)));
         }
     }
 }
