@@ -44,10 +44,8 @@ mod growth;
 mod query;
 mod release;
 mod resize;
-mod take;
 
 use core::alloc::Layout;
-use core::hint::select_unpredictable;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
@@ -61,10 +59,11 @@ use crate::memory::row::Row;
 use crate::policy::directory::Directory;
 use crate::policy::placement::Placement;
 use crate::policy::rule::{Rule, Split};
-use crate::tags::ledger::{AccountId, Ledger};
+use crate::tags::ledger::{AccountId, Entered, Ledger};
 use crate::words::error::{Corruption, Error, Misuse, OutOfMemory, Shortage};
 use crate::words::header::Key;
-use crate::words::size::{Fit, SMALLEST};
+use crate::words::size::{Fit, HEADER, SMALLEST};
+use crate::words::slot::Slot;
 use crate::words::tag::Tag;
 
 /// A heap of tagged blocks over a source of memory.
@@ -122,18 +121,9 @@ struct Request {
 /// Where a request's block comes from.
 enum Place {
     /// A free block of the row.
-    Inside(Hole),
+    Inside(FreeBlock),
     /// The end of the row.
     End(Room),
-}
-
-/// A free block, and how much of it a request takes.
-struct Hole {
-    free: FreeBlock,
-    /// Bytes that stay free in front.
-    in_front: usize,
-    /// Bytes behind them that are taken.
-    taken: usize,
 }
 
 impl<S: Source> Heap<S> {
@@ -178,7 +168,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     pub fn allocate(&mut self, tag: Tag, layout: Layout) -> Result<NonNull<[u8]>, Error> {
         let request = self.request(tag, layout)?;
         let place = self.find(&request)?;
-        let block = self.take(place, &request);
+        let block = self.commit(|heap| heap.take(place, &request));
         Ok(self.payload(&block, layout))
     }
 
@@ -193,7 +183,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         let request = self.request(tag, layout)?;
         let place = self.find(&request)?;
         let zero_from = self.row.touched().max(self.source.zero_from());
-        let block = self.take(place, &request);
+        let block = self.commit(|heap| heap.take(place, &request));
         let unclean = zero_from.saturating_sub(block.payload()).min(layout.size());
         self.row.zero(&block, 0, unclean);
         Ok(self.payload(&block, layout))
@@ -298,19 +288,13 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     ) -> Result<Result<Place, Shortage>, Corruption> {
         if let Some(found) = self.placement.find(&self.row, fit, R::SPLITS)? {
             let free = self.row.free_block(found)?;
-            let in_front = fit.in_front(found.at);
-            let whole = found.size - in_front;
+            let whole = found.size - fit.in_front(found.at);
             let splits = R::SPLITS && whole - fit.size() >= SMALLEST;
-            let taken = select_unpredictable(splits, fit.size(), whole);
-            let hole = Hole {
-                free,
-                in_front,
-                taken,
-            };
+            let size = if splits { fit.size() } else { whole };
             return Ok(self
                 .ledger
-                .allows(account, taken)
-                .map(|()| Place::Inside(hole)));
+                .allows(account, size)
+                .map(|()| Place::Inside(free)));
         }
         if let Err(shortage) = self.ledger.allows(account, fit.size()) {
             return Ok(Err(shortage));
@@ -324,6 +308,53 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
             account.failures += 1;
         }
         out_of_memory(tag, layout, cause)
+    }
+
+    /// Takes the place from the free blocks or the end, splits it, and claims it under the tag.
+    #[inline(always)]
+    fn take(&mut self, place: Place, request: &Request) -> UsedBlock {
+        let fit = request.fit;
+        let (free, mut old) = match place {
+            Place::Inside(free) => {
+                let extent = free.extent();
+                (free, Some(extent))
+            }
+            Place::End(room) => (self.lengthen(&room), None),
+        };
+        let in_front = fit.in_front(free.at());
+        let (front, free) = free.split_front(in_front);
+        let (free, rest) = if R::SPLITS {
+            free.split_back(fit.size())
+        } else {
+            (free, None)
+        };
+        if let Some(front) = front {
+            self.put_in_place_of(old.take(), &front);
+        }
+        match (rest, old) {
+            (Some(rest), old) => self.put_in_place_of(old, &rest),
+            (None, Some(old)) => self.placement.remove(old),
+            (None, None) => {}
+        }
+        let slot = self.sign_up(free.at(), free.size(), request);
+        free.claim(&mut self.row, request.tag, slot)
+    }
+
+    /// Enters a block into its tag's account and list.
+    #[inline(always)]
+    fn sign_up(&mut self, at: usize, size: usize, request: &Request) -> Slot {
+        let unlisted = Slot::new(Slot::UNLISTED, size - HEADER, request.layout.size());
+        let requested = unlisted.requested(size - HEADER);
+        let (offset, epoch) = (at - self.base(), request.epoch);
+        let block = Entered {
+            offset,
+            size,
+            requested,
+            epoch,
+            allocated: request.counts.then_some(request.layout.size()),
+        };
+        let place = self.ledger.enter(request.account, block, &mut self.memory);
+        Slot { place, ..unlisted }
     }
 
     /// The payload as the caller gets it: the bytes asked for.

@@ -6,8 +6,8 @@
 #![allow(unsafe_code)]
 
 use core::arch::x86_64::{
-    __m128i, _mm_and_si128, _mm_cmpgt_epi16, _mm_cvtsi128_si32, _mm_loadu_si128, _mm_max_epi16,
-    _mm_movemask_epi8, _mm_packs_epi16, _mm_set1_epi16, _mm_shuffle_epi32, _mm_shufflelo_epi16,
+    __m128i, _mm_cmpgt_epi16, _mm_cvtsi128_si32, _mm_loadu_si128, _mm_max_epi16, _mm_movemask_epi8,
+    _mm_packs_epi16, _mm_set1_epi16, _mm_shuffle_epi32, _mm_shufflelo_epi16,
 };
 
 /// Numbers of a line; 64 bytes, which is a cache line where a table is made of them.
@@ -27,31 +27,7 @@ pub(crate) fn above(lanes: &Lanes, bound: i16) -> u32 {
 #[inline]
 pub(crate) fn maximum(lanes: &Lanes) -> i16 {
     // SAFETY: every x86-64 has SSE2.
-    unsafe { largest(lanes, &ALL) }
-}
-
-/// The largest number of all lanes but one, at least 0.
-#[inline]
-pub(crate) fn maximum_without(lanes: &Lanes, lane: usize) -> i16 {
-    let from = LANES - 1 - lane % LANES;
-    let mask = WINDOW.get(from..).and_then(|mask| mask.first_chunk());
-    // SAFETY: every x86-64 has SSE2.
-    unsafe { largest(lanes, mask.unwrap_or(&ALL)) }
-}
-
-/// All bits of all lanes.
-const ALL: Lanes = [!0; LANES];
-
-/// All bits, but in the middle none: from lane `n` on, all lanes but one that is as far from the last.
-static WINDOW: [i16; 2 * LANES - 1] = window();
-
-const fn window() -> [i16; 2 * LANES - 1] {
-    let mut window = [!0; 2 * LANES - 1];
-    let (_, middle) = window.split_at_mut(LANES - 1);
-    if let Some(middle) = middle.first_mut() {
-        *middle = 0;
-    }
-    window
+    unsafe { largest(lanes) }
 }
 
 #[inline]
@@ -66,10 +42,8 @@ fn compare(lanes: &Lanes, bound: i16) -> u32 {
 
 #[inline]
 #[target_feature(enable = "sse2")]
-fn largest(lanes: &Lanes, mask: &Lanes) -> i16 {
-    let ([a, b, c, d], [e, f, g, h]) = (load(lanes), load(mask));
-    let [a, b, c, d] =
-        [(a, e), (b, f), (c, g), (d, h)].map(|(lanes, mask)| _mm_and_si128(lanes, mask));
+fn largest(lanes: &Lanes) -> i16 {
+    let [a, b, c, d] = load(lanes);
     let max = _mm_max_epi16(_mm_max_epi16(a, b), _mm_max_epi16(c, d));
     let max = _mm_max_epi16(max, _mm_shuffle_epi32::<0b01_00_11_10>(max));
     let max = _mm_max_epi16(max, _mm_shuffle_epi32::<0b10_11_00_01>(max));
@@ -106,11 +80,6 @@ mod tests {
                 assert_eq!(above(&numbers, bound) >> lane & 1 == 1, *number > bound);
             }
             assert_eq!(Some(maximum(&numbers)), numbers.iter().copied().max());
-            let without = random.usize(0..LANES);
-            let others = numbers.iter().enumerate();
-            let others = others.filter(|(lane, _)| *lane != without);
-            let most = others.map(|(_, number)| *number).max();
-            assert_eq!(Some(maximum_without(&numbers, without)), most.max(Some(0)));
         }
     }
 }

@@ -4,8 +4,6 @@
 //! [`FreeBlock::settle`], by [`FreeBlock::claim`], or by [`UsedBlock::settle`]. A free block in hand that
 //! is dropped instead would leave a hole in the row (H1), so it is `#[must_use]`.
 
-use core::hint::select_unpredictable;
-
 use crate::memory::row::Row;
 use crate::words::extent::Extent;
 use crate::words::header::{Freed, Header};
@@ -79,19 +77,6 @@ impl FreeBlock {
         }
         let rest = Self::new(self.at + size, self.size - size, Freed::Alone);
         (Self { size, ..self }, Some(rest))
-    }
-
-    /// What is left of it behind the first `size` bytes; all of it where nothing would be.
-    #[inline]
-    pub(crate) fn behind(&self, size: usize) -> Self {
-        let by = select_unpredictable(size < self.size, size, 0);
-        Self::new(self.at + by, self.size - by, Freed::Alone)
-    }
-
-    /// Keeps the first `size` bytes.
-    #[inline]
-    pub(crate) fn cut(self, size: usize) -> Self {
-        Self { size, ..self }
     }
 
     /// One block of this and `next`, the block behind it.

@@ -13,8 +13,6 @@
 //! block starts in that segment, since the block between them would be too small. So one leaf in front of a
 //! block and one behind it tell a deallocation all about the neighbours.
 
-use core::hint::select_unpredictable;
-
 use crate::ground::table::IndexMemory;
 use crate::policy::maxima::Maxima;
 use crate::policy::placement::{Placement, takes};
@@ -162,12 +160,11 @@ impl Directory {
     }
 }
 
-/// Puts a number or a mark into a leaf.
+/// Puts a number or a mark into a leaf; what was there.
 #[inline]
-fn put(leaves: &mut [i16], (index, number): (usize, i16)) {
-    if let Some(leaf) = leaves.get_mut(index) {
-        *leaf = number;
-    }
+fn put(leaves: &mut [i16], (index, number): (usize, i16)) -> i16 {
+    let leaf = leaves.get_mut(index);
+    leaf.map_or(0, |leaf| core::mem::replace(leaf, number))
 }
 
 /// The block at `at`, too large for its leaf, as its header tells it.
@@ -281,19 +278,20 @@ impl Placement for Directory {
     #[inline(always)]
     fn insert(&mut self, block: Extent) {
         let (start, end) = (self.start(block), self.end(block));
-        self.maxima.comes(start.0, start.1);
         let leaves = self.maxima.leaves();
         put(leaves, end);
         put(leaves, start);
+        self.maxima.moved(start.0, 0, start.0, start.1);
         self.count += 1;
     }
 
     #[inline(always)]
     fn remove(&mut self, block: Extent) {
         let (start, end) = (self.index(block.at), self.end(block).0);
-        self.maxima.goes(start);
         let leaves = self.maxima.leaves();
+        let number = put(leaves, (start, 0));
         put(leaves, (end, 0));
+        self.maxima.moved(start, number, start, 0);
         self.count -= 1;
     }
 
@@ -306,31 +304,12 @@ impl Placement for Directory {
         } else {
             self.end(old).0
         };
-        self.maxima.moves(from, start.0, start.1);
         let leaves = self.maxima.leaves();
+        let number = put(leaves, (from, 0));
         put(leaves, (old_end, 0));
         put(leaves, end);
         put(leaves, start);
-    }
-
-    /// Whether something is left is anybody's guess, so that is computed with and not asked.
-    #[inline(always)]
-    fn cut(&mut self, old: Extent, by: usize) {
-        let is_left = by < old.size;
-        let keeps = if is_left { !0 } else { 0 };
-        let new = Extent {
-            at: old.at + select_unpredictable(is_left, by, 0),
-            size: old.size - by,
-        };
-        let from = self.index(old.at);
-        let (start, end) = (self.index(new.at), self.end(old).0);
-        let first = number(new.size, self.unit(new.at)) & keeps;
-        let last = (number(new.size, self.unit(old.end() - UNIT)) | MARK) & keeps;
-        self.maxima.moves(from, start, first);
-        let leaves = self.maxima.leaves();
-        put(leaves, (end, last));
-        put(leaves, (start, first));
-        self.count -= usize::from(!is_left);
+        self.maxima.moved(from, number, start.0, start.1);
     }
 
     fn agrees(&self, block: &Block) -> bool {

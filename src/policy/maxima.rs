@@ -7,7 +7,7 @@
 //! A leaf whose number is negative is a *mark*: it means something to whoever put it there, and is never
 //! large enough.
 
-use crate::ground::lanes::{LANES, Lanes, above, maximum, maximum_without};
+use crate::ground::lanes::{LANES, Lanes, above, maximum};
 use crate::ground::prefetch::prefetch;
 use crate::ground::table::{IndexMemory, Table};
 use crate::words::error::Shortage;
@@ -44,7 +44,7 @@ impl Maxima {
         leaves.get(index).copied().unwrap_or(0)
     }
 
-    /// Starts to fetch a leaf and the maximum of its node.
+    /// Starts to fetch a leaf, and the maximum of its node.
     #[inline]
     pub(super) fn expect(&self, index: usize) {
         let [leaves, nodes, ..] = &self.levels;
@@ -124,93 +124,53 @@ impl Maxima {
         lanes.map_or(0, |lanes| above(lanes, bound))
     }
 
-    /// The leaves, to be changed. Before one gets or loses a number that is greater than 0, the maxima are told,
-    /// by [`comes`](Maxima::comes), [`goes`](Maxima::goes) or [`moves`](Maxima::moves).
+    /// The leaves, to be changed. Whoever changes a number puts the maxima right, by
+    /// [`moved`](Maxima::moved).
     #[inline]
     pub(super) fn leaves(&mut self) -> &mut [i16] {
         let [leaves, ..] = &mut self.levels;
         leaves
     }
 
-    /// A number will be put into a leaf that has none.
+    /// Puts the maxima right after number `old` went from one leaf and number `new` into another or the same;
+    /// either may be 0.
     #[inline]
-    pub(super) fn comes(&mut self, to: usize, new: i16) {
-        self.raise(to / LANES, new);
-    }
-
-    /// A leaf's number goes: the leaf is empty then.
-    #[inline]
-    pub(super) fn goes(&mut self, from: usize) {
-        self.correct(from, self.get(from), 0);
-    }
-
-    /// A leaf's number goes, and another, or 0, will be put into the same leaf or another that has none.
-    #[inline]
-    pub(super) fn moves(&mut self, from: usize, to: usize, new: i16) {
-        let old = self.get(from);
-        let is_near = from / LANES == to / LANES;
-        if is_near && new <= old {
-            return self.correct(from, old, new);
-        }
-        if is_near {
-            put(self.leaves(), from, 0);
+    pub(super) fn moved(&mut self, from: usize, old: i16, to: usize, new: i16) {
+        let (from, to) = (from / LANES, to / LANES);
+        if from == to {
+            self.correct(to, old, new);
         } else {
             self.correct(from, old, 0);
-        }
-        self.raise(to / LANES, new);
-    }
-
-    /// Puts the maxima above a node of leaves right, into which a number comes that exceeds what it comes in
-    /// the place of, if anything.
-    ///
-    /// Whether it is the largest of its node is anybody's guess, so that is not asked; of the nodes above it
-    /// seldom is.
-    #[inline]
-    fn raise(&mut self, node: usize, new: i16) {
-        let [_, nodes, levels @ ..] = &mut self.levels;
-        if let Some(highest) = nodes.get_mut(node) {
-            *highest = new.max(*highest);
-        }
-        let mut index = node;
-        for level in levels {
-            index /= LANES;
-            match level.get_mut(index) {
-                Some(highest) if new > *highest => *highest = new,
-                _ => return,
-            }
+            self.correct(to, 0, new);
         }
     }
 
-    /// Empties a leaf whose number is `old`, and puts the maxima above it right, where `new`, which is no more,
-    /// will come into its node.
+    /// Puts the maxima above a node of leaves right, in which a number went from `old` to `new`.
     ///
-    /// The maximum of a node stands in the lane above it. It changes only if the old number was it; only then
-    /// are the other lanes looked at. That is before the lane itself is changed: what a processor has just
-    /// stored, it cannot load together with what lies beside until the store is done.
+    /// The maximum of a node stands in the lane above it. It changes only if the new number exceeds it, or
+    /// the old one was it; only then are the other lanes looked at.
     #[inline(never)]
-    fn correct(&mut self, leaf: usize, old: i16, new: i16) {
-        let (mut index, mut old, mut new, mut lane) = (leaf, old, new, 0);
+    fn correct(&mut self, node: usize, old: i16, new: i16) {
+        let (mut index, mut old, mut new) = (node, old, new);
         let [below, levels @ ..] = &mut self.levels;
         let mut below = below;
         for level in levels {
-            let node = index / LANES;
-            let Some(highest) = level.get(node).copied() else {
-                break;
+            let Some(highest) = level.get_mut(index) else {
+                return;
             };
-            if old < highest {
-                break;
+            if new < *highest {
+                if old < *highest {
+                    return;
+                }
+                new = lanes(below, index).map_or(0, maximum);
             }
-            let others = lanes(below, node).map_or(0, |lanes| maximum_without(lanes, index));
-            put(below, index, lane);
-            new = new.max(others);
-            if new == highest {
+            if new == *highest {
                 return;
             }
-            (old, lane) = (highest, new);
-            index = node;
+            old = core::mem::replace(highest, new);
+            index /= LANES;
             below = level;
         }
-        put(below, index, lane);
     }
 
     /// Has room for `length` leaves at least. Where one level cannot grow, others may have; no harm.
@@ -243,14 +203,6 @@ impl Maxima {
         }
         self.top = top;
         Ok(())
-    }
-}
-
-/// Puts a number into a lane.
-#[inline]
-fn put(level: &mut [i16], index: usize, number: i16) {
-    if let Some(lane) = level.get_mut(index) {
-        *lane = number;
     }
 }
 

@@ -58,19 +58,6 @@ pub trait Placement: core::fmt::Debug {
         self.insert(new);
     }
 
-    /// The first `by` bytes of a free block vanish from it: some of it stays free, or nothing.
-    fn cut(&mut self, old: Extent, by: usize) {
-        let new = Extent {
-            at: old.at + by,
-            size: old.size - by,
-        };
-        if new.size == 0 {
-            self.remove(old);
-        } else {
-            self.replace(old, new);
-        }
-    }
-
     /// Whether what is remembered of this free block is true.
     fn agrees(&self, block: &Block) -> bool;
 
