@@ -140,8 +140,8 @@ impl Thread {
         self.state.store(TAKEN, Ordering::Relaxed);
     }
 
-    /// Whether its thread is gone, and did not say so. Of what a fork copied from other threads of the parent that is never said: they
-    /// may have been in the middle of a change.
+    /// Whether its thread is gone, and did not say so. Of what a fork copied from other threads of the parent that is
+    /// never said: they may have been in the middle of a change.
     fn is_gone(&self, asking: u32, process: u32) -> bool {
         let number = self.number.load(Ordering::Relaxed);
         self.process.load(Ordering::Relaxed) == process

@@ -41,6 +41,24 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         })
     }
 
+    /// How many blocks a tag holds, and how many bytes it held at most, as [`stats_of`](Heap::stats_of) tells; 0
+    /// for the latter in a buffer, where others need what a tag does not.
+    #[inline]
+    pub(crate) fn held_under(&self, tag: Tag) -> Result<(usize, usize), Corruption> {
+        if !self.ledger.is_on() {
+            return Ok((self.stats_of(tag)?.blocks, 0));
+        }
+        let Some(account) = self.ledger.account(tag) else {
+            return Ok((0, 0));
+        };
+        let peak = if self.memory.is_bounded() {
+            0
+        } else {
+            account.peak
+        };
+        Ok((account.blocks, peak))
+    }
+
     /// Numbers about every tag that was used and not forgotten, in no order. Nothing in a
     /// [`Buffer`](crate::Buffer) too small for a ledger.
     pub fn tags(&self) -> impl Iterator<Item = TagStats> + '_ {

@@ -90,6 +90,12 @@ impl Meter {
         self.taken.get().wrapping_sub(self.given.get())
     }
 
+    /// Pieces in use, where they are not slots.
+    #[inline]
+    pub(crate) fn live(&self) -> u64 {
+        self.allocations.get() - self.deallocations.get()
+    }
+
     #[inline]
     pub(crate) fn total(&self) -> usize {
         self.total.get()

@@ -16,6 +16,7 @@ use crate::pools::kind::{self, Kind};
 use crate::pools::meter::{Meter, PERCENT, Watermark};
 use crate::sharing::share::Share;
 use crate::words::error::{Corruption, Error, Misuse, OutOfMemory, Shortage};
+use crate::words::size::{HEADER, UNIT, align_down};
 use crate::words::stats::Amount;
 use crate::words::tag::Tag;
 use crate::words::usage::{Alarm, Measure, Usage};
@@ -164,8 +165,14 @@ impl<H: Share> Pool<H> {
 
     /// A block for a kind to divide. Not counted by the watermark.
     pub(crate) fn take_chunk(&self, layout: Layout) -> Result<Chunk, Error> {
-        let block = self.take(layout)?;
-        self.meter.take(layout.size());
+        self.take_chunk_as_before(layout, 0)
+    }
+
+    /// As [`take_chunk`](Pool::take_chunk), larger if its tag ever held more: a block of so many bytes, header and
+    /// all, but of `most` at most, which the pool's bound must allow.
+    pub(crate) fn take_chunk_as_before(&self, layout: Layout, most: usize) -> Result<Chunk, Error> {
+        let block = self.take(layout, most)?;
+        self.meter.take(block.len());
         // SAFETY: the block is this pool's until the tag is released or the chunk put back.
         Ok(unsafe { Chunk::new(block) })
     }
@@ -190,15 +197,20 @@ impl<H: Share> Pool<H> {
         Ok(())
     }
 
-    fn take(&self, layout: Layout) -> Result<NonNull<[u8]>, Error> {
+    fn take(&self, layout: Layout, most: usize) -> Result<NonNull<[u8]>, Error> {
         self.allow(layout, layout.size())?;
-        let first = self.meter.usage().live() == 0;
+        let first = self.meter.live() == 0;
         let tag = self.tag;
         // SAFETY: the heap stays; a new block is nobody's yet.
         let answer = unsafe {
             self.heap.with(|heap| {
-                if first && !tag.is_reserved() && heap.stats_of(tag)?.blocks > 0 {
-                    return Err(Misuse::TagInUse { tag }.into());
+                let mut layout = layout;
+                if (first || most > 0) && !tag.is_reserved() {
+                    let (blocks, peak) = heap.held_under(tag)?;
+                    if first && blocks > 0 {
+                        return Err(Misuse::TagInUse { tag }.into());
+                    }
+                    layout = enlarged(layout, peak.min(most).saturating_sub(HEADER));
                 }
                 heap.allocate(tag, layout)
             })
@@ -325,7 +337,7 @@ impl<H: Share> Pool<H> {
 
     /// Gives all blocks back.
     pub(crate) fn release(&mut self) -> Result<Amount, Error> {
-        if self.meter.usage().live() == 0 {
+        if self.meter.live() == 0 {
             return Ok(Amount::default());
         }
         // SAFETY: the pool is borrowed exclusively, so nobody borrows from it what its tag holds.
@@ -339,7 +351,7 @@ impl<H: Share> Pool<H> {
 // whoever releases somebody's tag by hand promises that nobody uses it.
 unsafe impl<H: Share> Kind for Pool<H> {
     fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, Error> {
-        let block = self.take(layout)?;
+        let block = self.take(layout, 0)?;
         let before = self.held();
         self.meter.take(layout.size());
         self.ring(before);
@@ -398,7 +410,7 @@ unsafe impl<H: Share> Kind for Pool<H> {
             heap.blocks_of(tag)
                 .try_for_each(|block| block.map(|_| blocks += 1))
         })??;
-        if blocks < self.meter.usage().live() {
+        if blocks < self.meter.live() {
             return Err(Corruption::Account { tag }.into());
         }
         Ok(())
@@ -407,6 +419,12 @@ unsafe impl<H: Share> Kind for Pool<H> {
     fn usage(&self) -> Result<Usage, Error> {
         Ok(self.numbers())
     }
+}
+
+/// The layout, with so many bytes if that is more, in whole units.
+fn enlarged(layout: Layout, bytes: usize) -> Layout {
+    let bytes = align_down(bytes, UNIT).max(layout.size());
+    Layout::from_size_align(bytes, layout.align()).unwrap_or(layout)
 }
 
 impl<H: Share> Drop for Pool<H> {

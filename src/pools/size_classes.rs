@@ -17,6 +17,8 @@
 //!   is in use. Pieces of which it does not tell are in use, or were left out and are on no list.
 //! - C3 Every free piece of which the map tells is on the list of a class of its size and alignment.
 //! - C4 What is in use is the cursor less the floor, in bytes. Requests served are the tally less the log's end.
+//! - C5 However small the pieces are by which the cursor gets to the verge, there is room behind it for their
+//!   entries and one more. It is 0 where a piece is on a list, or somebody is to be called.
 //!
 //! # Safety
 //!
@@ -27,6 +29,7 @@
 
 mod check;
 pub(crate) mod class;
+mod cursor;
 mod held;
 mod lists;
 mod log;
@@ -41,10 +44,9 @@ use core::cell::Cell;
 use core::num::NonZero;
 use core::ptr::NonNull;
 
-use crate::pools::chunk::Chunk;
 use crate::pools::kind::{self, Kind};
 use crate::pools::pool::Pool;
-use crate::pools::size_classes::class::Class;
+use crate::pools::size_classes::class::{Class, Small};
 use crate::pools::size_classes::lists::{Lists, Spot};
 use crate::pools::size_classes::shelf::Shelf;
 use crate::sharing::share::Share;
@@ -75,9 +77,10 @@ use crate::words::usage::{Measure, Usage};
 /// ```
 ///
 /// O(1), but that the first piece given back out of order in a chunk costs a few instructions for each one handed
-/// out there before: from then on the chunk has a map. Making a pool costs no memory and no call. A reset keeps the chunks that were reached since the one before, to
-/// use them in the same order, unless blocks of the heap's own are out: then all goes back. [`trim`](Self::trim)
-/// gives back what is not in use.
+/// out there before: from then on the chunk has a map. Making a pool costs no memory and no call, and its first
+/// chunk is as large as what pools under its tag held before, up to a mebibyte. A reset keeps the chunks that
+/// were reached since the one before, to use the largest first, unless blocks of the heap's own are out: then all
+/// goes back. [`trim`](Self::trim) gives back what is not in use.
 ///
 /// # Misuse
 ///
@@ -94,6 +97,8 @@ pub struct SizeClasses<H: Share> {
     cursor: Cell<NonNull<u8>>,
     /// The log's last entry, which no piece reaches; where the cursor is, without a chunk.
     limit: Cell<NonNull<u8>>,
+    /// Address up to which a small request moves the cursor at once, C5.
+    verge: Cell<usize>,
     /// The cursor less the bytes in use, C4. May lie below 0.
     floor: Cell<usize>,
     /// The requests served and the address of the limit, C4. May lie beyond all addresses.
@@ -108,8 +113,10 @@ pub struct SizeClasses<H: Share> {
     failures: Cell<u64>,
     /// Blocks of the heap's own.
     blocks: Cell<u64>,
-    /// Bytes of the first chunk's block, header and all.
+    /// Bytes of the first chunk's block, header and all, if the tag never held more.
     grain: usize,
+    /// Whether it counts what the tag held before.
+    learns: bool,
     lists: Lists,
     shelf: Shelf,
     pool: Pool<H>,
@@ -127,9 +134,16 @@ const GRAIN: usize = 16 << 10;
 
 impl<H: Share> SizeClasses<H> {
     /// A pool of size classes. Takes no memory yet.
+    ///
+    /// Its first chunk has 16 KiB, or as many bytes as the tag held at most before, up to a mebibyte, if the pool
+    /// and the heap have that, and are not in a [`Buffer`](crate::Buffer); the next ones double. So pools of one
+    /// sort, one after the other under one tag, need one chunk each.
     #[inline]
     pub fn new(pool: Pool<H>) -> Self {
-        Self::with_chunk(pool, GRAIN)
+        Self {
+            learns: true,
+            ..Self::with_chunk(pool, GRAIN)
+        }
     }
 
     /// A pool of size classes whose first chunk has so many bytes, if the pool and the heap have that: what it
@@ -141,6 +155,7 @@ impl<H: Share> SizeClasses<H> {
             watched,
             cursor: Cell::new(NonNull::without_provenance(NOWHERE)),
             limit: Cell::new(NonNull::without_provenance(NOWHERE)),
+            verge: Cell::new(0),
             floor: Cell::new(NOWHERE.get()),
             tally: Cell::new(NOWHERE.get()),
             mapped: Cell::new(0),
@@ -150,7 +165,8 @@ impl<H: Share> SizeClasses<H> {
             failures: Cell::new(0),
             blocks: Cell::new(0),
             grain: bytes.clamp(LEAST_GRAIN, MOST_GRAIN),
-            lists: Lists::new(watched),
+            learns: false,
+            lists: Lists::new(),
             shelf: Shelf::new(),
             pool,
         }
@@ -199,46 +215,6 @@ impl<H: Share> SizeClasses<H> {
         counter.set(counter.get() + 1);
     }
 
-    /// Moves the cursor over a piece, if the open chunk has room for it and its entry.
-    #[inline(always)]
-    fn advance(&self, class: Class) -> Option<NonNull<u8>> {
-        let (at, last) = (self.cursor.get(), self.limit.get());
-        if last.addr().get() - at.addr().get() < class.bytes() + log::ENTRIES {
-            return None;
-        }
-        // SAFETY: within the chunk, as just compared.
-        self.cursor.set(unsafe { at.add(class.bytes()) });
-        // SAFETY: as above; the limit is the end of the log.
-        self.limit.set(unsafe { log::write(last, class) });
-        Some(at)
-    }
-
-    /// Moves the cursor back over the last piece, if it is of this class and the map does not tell of it yet.
-    #[inline]
-    fn retreat(&self, chunk: Chunk, at: NonNull<u8>, class: Class) -> bool {
-        if !self.is_last(chunk, at, class) {
-            return false;
-        }
-        self.fall(0);
-        self.cursor.set(at);
-        // SAFETY: behind the last entry, within the chunk.
-        self.limit.set(unsafe { self.limit.get().add(1) });
-        self.served();
-        true
-    }
-
-    /// Whether the last piece starts there, in this chunk, is of this class, and the map does not tell of it yet.
-    #[inline]
-    fn is_last(&self, chunk: Chunk, at: NonNull<u8>, class: Class) -> bool {
-        let start = at.addr().get();
-        start.wrapping_add(class.bytes()) == self.cursor.get().addr().get()
-            && self.mapped.get() <= start
-            && map::first(chunk) <= start
-            && self.shelf.open() == Some(chunk)
-            // SAFETY: the cursor has left the start of the open chunk, so there is an entry.
-            && unsafe { log::is_of(self.limit.get(), class) }
-    }
-
     /// Takes the first piece from the list of a class, which has one; the address of damage to the list.
     #[inline]
     fn reuse(&self, class: Class) -> Result<NonNull<u8>, usize> {
@@ -251,10 +227,20 @@ impl<H: Share> SizeClasses<H> {
         let piece = chunk.pointer(at);
         let behind = self.lists.behind(piece).ok_or(at)?;
         self.lists.lead(class, behind);
+        if behind.is_none() {
+            self.look_ahead();
+        }
         map::set(chunk, at, map::USED);
         self.rise(class.bytes());
         self.served();
         Ok(piece)
+    }
+
+    /// Puts a free piece on its list.
+    #[inline]
+    fn list(&self, class: Class, spot: Spot, piece: NonNull<u8>) {
+        self.lists.push(class, spot, piece);
+        self.verge.set(0);
     }
 
     fn numbers(&self) -> Usage {
@@ -280,9 +266,8 @@ unsafe impl<H: Share> Kind for SizeClasses<H> {
     /// A few instructions for an object of up to 1024 bytes, of which a layout that is known leaves half.
     #[inline(always)]
     fn allocate(&self, asked: Layout) -> Result<NonNull<[u8]>, Error> {
-        if let Some(class) = Class::quick(asked)
-            && self.lists.lets_pass(class)
-            && let Some(piece) = self.advance(class)
+        if let Some(small) = Small::of(asked)
+            && let Some(piece) = self.advance_at_once(small)
         {
             return Ok(NonNull::slice_from_raw_parts(piece, asked.size()));
         }
@@ -309,7 +294,7 @@ unsafe impl<H: Share> Kind for SizeClasses<H> {
         }
         map::set(chunk, at, map::FREE);
         let spot = Spot::new(place, at - chunk.base());
-        self.lists.push(class, spot, chunk.pointer(at));
+        self.list(class, spot, chunk.pointer(at));
         self.fall(class.bytes());
         self.count(&self.deallocations);
         Ok(())
@@ -343,8 +328,8 @@ unsafe impl<H: Share> Kind for SizeClasses<H> {
         unsafe { self.resize(ptr, old, new) }
     }
 
-    /// Keeps the chunks that were opened since the last reset; all goes back if blocks of the heap's own are
-    /// out. O(chunks and blocks).
+    /// Keeps the chunks that were opened since the last reset, to open the largest first; all goes back if
+    /// blocks of the heap's own are out. O(chunks and blocks).
     fn reset(&mut self) -> Result<(), Error> {
         if self.pool.passes() {
             return self.pool.reset();
@@ -354,6 +339,7 @@ unsafe impl<H: Share> Kind for SizeClasses<H> {
             self.shelf = Shelf::new();
         } else {
             self.give_back(self.shelf.place() + 1)?;
+            self.shelf.sort();
         }
         self.fall(self.used());
         self.deallocations.set(self.allocations());

@@ -10,7 +10,7 @@ use tagheap::{
     SizeClasses, Tag, Typed,
 };
 
-use crate::{in_buffer, in_reserve};
+use crate::{in_buffer, in_large_buffer, in_reserve};
 
 const TAG: Tag = Tag::named("classes");
 
@@ -551,7 +551,7 @@ fn junk_in_free_pieces_makes_no_pieces_overlap() {
     });
 }
 
-/// A reset keeps the chunks and their order; what the next round does not reach goes back at the next one.
+/// A reset keeps the chunks, to use the largest first; what the next round does not reach goes back at the next one.
 #[test]
 fn a_reset_keeps_what_was_reached() {
     in_reserve(|heap| {
@@ -563,21 +563,21 @@ fn a_reset_keeps_what_was_reached() {
         let first = round(&kind, 3000);
         let many = blocks();
         assert!(many > 2);
-        for _ in 0..3 {
-            kind.reset().unwrap();
-            assert_eq!((blocks(), kind.usage().unwrap().used), (many, 0));
-            assert_eq!(
-                round(&kind, 3000),
-                first,
-                "the same chunks in the same order"
-            );
-        }
         kind.reset().unwrap();
-        assert_eq!(round(&kind, 3), first[..3]);
+        assert_eq!((blocks(), kind.usage().unwrap().used), (many, 0));
+        let few = round(&kind, 3);
         kind.check().unwrap();
         assert_eq!(blocks(), many);
         assert!(kind.trim().unwrap() > 0);
         assert_eq!(blocks(), 1, "what holds no piece is given back on request");
+        for _ in 0..3 {
+            kind.reset().unwrap();
+            let again = round(&kind, 3000);
+            assert_eq!(again[..3], few, "the same chunk");
+            assert!(first.contains(&few[0]));
+            assert!(again.is_sorted_by(|one, other| one + 512 == *other));
+            assert_eq!(blocks(), 1, "the largest is enough");
+        }
         kind.reset().unwrap();
         assert_eq!(blocks(), 1);
         assert!(kind.trim().unwrap() > 0);
@@ -588,6 +588,157 @@ fn a_reset_keeps_what_was_reached() {
         assert_eq!(blocks(), 0, "all goes if blocks of the heap's own are out");
         round(&kind, 10);
         kind.check().unwrap();
+    });
+}
+
+/// Whatever a round takes, the chunks that the next one opens are ever smaller, and those behind as large at least
+/// as the first.
+#[test]
+fn a_reset_puts_the_largest_chunk_first() {
+    in_reserve(|heap| {
+        for seed in 0..50 {
+            fastrand::seed(seed);
+            let mut kind =
+                SizeClasses::with_chunk(Pool::new(heap, TAG), 1 << fastrand::u32(10..16));
+            for _ in 0..6 {
+                let blocks = chunks(heap);
+                let reached = |kind: &SizeClasses<_>| {
+                    let at = take(kind, layout(1024, 8));
+                    let chunk = blocks
+                        .iter()
+                        .find(|(start, bytes)| (*start..start + bytes).contains(&at));
+                    chunk.map(|(_, bytes)| *bytes)
+                };
+                let count = fastrand::usize(..1000);
+                let sizes: Vec<_> = (0..count).map_while(|_| reached(&kind)).collect();
+                assert!(sizes.is_sorted_by(|one, other| one >= other), "{sizes:?}");
+                assert_eq!(
+                    sizes
+                        .first()
+                        .copied()
+                        .or(blocks.iter().map(|chunk| chunk.1).max()),
+                    blocks.iter().map(|chunk| chunk.1).max()
+                );
+                kind.check().unwrap();
+                kind.reset().unwrap();
+            }
+        }
+    });
+}
+
+/// Start and bytes of the blocks under the tag.
+fn chunks(heap: impl Share) -> Vec<(usize, usize)> {
+    let blocks = heap.look(|heap| {
+        let blocks = heap.blocks_of(TAG);
+        blocks
+            .map(|block| block.map(|block| (block.payload(), block.usable())))
+            .collect()
+    });
+    let blocks: Result<_, _> = blocks.unwrap();
+    blocks.unwrap()
+}
+
+/// A pool takes at once what its tag held before, in one chunk; never more, so that pools do not grow and grow.
+#[test]
+fn a_pool_takes_at_once_what_its_tag_held() {
+    in_reserve(|heap| {
+        let round = |kind: SizeClasses<_>, count| {
+            for _ in 0..count {
+                take(&kind, layout(500, 8));
+            }
+            kind.check().unwrap();
+            chunks(heap)
+                .iter()
+                .map(|chunk| chunk.1 + 32)
+                .collect::<Vec<_>>()
+        };
+        let usual = [16 << 10, 64 << 10, 256 << 10];
+        assert_eq!(round(pool(heap), 200), usual);
+        let peak = heap.stats_of(TAG).unwrap().peak;
+        assert_eq!(peak, usual.iter().sum());
+        for count in [1, 200, 600] {
+            assert_eq!(round(pool(heap), count), [peak]);
+            assert_eq!(heap.stats_of(TAG).unwrap().peak, peak);
+        }
+        assert_eq!(
+            round(pool(heap), 1000),
+            [peak, peak],
+            "as large as the first"
+        );
+        let said = SizeClasses::with_chunk(Pool::new(heap, TAG), 8192);
+        assert_eq!(round(said, 1), [8192], "what was said has precedence");
+
+        let bounded = SizeClasses::new(Pool::new(heap, TAG).bounded(50_000));
+        assert_eq!(round(bounded, 1), [50_000]);
+        heap.set_limit(TAG, Some(100_000)).unwrap();
+        assert_eq!(round(pool(heap), 1), [16 << 10], "more is refused");
+        assert_eq!(heap.stats_of(TAG).unwrap().failures, 1);
+        heap.set_limit(TAG, None).unwrap();
+
+        round(pool(heap), 10_000);
+        assert_eq!(round(pool(heap), 1), [1 << 20], "a mebibyte at most");
+        // SAFETY: no block changes.
+        unsafe { heap.with(|heap| heap.reset_peak(TAG)) }.unwrap();
+        assert_eq!(round(pool(heap), 1), [16 << 10]);
+    });
+    in_large_buffer(|heap| {
+        for _ in 0..3 {
+            let kind = pool(heap);
+            take(&kind, layout(500, 8));
+            assert_eq!(chunks(heap).len(), 1);
+            assert_eq!(chunks(heap)[0].1 + 32, 16 << 10, "others need the rest");
+            for _ in 0..200 {
+                take(&kind, layout(500, 8));
+            }
+        }
+    });
+}
+
+/// However the cursor came to be where it is, the smallest pieces never reach the log: what they are full of is no
+/// entry, and all of them are found again.
+#[test]
+fn small_pieces_leave_the_log_alone() {
+    in_reserve(|heap| {
+        for bytes in (1024..9000).step_by(208) {
+            for (last, left) in [
+                (16, 0),
+                (64, 0),
+                (1000, 0),
+                (3000, 0),
+                (3000, 16),
+                (700, 32),
+            ] {
+                let kind = SizeClasses::with_chunk(Pool::new(heap, TAG), bytes);
+                let mut model = Model::default();
+                while heap.stats_of(TAG).unwrap().blocks < 3 {
+                    model.allocate(&kind, layout(last, 8)).unwrap();
+                    let place = model.pieces.len() - 1;
+                    let (at, layout) = model.forget(place);
+                    if left == 0 {
+                        free(&kind, at, layout).unwrap();
+                    } else {
+                        let ptr = NonNull::new(core::ptr::with_exposed_provenance_mut(at)).unwrap();
+                        let less = self::layout(left, 8);
+                        // SAFETY: the test's own piece.
+                        unsafe { kind.shrink(ptr, layout, less) }.unwrap();
+                        fill(at, left, 7);
+                        model.ends.insert(at, at + left);
+                        model.pieces.push((at, less, 7, left));
+                        model.used += left;
+                    }
+                    model.allocations = kind.usage().unwrap().allocations;
+                    for _ in 0..fastrand::usize(..200) {
+                        model.allocate(&kind, self::layout(16, 8)).unwrap();
+                    }
+                }
+                kind.check().unwrap();
+                while !model.pieces.is_empty() {
+                    model.free(&kind, fastrand::usize(..model.pieces.len()));
+                }
+                kind.check().unwrap();
+                assert_eq!(kind.usage().unwrap().used, 0);
+            }
+        }
     });
 }
 

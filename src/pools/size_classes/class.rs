@@ -51,6 +51,9 @@ const BYTES: [u16; 64] = {
     table
 };
 
+/// How many units a small request may have.
+pub(super) const SMALL: usize = BYTES.len();
+
 /// A class of pieces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Class {
@@ -72,12 +75,11 @@ impl Class {
         Some(Self::plain(size))
     }
 
-    /// As [`of`](Class::of), for at most 1024 bytes and by two loads; `None` for all others, and for no byte.
-    #[inline(always)]
-    pub(crate) fn quick(layout: Layout) -> Option<Self> {
-        let units = layout.size().wrapping_sub(1) / UNIT;
+    /// The class for so many units, and one more.
+    #[inline]
+    pub(super) fn small(units: usize) -> Option<Self> {
         let (number, bytes) = (NUMBERS.get(units)?, BYTES.get(units)?);
-        (layout.align() <= UNIT).then_some(Self {
+        Some(Self {
             number: usize::from(*number),
             bytes: usize::from(*bytes),
         })
@@ -149,6 +151,24 @@ impl Class {
     }
 }
 
+/// A request of at most 1024 bytes, with what its piece has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Small {
+    /// Units of 16 bytes asked for, less one: what its class follows from.
+    pub(super) units: usize,
+    pub(super) bytes: usize,
+}
+
+impl Small {
+    /// By one load; `None` for more bytes, for none, and for a strict alignment.
+    #[inline(always)]
+    pub(super) fn of(layout: Layout) -> Option<Self> {
+        let units = layout.size().wrapping_sub(1) / UNIT;
+        let bytes = usize::from(*BYTES.get(units)?);
+        (layout.align() <= UNIT).then_some(Self { units, bytes })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,8 +182,12 @@ mod tests {
         let mut last = None;
         for size in 1..=LARGEST {
             let class = of(size, 1).unwrap();
-            let quick = Class::quick(Layout::from_size_align(size, 16).unwrap());
-            assert_eq!(quick, (size <= 1024).then_some(class));
+            let small = Small::of(Layout::from_size_align(size, 16).unwrap());
+            assert_eq!(small.is_some(), size <= 1024);
+            if let Some(small) = small {
+                assert_eq!(Class::small(small.units), Some(class));
+                assert_eq!(small.bytes, class.bytes());
+            }
             assert!(class.bytes() >= size && class.bytes().is_multiple_of(UNIT));
             assert!(
                 class.bytes() < size + 16 || class.bytes() * 4 < size * 5,
@@ -178,7 +202,8 @@ mod tests {
         }
         assert_eq!(last.unwrap().number() + 1, PLAIN);
         assert_eq!(of(LARGEST + 1, 1), None);
-        assert_eq!(Class::quick(Layout::new::<()>()), None);
+        assert_eq!(Class::small(SMALL), None);
+        assert_eq!(Small::of(Layout::new::<()>()), None);
     }
 
     #[test]
@@ -192,10 +217,8 @@ mod tests {
                 assert_eq!(Class::numbered(class.number()), class);
             }
             assert_eq!(of(LARGEST + 1, align), None);
-            assert_eq!(
-                Class::quick(Layout::from_size_align(1, align).unwrap()),
-                None
-            );
+            let one = Layout::from_size_align(1, align).unwrap();
+            assert_eq!(Small::of(one), None);
         }
         assert_eq!(of(1, 2 * LARGEST), None);
     }

@@ -8,10 +8,12 @@
 //!
 //! # Safety
 //!
-//! The words lie in pieces that are free by the map, and that have 16 bytes at least.
+//! The words lie in pieces that are free by the map, and that have 16 bytes at least. A head is read only where a bit
+//! says that the list has a piece, and it is written before that bit.
 #![allow(unsafe_code)]
 
 use core::cell::Cell;
+use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
 use crate::ground::sys;
@@ -57,12 +59,9 @@ const _: () = assert!(COUNT <= u64::BITS as usize);
 pub(super) struct Lists {
     /// A bit for each class that has a free piece.
     ready: Cell<u64>,
-    /// A bit for each class whose requests do not go to the cursor at once: those that have a free piece, or all.
-    gate: Cell<u64>,
-    /// What is always in the gate.
-    shut: u64,
-    /// Of each class with a free piece, the one given back last.
-    heads: [Cell<u64>; COUNT],
+    /// Of each class with a free piece, the one given back last. Others are not written: a pool is made in a few
+    /// instructions.
+    heads: [Cell<MaybeUninit<u64>>; COUNT],
     /// Not 0 once a piece is on a list.
     key: Cell<u64>,
 }
@@ -73,33 +72,24 @@ const SPREAD: u64 = 0xd6e8_feb8_6659_fd93;
 
 impl Lists {
     #[inline]
-    pub(super) fn new(shut: bool) -> Self {
-        let shut = if shut { u64::MAX } else { 0 };
+    pub(super) fn new() -> Self {
         Self {
             ready: Cell::new(0),
-            gate: Cell::new(shut),
-            shut,
-            heads: [const { Cell::new(0) }; COUNT],
+            heads: [const { Cell::new(MaybeUninit::uninit()) }; COUNT],
             key: Cell::new(0),
         }
     }
 
     /// Forgets all pieces. What stands in them does not pass as a link any more.
     pub(super) fn clear(&self) {
-        self.set_ready(0);
+        self.ready.set(0);
         self.key.set(0);
     }
 
+    /// Whether there is no free piece.
     #[inline]
-    fn set_ready(&self, ready: u64) {
-        self.ready.set(ready);
-        self.gate.set(ready | self.shut);
-    }
-
-    /// Whether a request of this class goes to the cursor at once.
-    #[inline(always)]
-    pub(super) fn lets_pass(&self, class: Class) -> bool {
-        self.gate.get() >> class.number() & 1 == 0
+    pub(super) fn are_empty(&self) -> bool {
+        self.ready.get() == 0
     }
 
     #[inline]
@@ -113,7 +103,9 @@ impl Lists {
         if !self.has(class) {
             return None;
         }
-        Some(Spot(self.heads.get(class.number())?.get()))
+        let head = self.heads.get(class.number())?.get();
+        // SAFETY: written before its bit was, see the head of the file.
+        Some(Spot(unsafe { head.assume_init() }))
     }
 
     /// Puts a free piece in front of its list.
@@ -145,16 +137,16 @@ impl Lists {
     pub(super) fn lead(&self, class: Class, to: Option<Spot>) {
         match to {
             Some(spot) => self.set(class, spot.0),
-            None => self.set_ready(self.ready.get() & !(1 << class.number())),
+            None => self.ready.set(self.ready.get() & !(1 << class.number())),
         }
     }
 
     #[inline]
     fn set(&self, class: Class, head: u64) {
         if let Some(place) = self.heads.get(class.number()) {
-            place.set(head);
+            place.set(MaybeUninit::new(head));
+            self.ready.set(self.ready.get() | 1 << class.number());
         }
-        self.set_ready(self.ready.get() | 1 << class.number());
     }
 
     /// Two odd multiplies: for a given address no two successors have the same seal.

@@ -1,8 +1,8 @@
 //! What the cursor passed in a chunk: a byte a piece, from the chunk's end down.
 //!
-//! A byte is a class's number, and whether the piece was left out for the sake of an alignment. Writing it costs
-//! a store; from it the map is made when that is first needed. An arena from which nothing is given back has
-//! no map at all.
+//! A byte is what a small request asked for, in units, or its class's number and [`SMALL`]; and whether the
+//! piece was left out for the sake of an alignment. Writing it costs a store; from it the map is made when that is
+//! first needed. An arena from which nothing is given back has no map at all.
 //!
 //! # Safety
 //!
@@ -12,13 +12,15 @@
 use core::ptr::NonNull;
 
 use crate::pools::chunk::Chunk;
-use crate::pools::size_classes::class::{COUNT, Class};
+use crate::pools::size_classes::class::{COUNT, Class, SMALL};
 
 /// Room for a piece's entry, and for the one that ends a log.
 pub(super) const ENTRIES: usize = 2;
 
-/// Added to the class of a piece that was never handed out.
+/// Added to the entry of a piece that was never handed out.
 const LEFT_OUT: u8 = 0x80;
+
+const _: () = assert!(SMALL + COUNT < LEFT_OUT as usize);
 
 /// Stands behind the last entry of a chunk that is full.
 const END: u8 = 0xff;
@@ -35,12 +37,26 @@ impl Passed {
     fn read(entry: NonNull<u8>) -> Option<Self> {
         // SAFETY: an entry, or where one was.
         let byte = unsafe { entry.read() };
-        let number = usize::from(byte & !LEFT_OUT);
-        (number < COUNT).then(|| Self {
-            class: Class::numbered(number),
-            used: byte & LEFT_OUT == 0,
-        })
+        let class = class_of(byte & !LEFT_OUT)?;
+        let used = byte & LEFT_OUT == 0;
+        Some(Self { class, used })
     }
+}
+
+/// The class of which an entry tells.
+#[inline]
+fn class_of(entry: u8) -> Option<Class> {
+    let entry = usize::from(entry);
+    match entry.checked_sub(SMALL) {
+        None => Class::small(entry),
+        Some(number) => (number < COUNT).then(|| Class::numbered(number)),
+    }
+}
+
+/// The entry of a piece of this class.
+#[inline]
+pub(super) fn entry(class: Class) -> u8 {
+    (SMALL + class.number()) as u8
 }
 
 /// Writes an entry in front of the last, and answers where.
@@ -49,12 +65,12 @@ impl Passed {
 ///
 /// `last` is the end of a chunk of the pool's or an entry in it, and between it and the cursor there is room.
 #[inline]
-pub(super) unsafe fn write(last: NonNull<u8>, class: Class) -> NonNull<u8> {
+pub(super) unsafe fn write(last: NonNull<u8>, entry: u8) -> NonNull<u8> {
     // SAFETY: the caller's promise.
-    let entry = unsafe { last.sub(1) };
+    let place = unsafe { last.sub(1) };
     // SAFETY: as above.
-    unsafe { entry.write(class.number() as u8) };
-    entry
+    unsafe { place.write(entry) };
+    place
 }
 
 /// Marks the entry written last as one of a piece that is not handed out.
@@ -90,7 +106,7 @@ pub(super) unsafe fn end(last: NonNull<u8>) {
 pub(super) unsafe fn is_of(entry: NonNull<u8>, class: Class) -> bool {
     // SAFETY: the caller's promise.
     let byte = unsafe { entry.read() };
-    usize::from(byte) == class.number()
+    class_of(byte) == Some(class)
 }
 
 /// The pieces of a chunk from address `at` on, whose entries are below address `entry`: each with its address,

@@ -90,7 +90,8 @@ impl<H: Share> SizeClasses<H> {
         // SAFETY: behind the last piece's entry.
         let before = unsafe { last.add(1) };
         // SAFETY: the entry that it writes over is the last piece's.
-        unsafe { log::write(before, new) };
+        unsafe { log::write(before, log::entry(new)) };
+        self.look_ahead();
         true
     }
 }

@@ -1,6 +1,12 @@
-//! The chunks of a pool, in the order in which they were taken.
+//! The chunks of a pool, in the order in which they are used.
+//!
+//! # Safety
+//!
+//! A place is read only below the count, and is written before the count exceeds it.
+#![allow(unsafe_code)]
 
 use core::cell::Cell;
+use core::mem::MaybeUninit;
 
 use crate::pools::chunk::Chunk;
 
@@ -12,10 +18,11 @@ const _: () = assert!(MOST <= u32::BITS as usize);
 /// A pool's chunks, in the pool itself, where no piece overflows into them.
 ///
 /// One is open: it has the cursor. Those before it are divided to their end, those behind it were kept by a
-/// reset and hold nothing yet.
+/// reset, the largest first, and hold nothing yet.
 #[derive(Debug)]
 pub(super) struct Shelf {
-    chunks: [Cell<Option<Chunk>>; MOST],
+    /// Those beyond the count are not written: a pool is made in a few instructions.
+    chunks: [Cell<MaybeUninit<Chunk>>; MOST],
     /// A bit for each chunk before the open one whose map tells of all its pieces.
     mapped: Cell<u32>,
     count: Cell<usize>,
@@ -27,7 +34,7 @@ impl Shelf {
     #[inline]
     pub(super) fn new() -> Self {
         Self {
-            chunks: [const { Cell::new(None) }; MOST],
+            chunks: [const { Cell::new(MaybeUninit::uninit()) }; MOST],
             mapped: Cell::new(0),
             count: Cell::new(0),
             open: Cell::new(0),
@@ -53,7 +60,12 @@ impl Shelf {
 
     #[inline]
     pub(super) fn at(&self, place: usize) -> Option<Chunk> {
-        self.chunks.get(place)?.get()
+        if place >= self.count() {
+            return None;
+        }
+        let chunk = self.chunks.get(place)?.get();
+        // SAFETY: below the count, so it was written.
+        Some(unsafe { chunk.assume_init() })
     }
 
     /// Whether the map of the chunk at a place before the open one tells of all its pieces, up to its end.
@@ -77,18 +89,33 @@ impl Shelf {
         let Some(place) = self.chunks.get(self.count()) else {
             return false;
         };
-        place.set(Some(chunk));
+        place.set(MaybeUninit::new(chunk));
         self.count.set(self.count() + 1);
         true
     }
 
+    /// Puts the largest chunk first, and so on; those of one size stay in their order.
+    pub(super) fn sort(&self) {
+        let chunks = self.chunks.get(..self.count()).unwrap_or_default();
+        for end in 1..self.count() {
+            for place in (0..end).rev() {
+                let pair = chunks.get(place..=place + 1);
+                let (Some(one), Some(other), Some([before, behind])) =
+                    (self.at(place), self.at(place + 1), pair)
+                else {
+                    return;
+                };
+                if one.bytes() >= other.bytes() {
+                    break;
+                }
+                before.swap(behind);
+            }
+        }
+    }
+
     /// Takes the last chunk away.
     pub(super) fn pop(&self) {
-        let last = self.count().saturating_sub(1);
-        if let Some(place) = self.chunks.get(last) {
-            place.set(None);
-        }
-        self.count.set(last);
+        self.count.set(self.count().saturating_sub(1));
     }
 
     pub(super) fn last(&self) -> Option<Chunk> {
@@ -110,6 +137,6 @@ impl Shelf {
 
     /// All chunks in their order.
     pub(super) fn iter(&self) -> impl Iterator<Item = Chunk> + '_ {
-        self.chunks.iter().map_while(Cell::get)
+        (0..self.count()).map_while(|place| self.at(place))
     }
 }

@@ -24,6 +24,9 @@ const SPARE: usize = 4 * UNIT;
 /// How many chunks are four times as large as the one before: a pool that turns out not to be small has few.
 const EARLY: usize = 3;
 
+/// The largest first chunk for which it is enough that the tag held as much.
+const MOST_AT_ONCE: usize = 1 << 20;
+
 /// A chunk is so many times as large as the request that it is taken for, where the heap has that.
 const WORTH: usize = 8;
 
@@ -34,17 +37,32 @@ impl<H: Share> SizeClasses<H> {
         bound.unwrap_or_else(|| self.pool.held())
     }
 
-    /// The way for a request that does not go to the cursor at once: to a list, or farther.
+    /// The way for a request that does not go to the cursor at once: to a list, or farther. Said to be cold, so that
+    /// the other way is a straight line of code.
+    #[cold]
     #[inline(never)]
     pub(super) fn allocate_otherwise(&self, asked: Layout) -> Result<NonNull<[u8]>, Error> {
         if let Some(class) = Class::of(kind::at_least_one(asked))
             && !self.watched
-            && self.lists.has(class)
-            && let Ok(piece) = self.reuse(class)
+            && let Some(piece) = self.serve_at_once(class)
         {
             return Ok(NonNull::slice_from_raw_parts(piece, asked.size()));
         }
         self.allocate_slowly(asked)
+    }
+
+    /// A piece from a list, or from the cursor if the open chunk has room and nothing must be left out.
+    #[inline]
+    fn serve_at_once(&self, class: Class) -> Option<NonNull<u8>> {
+        if self.lists.has(class) {
+            return self.reuse(class).ok();
+        }
+        if class.align() > UNIT {
+            return None;
+        }
+        let piece = self.advance(class)?;
+        self.look_ahead();
+        Some(piece)
     }
 
     /// The way for a request that is not served at once.
@@ -145,8 +163,8 @@ impl<H: Share> SizeClasses<H> {
         Ok(fits)
     }
 
-    /// Takes a chunk, twice as large as the last if the pool and the heap have that, and opens it; whether one
-    /// is to be had that is worth it.
+    /// Takes a chunk, of [`ample`](Self::ample) size if the pool and the heap have that, and opens it; whether one
+    /// is to be had that is worth it. The first is as large as what the tag held before, if that is more.
     fn lengthen(&self, place: usize, class: Class) -> Result<bool, Error> {
         if place >= MOST {
             return Ok(false);
@@ -155,26 +173,37 @@ impl<H: Share> SizeClasses<H> {
         // Room for two pieces of the class however the chunk lies, and their part of its map.
         let least = 2 * class.bytes() + class.align() + SPARE;
         let least = (least + map::room(least)).max(WORTH * left);
-        let ample = self.grain << (2 * place).min(place + EARLY);
-        let ample = ample.max(WORTH * class.bytes());
+        let ample = self.ample(place).max(WORTH * class.bytes());
         let room = self.pool.bound().unwrap_or(usize::MAX) - self.pool.held();
         let mut bytes = align_down(ample.saturating_sub(HEADER).min(room), UNIT);
+        let learns = place == 0 && self.learns;
+        let mut as_before = if learns { MOST_AT_ONCE.min(room) } else { 0 };
         while bytes >= least {
             let Ok(wanted) = Layout::from_size_align(bytes, UNIT) else {
                 return Ok(false);
             };
-            match self.pool.take_chunk(wanted) {
+            match self.pool.take_chunk_as_before(wanted, as_before) {
                 Ok(chunk) => {
                     self.close();
                     self.shelf.push(chunk);
                     self.open(place, chunk);
                     return Ok(true);
                 }
+                Err(Error::OutOfMemory(_)) if as_before > 0 => as_before = 0,
                 Err(Error::OutOfMemory(_)) => bytes = align_down(bytes / 2, UNIT),
                 Err(other) => return Err(other),
             }
         }
         Ok(false)
+    }
+
+    /// Bytes that the block of the chunk at a place has: twice as many as the one before in the end.
+    fn ample(&self, place: usize) -> usize {
+        let grown = self.grain << (2 * place).min(place + EARLY);
+        match self.shelf.at(0) {
+            Some(first) => grown.max(first.bytes() + HEADER),
+            None => grown,
+        }
     }
 
     /// Opens a chunk, after the one that was open was closed.
@@ -187,6 +216,7 @@ impl<H: Share> SizeClasses<H> {
         self.floor.set(first.wrapping_sub(used));
         self.tally.set(end.wrapping_add(allocations));
         self.mapped.set(0);
+        self.look_ahead();
     }
 
     /// Begins anew with the chunks that are there.
@@ -201,6 +231,7 @@ impl<H: Share> SizeClasses<H> {
                 self.floor.set(NOWHERE.get().wrapping_sub(used));
                 self.tally.set(NOWHERE.get().wrapping_add(allocations));
                 self.mapped.set(0);
+                self.verge.set(0);
             }
         }
     }

@@ -96,7 +96,7 @@ impl<H: Share> SizeClasses<H> {
     fn offer(&self, place: usize, chunk: Chunk, at: usize, class: Class) {
         map::set(chunk, at, map::FREE);
         let spot = Spot::new(place, at - chunk.base());
-        self.lists.push(class, spot, chunk.pointer(at));
+        self.list(class, spot, chunk.pointer(at));
     }
 
     /// Prepares the open chunk for another to be opened: what is left becomes free pieces if the map is in use,

@@ -42,20 +42,22 @@ pub(crate) trait Regions: Sized {
     /// These are all its objects, and they are used no more.
     unsafe fn release(region: Self::Region<'_>, objects: &Objects);
 
-    /// Frees all that a pool handed out, and answers an empty one of this number: a new one, or the same.
+    /// Frees all that a pool handed out, and puts an empty one of this number in its place: a new one, or the same
+    /// where it is. `None` if there was none.
     ///
     /// # Safety
     ///
     /// As for `release`.
     unsafe fn renew<'a>(
         &'a self,
-        region: Self::Region<'a>,
+        region: &mut Option<Self::Region<'a>>,
         objects: &Objects,
         number: u64,
-    ) -> Self::Region<'a> {
+    ) -> Option<()> {
         // SAFETY: the caller's promise.
-        unsafe { Self::release(region, objects) };
-        self.open(number)
+        unsafe { Self::release(region.take()?, objects) };
+        *region = Some(self.open(number));
+        Some(())
     }
 }
 

@@ -11,6 +11,9 @@ use crate::job::Workload;
 
 type Shared = LocalHeap<Reserve>;
 
+/// Pools have so many tags by turns, as requests have those of the workers that serve them.
+const TAGS: u64 = 64;
+
 fn heap() -> Shared {
     let source = Reserve::new().expect("address space");
     LocalHeap::new(Heap::new(source).expect("a first block"))
@@ -37,7 +40,7 @@ macro_rules! regions {
 
             #[inline]
             fn open(&self, number: u64) -> SizeClasses<&Shared> {
-                SizeClasses::new(Pool::new(&self.0, Tag::new(number + 1)))
+                SizeClasses::new(Pool::new(&self.0, Tag::new(number % TAGS + 1)))
             }
 
             #[inline]
@@ -66,12 +69,11 @@ regions!(
     &[Workload::Requests],
     unsafe fn renew<'a>(
         &'a self,
-        mut region: SizeClasses<&'a Shared>,
+        region: &mut Option<SizeClasses<&'a Shared>>,
         _objects: &Objects,
         _number: u64,
-    ) -> SizeClasses<&'a Shared> {
-        region.reset().expect("a heap undamaged");
-        region
+    ) -> Option<()> {
+        region.as_mut()?.reset().ok()
     }
 );
 

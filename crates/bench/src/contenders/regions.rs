@@ -67,9 +67,14 @@ impl Regions for BumpaloReset {
         drop(region);
     }
 
-    unsafe fn renew(&self, mut region: Bump, _objects: &Objects, _number: u64) -> Bump {
-        region.reset();
-        region
+    unsafe fn renew(
+        &self,
+        region: &mut Option<Bump>,
+        _objects: &Objects,
+        _number: u64,
+    ) -> Option<()> {
+        region.as_mut()?.reset();
+        Some(())
     }
 }
 
