@@ -11,7 +11,7 @@ use crate::policy::rule::Rule;
 use crate::words::error::{Corruption, Error, Misuse};
 use crate::words::extent::Extent;
 use crate::words::header::Freed;
-use crate::words::size::{UNIT, align_up};
+use crate::words::size::{UNIT, align_up, is_aligned};
 
 /// The free blocks on both sides of a block, as far as the rule joins them.
 #[derive(Default)]
@@ -35,7 +35,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
             }
             .into());
         }
-        if !address.is_multiple_of(layout.align()) {
+        if !is_aligned(address, layout.align()) {
             return Err(Misuse::AlignMismatch {
                 address,
                 claimed: layout.align(),

@@ -239,11 +239,20 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         self.trim_beyond(self.end())
     }
 
+    /// Gives memory beyond the end back, where it is much.
+    #[inline]
     pub(super) fn relax(&mut self) {
+        let unused = self.row.limit() - self.end();
+        if unused > MUCH {
+            self.relax_by(unused);
+        }
+    }
+
+    #[cold]
+    fn relax_by(&mut self, unused: usize) {
         let end = self.end();
-        let unused = self.row.limit() - end;
         let granted = self.row.limit() - self.base();
-        if unused > MUCH && unused > end - self.base() && self.spare.is_too_much(unused, granted) {
+        if unused > end - self.base() && self.spare.is_too_much(unused, granted) {
             self.trim_beyond(end + MUCH / 4);
         }
     }

@@ -11,7 +11,7 @@ use crate::policy::rule::Rule;
 use crate::tags::ledger::AccountId;
 use crate::words::error::{Error, Misuse, Shortage};
 use crate::words::header::Freed;
-use crate::words::size::{Fit, SMALLEST};
+use crate::words::size::{Fit, SMALLEST, is_aligned};
 
 impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     /// Makes a block larger: in place if it has the bytes, if it is the last of the row, or if a free
@@ -34,7 +34,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         new: Layout,
     ) -> Result<NonNull<[u8]>, Error> {
         let (block, fit) = self.resizable(ptr, old, new, new.size() >= old.size())?;
-        if !ptr.addr().get().is_multiple_of(new.align()) {
+        if !is_aligned(ptr.addr().get(), new.align()) {
             return self.relocate(block, old.size(), new);
         }
         if block.size() >= fit.size() {
@@ -120,7 +120,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         new: Layout,
     ) -> Result<NonNull<[u8]>, Error> {
         let (block, fit) = self.resizable(ptr, old, new, new.size() <= old.size())?;
-        if !ptr.addr().get().is_multiple_of(new.align()) {
+        if !is_aligned(ptr.addr().get(), new.align()) {
             return self.relocate(block, new.size(), new);
         }
         let rest = block.size() - fit.size();

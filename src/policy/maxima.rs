@@ -44,12 +44,15 @@ impl Maxima {
         leaves.get(index).copied().unwrap_or(0)
     }
 
-    /// Starts to fetch a leaf.
+    /// Starts to fetch a leaf, and the maximum of its node.
     #[inline]
     pub(super) fn expect(&self, index: usize) {
-        let [leaves, ..] = &self.levels;
+        let [leaves, nodes, ..] = &self.levels;
         if let Some(leaf) = leaves.get(index) {
             prefetch(leaf);
+        }
+        if let Some(node) = nodes.get(index / LANES) {
+            prefetch(node);
         }
     }
 

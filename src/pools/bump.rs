@@ -8,6 +8,7 @@
 
 mod drawing;
 pub(crate) mod mark;
+mod supply;
 
 use core::alloc::Layout;
 use core::cell::Cell;
@@ -18,7 +19,7 @@ use crate::pools::kind::{self, Kind};
 use crate::pools::pool::Pool;
 use crate::sharing::share::Share;
 use crate::words::error::{Error, Misuse, Shortage};
-use crate::words::size::{HEADER, UNIT, align_up};
+use crate::words::size::align_up;
 use crate::words::usage::{Measure, Usage};
 
 /// An arena: pieces one behind the other in chunks that double, all given back at once.
@@ -62,17 +63,6 @@ pub struct Bump<H: Share> {
 
 // SAFETY: the cursor points into a chunk, which is the pool's and goes where that goes.
 unsafe impl<H: Share> Send for Bump<H> where Pool<H>: Send {}
-
-/// Bytes of the first chunk's block, header and all.
-const FIRST: usize = 1024;
-
-/// Bytes up to which chunks double.
-const LARGEST: usize = 64 << 20;
-
-/// How a chunk lies in memory, whatever pieces it holds.
-fn layout_of(bytes: usize) -> Option<Layout> {
-    Layout::from_size_align(bytes, UNIT).ok()
-}
 
 impl<H: Share> Bump<H> {
     /// An arena in a pool. Takes no memory yet.
@@ -180,40 +170,6 @@ impl<H: Share> Bump<H> {
         (end <= chunk.end()).then_some((chunk, at))
     }
 
-    /// Takes another chunk, twice as large as the last if the pool and the heap have that, and answers where
-    /// the request fits into it.
-    fn lengthen(&self, asked: Layout) -> Result<(Chunk, usize), Error> {
-        let layout = kind::at_least_one(asked);
-        let lacking = |cause| self.failed(asked, cause);
-        let pad = layout.align().saturating_sub(UNIT);
-        let needed = layout.size().checked_add(pad);
-        let needed = needed.and_then(|bytes| align_up(bytes.checked_add(NOTE)?, UNIT));
-        let needed = needed.and_then(layout_of).ok_or(Shortage::TooLarge);
-        let needed = needed.map_err(lacking)?;
-
-        let last = self
-            .chunks
-            .newest()
-            .map_or(FIRST / 2, |last| last.bytes() + HEADER);
-        let room = self.pool.bound().unwrap_or(usize::MAX) - self.pool.held();
-        let ample = (last * 2).min(LARGEST) - HEADER;
-        let ample = ample.min(room) & !(UNIT - 1);
-        let ample = layout_of(ample.max(needed.size())).unwrap_or(needed);
-
-        let taken = match self.pool.take_chunk_for(asked, ample) {
-            Err(Error::OutOfMemory(_)) if ample != needed => {
-                self.pool.take_chunk_for(asked, needed)
-            }
-            other => other,
-        };
-        let chunk = taken.inspect_err(|_| self.count_failure())?;
-        self.older.set(self.used());
-        self.chunks.push(chunk);
-        self.move_to(chunk.base() + NOTE);
-        let placed = self.fits(chunk, self.position(), layout);
-        placed.ok_or(Shortage::TooLarge).map_err(lacking)
-    }
-
     fn count_failure(&self) {
         self.failures.set(self.failures.get() + 1);
     }
@@ -221,18 +177,6 @@ impl<H: Share> Bump<H> {
     fn failed(&self, layout: Layout, cause: Shortage) -> Error {
         self.count_failure();
         self.pool.refusal(layout, cause)
-    }
-
-    /// Gives the newest chunk back to the heap.
-    fn drop_newest(&self) -> Result<(), Error> {
-        let popped = self.chunks.pop().map_err(|at| self.pool.damage(at))?;
-        if let Some(chunk) = popped
-            && let Some(layout) = layout_of(chunk.bytes())
-        {
-            // SAFETY: whoever calls vouches that nobody uses a piece of the newest chunk.
-            unsafe { self.pool.put_chunk(chunk, layout) }?;
-        }
-        Ok(())
     }
 
     fn numbers(&self) -> Usage {
@@ -410,19 +354,5 @@ unsafe impl<H: Share> Kind for Bump<H> {
             return self.pool.usage();
         }
         Ok(self.numbers())
-    }
-}
-
-impl<H: Share> Bump<H> {
-    /// Gives all chunks but this one, the newest, back to the heap.
-    fn keep_only(&mut self, newest: Chunk) -> Result<(), Error> {
-        let popped = self.chunks.pop().map_err(|at| self.pool.damage(at))?;
-        debug_assert_eq!(popped, Some(newest), "the newest chunk goes first");
-        let mut given = Ok(());
-        while self.chunks.newest().is_some() && given.is_ok() {
-            given = self.drop_newest();
-        }
-        self.chunks.push(newest);
-        given
     }
 }

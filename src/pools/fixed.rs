@@ -9,13 +9,12 @@ use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use crate::pools::kind::{self, Kind};
-use crate::pools::meter::Meter;
 use crate::pools::pool::Pool;
 use crate::pools::shape::Shape;
-use crate::pools::slots::Slots;
+use crate::pools::slots::{Slots, Tally};
 use crate::sharing::share::Share;
 use crate::words::error::{Error, OutOfMemory, Shortage};
-use crate::words::usage::{Measure, Usage};
+use crate::words::usage::Usage;
 
 /// Equal slots: a request takes one, whatever its size.
 ///
@@ -38,12 +37,12 @@ use crate::words::usage::{Measure, Usage};
 ///
 /// Which slots are free stands in front of the slots, in two words for 64: slots hold nothing but what users put
 /// there, and are not touched before. So a slot given back twice, a pointer into one and a foreign one are all
-/// found, whatever users wrote to slots in use or given back. New slots go by ascending address; of those given
-/// back, one near those given back last goes first.
+/// found, whatever users wrote to slots in use or given back. One slot given back is kept at hand and goes first,
+/// so that taking and giving back by turns costs least; none is kept where the watermark is near. Then goes one
+/// near those given back last, and then new ones by ascending address.
 #[derive(Debug)]
 pub struct Fixed<H: Share> {
     slots: Slots,
-    meter: Meter,
     grows: bool,
     pool: Pool<H>,
 }
@@ -60,14 +59,14 @@ impl<H: Share> Fixed<H> {
     pub fn new(pool: Pool<H>, layout: Layout, slots: usize) -> Result<Self, Error> {
         let layout = kind::at_least_one(layout);
         if pool.passes() {
-            return Ok(Self::of(pool, Slots::new(Shape::NONE), 0));
+            return Ok(Self::of(pool, Shape::NONE, 0));
         }
         let Some(shape) = Shape::single(layout, slots) else {
             return Err(pool.refusal(layout, Shortage::TooLarge));
         };
-        let set = Slots::new(shape);
-        set.lengthen(&pool)?;
-        Ok(Self::of(pool, set, slots))
+        let fixed = Self::of(pool, shape, slots);
+        fixed.slots.lengthen(&fixed.pool)?;
+        Ok(fixed)
     }
 
     /// A pool that takes a chunk of slots for `layout` whenever it has no free slot. Takes no memory yet.
@@ -82,7 +81,7 @@ impl<H: Share> Fixed<H> {
     pub fn growing(pool: Pool<H>, layout: Layout, slots_per_chunk: usize) -> Result<Self, Error> {
         let layout = kind::at_least_one(layout);
         if pool.passes() {
-            return Ok(Self::of(pool, Slots::new(Shape::NONE), 0));
+            return Ok(Self::of(pool, Shape::NONE, 0));
         }
         let Some(shape) = Shape::growing(layout, slots_per_chunk) else {
             return Err(pool.refusal(layout, Shortage::TooLarge));
@@ -91,17 +90,15 @@ impl<H: Share> Fixed<H> {
         let grows = true;
         Ok(Self {
             grows,
-            ..Self::of(pool, Slots::new(shape), total)
+            ..Self::of(pool, shape, total)
         })
     }
 
-    fn of(pool: Pool<H>, slots: Slots, total: usize) -> Self {
-        let meter = pool.meter_of(Measure::Slots, total);
-        let grows = false;
+    fn of(pool: Pool<H>, shape: Shape, total: usize) -> Self {
+        let tally = Tally::new(pool.tag(), total, pool.watermark());
         Self {
-            slots,
-            meter,
-            grows,
+            slots: Slots::new(shape, tally),
+            grows: false,
             pool,
         }
     }
@@ -132,8 +129,8 @@ impl<H: Share> Fixed<H> {
 
     fn note_total(&self) {
         if self.pool.bound().is_none() {
-            self.meter
-                .set_total(self.slots.shape().count_in(self.pool.held()));
+            let total = self.slots.shape().count_in(self.pool.held());
+            self.slots.set_total(total);
         }
     }
 
@@ -142,7 +139,7 @@ impl<H: Share> Fixed<H> {
         if self.pool.passes() {
             return self.pool.allocate(layout);
         }
-        self.find(layout).inspect_err(|_| self.meter.fail())
+        self.find(layout).inspect_err(|_| self.slots.fail())
     }
 
     /// A slot of another group than the one opened last, or of a new chunk.
@@ -159,11 +156,11 @@ impl<H: Share> Fixed<H> {
                 self.slots.take().ok_or(0).map_err(damage)?
             }
         };
-        Ok(self.taken(start, layout))
+        Ok(NonNull::slice_from_raw_parts(start, layout.size()))
     }
 
     fn lengthen(&self, layout: Layout) -> Result<(), Error> {
-        let (total, used) = (self.meter.total(), self.meter.used());
+        let (total, used) = (self.slots.total(), self.slots.used());
         let full = Shortage::Full { total, used };
         if !self.grows {
             return Err(self.pool.refusal(layout, full));
@@ -178,12 +175,6 @@ impl<H: Share> Fixed<H> {
             Err(other) => return Err(other),
         }
         Ok(())
-    }
-
-    #[inline]
-    fn taken(&self, start: NonNull<u8>, layout: Layout) -> NonNull<[u8]> {
-        self.meter.take_slot();
-        NonNull::slice_from_raw_parts(start, layout.size())
     }
 
     /// # Safety
@@ -203,7 +194,7 @@ impl<H: Share> Fixed<H> {
     fn resized(&self, ptr: NonNull<u8>, old: Layout, new: Layout) -> Result<NonNull<[u8]>, Error> {
         self.slots.has(ptr, old)?;
         if !self.slots.shape().fits(new) {
-            self.meter.fail();
+            self.slots.fail();
             return Err(self.pool.refusal(new, self.slots.shape().lack(new)));
         }
         Ok(NonNull::slice_from_raw_parts(ptr, new.size()))
@@ -218,7 +209,7 @@ unsafe impl<H: Share> Kind for Fixed<H> {
         if self.slots.shape().fits(layout)
             && let Some(start) = self.slots.take()
         {
-            return Ok(self.taken(start, layout));
+            return Ok(NonNull::slice_from_raw_parts(start, layout.size()));
         }
         self.allocate_slowly(layout)
     }
@@ -226,7 +217,6 @@ unsafe impl<H: Share> Kind for Fixed<H> {
     #[inline]
     unsafe fn deallocate(&self, ptr: NonNull<u8>, layout: Layout) -> Result<(), Error> {
         if self.slots.shape().fits(layout) && self.slots.give(ptr) {
-            self.meter.give_slot();
             return Ok(());
         }
         // SAFETY: the caller's promise.
@@ -272,9 +262,7 @@ unsafe impl<H: Share> Kind for Fixed<H> {
         if self.pool.passes() {
             return self.pool.reset();
         }
-        self.slots.reset().map_err(|at| self.pool.damage(at))?;
-        self.meter.reset();
-        Ok(())
+        self.slots.reset().map_err(|at| self.pool.damage(at))
     }
 
     /// Whether the address lies in a slot, in use or not. O(1).
@@ -288,8 +276,8 @@ unsafe impl<H: Share> Kind for Fixed<H> {
     /// Checks the chunks' heads, counts their slots, and then as [`Pool`] does. O(slots / 64).
     fn check(&self) -> Result<(), Error> {
         if !self.pool.passes() {
-            let (used, bytes) = self.slots.check().map_err(|at| self.pool.damage(at))?;
-            if used != self.meter.used() || bytes != self.pool.held() {
+            let bytes = self.slots.check().map_err(|at| self.pool.damage(at))?;
+            if bytes != self.pool.held() {
                 return Err(self.pool.damage(0));
             }
         }
@@ -300,6 +288,6 @@ unsafe impl<H: Share> Kind for Fixed<H> {
         if self.pool.passes() {
             return self.pool.usage();
         }
-        Ok(self.meter.usage())
+        Ok(self.slots.usage())
     }
 }

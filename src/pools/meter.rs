@@ -53,7 +53,7 @@ impl Watermark {
 pub(crate) struct Meter {
     tag: Tag,
     measure: Measure,
-    total: Cell<usize>,
+    total: usize,
     /// All that was ever taken, and given back, modulo 2^64; of slots as many as pieces.
     taken: Cell<usize>,
     given: Cell<usize>,
@@ -65,7 +65,7 @@ pub(crate) struct Meter {
     failures: Cell<u64>,
     watermark: Watermark,
     /// What must be in use for a call.
-    mark: Cell<usize>,
+    mark: usize,
 }
 
 impl Meter {
@@ -73,7 +73,7 @@ impl Meter {
         Self {
             tag,
             measure,
-            total: Cell::new(total),
+            total,
             taken: Cell::new(0),
             given: Cell::new(0),
             allocations: Cell::new(0),
@@ -81,7 +81,7 @@ impl Meter {
             peak: Cell::new(0),
             failures: Cell::new(0),
             watermark,
-            mark: Cell::new(watermark.of(total)),
+            mark: watermark.of(total),
         }
     }
 
@@ -94,17 +94,6 @@ impl Meter {
     #[inline]
     pub(crate) fn live(&self) -> u64 {
         self.allocations.get() - self.deallocations.get()
-    }
-
-    #[inline]
-    pub(crate) fn total(&self) -> usize {
-        self.total.get()
-    }
-
-    /// Notes how much the pool has now.
-    pub(crate) fn set_total(&self, total: usize) {
-        self.total.set(total);
-        self.mark.set(self.watermark.of(total));
     }
 
     /// Counts an allocation of so much; calls if that reaches the watermark.
@@ -120,7 +109,7 @@ impl Meter {
         debug_assert_eq!(self.measure, Measure::Slots);
         let used = self.used() + 1;
         self.taken.set(self.taken.get().wrapping_add(1));
-        if used == self.mark.get() {
+        if used == self.mark {
             self.call();
         }
     }
@@ -137,7 +126,7 @@ impl Meter {
     fn rise(&self, amount: usize) {
         let before = self.used();
         self.taken.set(self.taken.get().wrapping_add(amount));
-        let mark = self.mark.get();
+        let mark = self.mark;
         // Whether the mark is above what was in use and not above what is: wraps to far above if it is not.
         if mark.wrapping_sub(before).wrapping_sub(1) < amount {
             self.call();
@@ -192,7 +181,7 @@ impl Meter {
         };
         Usage {
             measure: self.measure,
-            total: self.total.get(),
+            total: self.total,
             used,
             peak: self.peak.get().max(used),
             allocations,

@@ -13,7 +13,7 @@ use crate::pools::kind::{self, Kind};
 use crate::pools::meter::{Meter, Watermark};
 use crate::pools::pool::Pool;
 use crate::pools::shape::Shape;
-use crate::pools::slots::Slots;
+use crate::pools::slots::{Slots, Tally};
 use crate::sharing::share::Share;
 use crate::words::error::{Error, Misuse, Shortage};
 use crate::words::usage::{Measure, Usage};
@@ -35,7 +35,6 @@ const STRICTEST: usize = 4096;
 #[derive(Debug)]
 pub(crate) struct Class {
     slots: Slots,
-    meter: Meter,
 }
 
 impl Class {
@@ -98,9 +97,10 @@ impl<H: Share, const N: usize> Sets<H, N> {
         }
         let classes = sizes.map(|(size, count)| {
             let shape = shape_of(size, count).filter(|_| !pool.passes());
-            let slots = Slots::new(shape.unwrap_or(Shape::NONE));
-            let meter = Meter::new(pool.tag(), Measure::Slots, count, Watermark::default());
-            Class { slots, meter }
+            let tally = Tally::new(pool.tag(), count, Watermark::default());
+            Class {
+                slots: Slots::new(shape.unwrap_or(Shape::NONE), tally),
+            }
         });
         for class in &classes {
             class.slots.lengthen(&pool)?;
@@ -142,7 +142,6 @@ impl<H: Share, const N: usize> Sets<H, N> {
         for class in classes.clone() {
             let taken = class.take();
             if let Some(start) = taken.map_err(|at| self.damaged(class, at))? {
-                class.meter.take_slot();
                 self.meter.take_slot();
                 return Ok(NonNull::slice_from_raw_parts(start, layout.size()));
             }
@@ -150,8 +149,8 @@ impl<H: Share, const N: usize> Sets<H, N> {
         let first = classes.clone().next();
         let (mut total, mut used) = (0, 0);
         for class in classes {
-            total += class.meter.total();
-            used += class.meter.used();
+            total += class.slots.total();
+            used += class.slots.used();
         }
         Err(self.refuse(first, layout, Shortage::Full { total, used }))
     }
@@ -161,7 +160,7 @@ impl<H: Share, const N: usize> Sets<H, N> {
     pub(crate) fn refuse(&self, class: Option<&Class>, layout: Layout, cause: Shortage) -> Error {
         self.meter.fail();
         if let Some(class) = class {
-            class.meter.fail();
+            class.slots.fail();
         }
         self.pool.refusal(layout, cause)
     }
@@ -169,7 +168,7 @@ impl<H: Share, const N: usize> Sets<H, N> {
     #[cold]
     fn damaged(&self, class: &Class, at: usize) -> Error {
         self.meter.fail();
-        class.meter.fail();
+        class.slots.fail();
         self.pool.damage(at)
     }
 
@@ -180,7 +179,6 @@ impl<H: Share, const N: usize> Sets<H, N> {
     pub(crate) unsafe fn deallocate(&self, ptr: NonNull<u8>, layout: Layout) -> Result<(), Error> {
         for class in &self.classes {
             if class.fits(layout) && class.slots.give(ptr) {
-                class.meter.give_slot();
                 self.meter.give_slot();
                 return Ok(());
             }
@@ -242,7 +240,6 @@ impl<H: Share, const N: usize> Sets<H, N> {
         }
         for class in &mut self.classes {
             class.slots.reset().map_err(|at| self.pool.damage(at))?;
-            class.meter.reset();
         }
         self.meter.reset();
         Ok(())
@@ -263,12 +260,8 @@ impl<H: Share, const N: usize> Sets<H, N> {
         }
         let (mut used, mut bytes) = (0, 0);
         for class in &self.classes {
-            let checked = class.slots.check().map_err(|at| self.pool.damage(at))?;
-            if checked.0 != class.meter.used() {
-                return Err(self.pool.damage(class.slots.base()));
-            }
-            used += checked.0;
-            bytes += checked.1;
+            bytes += class.slots.check().map_err(|at| self.pool.damage(at))?;
+            used += class.slots.used();
         }
         if used != self.meter.used() || bytes != self.pool.held() {
             return Err(self.pool.damage(0));
@@ -286,6 +279,6 @@ impl<H: Share, const N: usize> Sets<H, N> {
 
     /// Numbers about one of the sets.
     pub(crate) fn usage_of(&self, class: usize) -> Option<Usage> {
-        Some(self.classes.get(class)?.meter.usage())
+        Some(self.classes.get(class)?.slots.usage())
     }
 }

@@ -1,7 +1,7 @@
 //! How equal slots lie in chunks.
 //!
-//! A chunk starts with its note, a seal, and two words for every group of 64 slots; the slots follow. Where
-//! there are several chunks, each starts at a multiple of a power of two as large as itself together with its
+//! A chunk starts with its note, a seal, and two words for every group of 64 slots: the first words of all, then
+//! the second ones. The slots follow. Where there are several chunks, each starts at a multiple of a power of two as large as itself together with its
 //! block's header, so that the chunk of a slot is found by cutting the slot's address off.
 
 use core::alloc::Layout;
@@ -31,10 +31,10 @@ pub(crate) struct Shape {
 /// Slots of a group.
 pub(crate) const GROUP: usize = u64::BITS as usize;
 
-/// Bytes of a group's words.
-const WORDS: usize = 2 * size_of::<u64>();
+/// Bytes of a word of a group's.
+const WORD: usize = size_of::<u64>();
 
-/// Bytes from a chunk's start to its first group: note, seal, and what keeps a group's words in one line.
+/// Bytes from a chunk's start to its first group: note, seal, and a spare word.
 const GROUPS: usize = NOTE + UNIT;
 
 /// Bytes of a line of the processor's caches.
@@ -42,7 +42,7 @@ const LINE: usize = 64;
 
 /// Where the slots of a chunk with so many of them start, and how many bytes it has.
 fn extent(slot: Layout, align: usize, count: usize) -> Option<(usize, usize)> {
-    let first = align_up(GROUPS + WORDS * count.div_ceil(GROUP), align)?;
+    let first = align_up(GROUPS + 2 * WORD * count.div_ceil(GROUP), align)?;
     let bytes = first.checked_add(slot.size().checked_mul(count)?)?;
     Some((first, align_up(bytes, UNIT)?))
 }
@@ -144,22 +144,27 @@ impl Shape {
         self.each.div_ceil(GROUP)
     }
 
-    /// Where the words of a chunk's groups are, in order.
+    /// Where the first words of a chunk's groups are, in order.
     pub(crate) fn groups_of(&self, base: usize) -> impl DoubleEndedIterator<Item = usize> {
-        (0..self.groups()).map(move |number| base + GROUPS + WORDS * number)
+        (0..self.groups()).map(move |number| base + GROUPS + WORD * number)
     }
 
-    /// Where the words of the group of a slot are.
+    /// Where the first word of the group of a slot is.
     #[inline]
     pub(crate) fn group_of(&self, base: usize, slot: usize) -> usize {
-        base + GROUPS + WORDS * (slot / GROUP)
+        base + GROUPS + WORD * (slot / GROUP)
     }
 
-    /// The first slot of the group whose words are at an address. `None` if none's are.
+    /// Where the second word of the group is whose first one is at an address.
+    pub(crate) fn second(&self, at: usize) -> usize {
+        at + WORD * self.groups()
+    }
+
+    /// The first slot of the group whose first word is at an address. `None` if none's are.
     pub(crate) fn slot_of(&self, base: usize, at: usize) -> Option<usize> {
         let offset = at.wrapping_sub(base + GROUPS);
-        let number = offset / WORDS;
-        (offset.is_multiple_of(WORDS) && number < self.groups()).then(|| number * GROUP)
+        let number = offset / WORD;
+        (offset.is_multiple_of(WORD) && number < self.groups()).then(|| number * GROUP)
     }
 
     /// The bits of the slots in the group of a slot.
@@ -186,7 +191,7 @@ mod tests {
                     };
                     let chunk = shape.chunk;
                     assert!(shape.first.is_multiple_of(align) && shape.each >= count);
-                    assert!(shape.first >= GROUPS + WORDS * shape.groups());
+                    assert!(shape.first >= GROUPS + 2 * WORD * shape.groups());
                     assert_eq!(shape.end, shape.first + shape.each * shape.size());
                     assert!(shape.end <= chunk.size() && chunk.size().is_multiple_of(UNIT));
                     if shape.mask == 0 {
@@ -222,7 +227,7 @@ mod tests {
             let mut slots = 0;
             for at in shape.groups_of(1 << 20) {
                 assert_eq!(shape.slot_of(1 << 20, at), Some(slots));
-                assert_eq!(shape.slot_of(1 << 20, at + 8), None);
+                assert_eq!(shape.slot_of(1 << 20, at + 4), None);
                 let bits = shape.bits_of(slots);
                 for slot in slots..slots + GROUP {
                     assert_eq!(shape.group_of(1 << 20, slot), at);

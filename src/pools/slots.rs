@@ -1,9 +1,12 @@
 //! Equal slots in one chunk or several.
 //!
 //! The slots hold nothing but what users put there, and are not touched before. Of the two words in front of
-//! them for every group of 64 one says which are free, and one links groups with free slots, the one opened
-//! last first. Slots are taken from that one only, and it leaves the list when it is found full: so the first
+//! them for every group of 64 the first says which are free, and the second links groups with free slots, the one
+//! opened last first. Slots are taken from that one only, and it leaves the list when it is found full: so the first
 //! in the list may be full and no other. A chunk's seal tells whether there is a chunk where one would be.
+//!
+//! One slot given back is kept in the *hand*, out of its group as one in use is, and is the next that is taken:
+//! so taking and giving back by turns writes to no group.
 //!
 //! # Safety
 //!
@@ -11,10 +14,11 @@
 //! A slot is handed out only if it lies in a chunk's slots, whatever the words say.
 #![allow(unsafe_code)]
 
+mod tally;
 mod upkeep;
 
 use core::cell::Cell;
-use core::ptr::NonNull;
+use core::ptr::{self, NonNull};
 
 use crate::ground::sys;
 use crate::pools::chunk::{Chunk, Chunks, NOTE};
@@ -22,44 +26,64 @@ use crate::pools::pool::Pool;
 use crate::pools::shape::{GROUP, Shape, bit};
 use crate::sharing::share::Share;
 use crate::words::error::Error;
+use crate::words::usage::Usage;
+
+pub(crate) use crate::pools::slots::tally::Tally;
 
 /// Equal slots, of which some are in use.
 #[derive(Debug)]
 pub(crate) struct Slots {
     shape: Shape,
-    /// Address of the first group in the list of those with free slots, or 0.
-    open: Cell<usize>,
-    /// Where the slots of that group start, and those of its chunk end.
-    from: Cell<usize>,
-    to: Cell<usize>,
     /// Where the slots of the only chunk start, and how many they are; none if there may be several chunks.
     only: Cell<usize>,
     alone: Cell<usize>,
+    /// The first group of the only chunk.
+    groups: Cell<NonNull<Group>>,
+    /// Address of the slot in the hand, or [`EMPTY`] or [`CLOSED`].
+    hand: Cell<usize>,
+    tally: Tally,
+    /// The first group in the list of those with free slots.
+    open: Cell<Option<NonNull<Group>>>,
+    /// Where the slots of that group start, and those of its chunk end.
+    from: Cell<usize>,
+    to: Cell<usize>,
     /// From the lowest chunk to the end of the highest.
     range: Cell<Chunk>,
     key: usize,
     chunks: Chunks,
 }
 
-/// Which slots of a group are free, and the next group that has any.
-#[derive(Clone, Copy)]
-struct Group<'a> {
-    /// Bit n: slot n of the group is free.
-    free: &'a Cell<u64>,
-    /// Address of the next group in the list, or 0.
-    next: &'a Cell<u64>,
+// SAFETY: the groups lie in chunks, which are the pool's and go where it goes.
+unsafe impl Send for Slots {}
+
+/// No slot is in the hand: the next one given back goes there.
+const EMPTY: usize = 0;
+
+/// No slot is in the hand, nor comes there while so many are in use that the watermark may be reached by the next
+/// one that is taken.
+const CLOSED: usize = 1;
+
+/// The first word of a group. Bit n: slot n of the group is free.
+type Group = Cell<u64>;
+
+/// Address of a group's first word.
+fn address_of(group: &Group) -> usize {
+    ptr::from_ref(group).addr()
 }
 
 impl Slots {
     /// Slots of this shape, of which there are none yet.
-    pub(crate) fn new(shape: Shape) -> Self {
+    pub(crate) fn new(shape: Shape, tally: Tally) -> Self {
         Self {
             shape,
-            open: Cell::new(0),
-            from: Cell::new(0),
-            to: Cell::new(0),
             only: Cell::new(0),
             alone: Cell::new(0),
+            groups: Cell::new(NonNull::dangling()),
+            hand: Cell::new(EMPTY),
+            tally,
+            open: Cell::new(None),
+            from: Cell::new(0),
+            to: Cell::new(0),
             range: Cell::new(Chunk::NOWHERE),
             key: sys::noise() as usize,
             chunks: Chunks::new(),
@@ -82,16 +106,20 @@ impl Slots {
         // SAFETY: in front of the groups of a chunk that is new.
         unsafe { chunk.pointer(base + NOTE).cast().write(words) };
         for at in self.shape.groups_of(base) {
-            // SAFETY: in front of the slots of a chunk that is new.
-            unsafe { chunk.pointer(at).cast().write([0_u64; 2]) };
+            for at in [at, self.shape.second(at)] {
+                // SAFETY: in front of the slots of a chunk that is new.
+                unsafe { chunk.pointer(at).cast().write(0_u64) };
+            }
         }
         self.chunks.push(chunk);
         self.range.set(self.range.get().reach(chunk));
         if self.shape.mask == 0 {
             self.only.set(base + self.shape.first);
             self.alone.set(self.shape.each);
+            let first = self.shape.group_of(base, 0);
+            self.groups.set(chunk.pointer(first).cast());
         }
-        self.open.set(0);
+        self.open.set(None);
         self.free_all(base);
         self.link(base);
         Ok(())
@@ -101,7 +129,7 @@ impl Slots {
     fn free_all(&self, base: usize) {
         for (number, at) in self.shape.groups_of(base).enumerate() {
             let bits = self.shape.bits_of(number * GROUP);
-            self.group(at).free.set(bits);
+            self.group(at).set(bits);
         }
     }
 
@@ -109,9 +137,9 @@ impl Slots {
     fn link(&self, base: usize) {
         for at in self.shape.groups_of(base).rev() {
             let group = self.group(at);
-            if group.free.get() != 0 {
-                group.next.set(self.open.get() as u64);
-                self.open(at);
+            if group.get() != 0 {
+                self.next(group).set(self.first() as u64);
+                self.open(group);
             }
         }
     }
@@ -126,14 +154,24 @@ impl Slots {
         seal as usize == self.key ^ base
     }
 
-    /// A group of this set's, by the address of its words.
+    /// A group of this set's, by the address of its first word.
     #[inline]
-    fn group(&self, at: usize) -> Group<'_> {
+    fn group(&self, at: usize) -> &Group {
         // SAFETY: the chunk is this set's and stays while that is borrowed, unless it goes by `trim`, which
-        // looks at none of its groups after that; the words were written when it was taken, and lie in front
+        // looks at none of its groups after that; the word was written when it was taken, and lies in front
         // of its slots.
-        let [free, next] = unsafe { self.range.get().books(at) };
-        Group { free, next }
+        let [group] = unsafe { self.range.get().books(at) };
+        group
+    }
+
+    /// The second word of a group: the address of the next group in the list, or 0.
+    fn next(&self, group: &Group) -> &Cell<u64> {
+        self.group(self.shape.second(address_of(group)))
+    }
+
+    /// Address of the first group in the list, or 0.
+    fn first(&self) -> usize {
+        self.open.get().map_or(0, |first| first.addr().get())
     }
 
     /// Where the chunk that holds an address would start.
@@ -143,48 +181,84 @@ impl Slots {
         lowest + (address.wrapping_sub(lowest) & self.shape.mask)
     }
 
-    /// The chunk and number of the slot that starts at an address.
-    #[inline]
-    fn find(&self, address: usize) -> Option<(usize, usize)> {
-        let slot = self
-            .shape
-            .stride
-            .index(address.wrapping_sub(self.only.get()));
+    /// The slot that starts at an address: its group and its number.
+    fn find(&self, address: usize) -> Option<(&Group, usize)> {
+        let slot = self.slot_alone(address);
         if slot < self.alone.get() {
-            return Some((self.only.get() - self.shape.first, slot));
+            return Some((self.group_alone(slot), slot));
         }
         self.find_among(address)
     }
 
+    /// The number of the slot that starts at an address of the only chunk; too large a number where none does.
     #[inline]
-    fn find_among(&self, address: usize) -> Option<(usize, usize)> {
+    fn slot_alone(&self, address: usize) -> usize {
+        let offset = address.wrapping_sub(self.only.get());
+        self.shape.stride.index(offset)
+    }
+
+    /// The group of a slot of the only chunk.
+    #[inline]
+    fn group_alone(&self, slot: usize) -> &Group {
+        debug_assert!(slot < self.alone.get(), "found in the only chunk");
+        // SAFETY: the chunk has a group for each 64 of its slots.
+        let group = unsafe { self.groups.get().add(slot / GROUP) };
+        // SAFETY: as of any group (`group`).
+        unsafe { group.as_ref() }
+    }
+
+    /// As [`find`](Slots::find), where there may be several chunks.
+    #[inline]
+    fn find_among(&self, address: usize) -> Option<(&Group, usize)> {
         if !self.range.get().holds(address) {
             return None;
         }
         let base = self.base_of(address);
-        let slot = self
-            .shape
-            .stride
-            .index(address.wrapping_sub(base + self.shape.first));
-        (slot < self.shape.each && self.is_sealed(base)).then_some((base, slot))
+        let slot = address.wrapping_sub(base + self.shape.first);
+        let slot = self.shape.stride.index(slot);
+        if slot >= self.shape.each || !self.is_sealed(base) {
+            return None;
+        }
+        Some((self.group(self.shape.group_of(base, slot)), slot))
     }
 
-    /// Takes the lowest free slot of the group opened last. `None` if [`take_next`](Slots::take_next) is to be
-    /// asked.
+    /// Takes the slot in the hand, or the lowest free one of the group opened last. `None` if
+    /// [`take_next`](Slots::take_next) is to be asked.
     #[inline]
     pub(crate) fn take(&self) -> Option<NonNull<u8>> {
-        let at = self.open.get();
-        if at == 0 {
+        let hand = self.hand.get();
+        if hand > CLOSED {
+            self.hand.set(EMPTY);
+            self.tally.take();
+            return Some(self.range.get().pointer(hand));
+        }
+        self.take_open()
+    }
+
+    /// Takes the lowest free slot of the group opened last.
+    #[inline]
+    fn take_open(&self) -> Option<NonNull<u8>> {
+        // SAFETY: as of any group (`group`).
+        let group = unsafe { self.open.get()?.as_ref() };
+        let free = group.get();
+        let slot = self.from.get() + free.trailing_zeros() as usize * self.shape.size();
+        if free == 0 || slot >= self.to.get() {
             return None;
         }
-        let free = self.group(at).free;
-        let slots = free.get();
-        let slot = self.from.get() + slots.trailing_zeros() as usize * self.shape.size();
-        if slots == 0 || slot >= self.to.get() {
-            return None;
+        group.set(free & (free - 1));
+        if self.tally.leave() {
+            self.note();
         }
-        free.set(slots & (slots - 1));
         Some(self.range.get().pointer(slot))
+    }
+
+    /// Notes that so many slots are in use.
+    #[inline(never)]
+    fn note(&self) {
+        if self.tally.is_high() {
+            self.hand.set(CLOSED);
+        }
+        self.tally.note();
     }
 
     /// Takes a slot of another group after [`take`](Slots::take) found none. `None` if all are in use.
@@ -194,38 +268,35 @@ impl Slots {
     /// The address of a group whose words are damaged.
     #[cold]
     pub(crate) fn take_next(&self) -> Result<Option<NonNull<u8>>, usize> {
-        let at = self.open.get();
+        let at = self.first();
         if at == 0 {
             return Ok(None);
         }
         let group = self.group(at);
-        let next = group.next.get() as usize;
-        if group.free.get() != 0 || (next != 0 && !self.is_group(next)) {
+        let next = self.next(group).get() as usize;
+        if group.get() != 0 || (next != 0 && !self.is_group(next)) {
             return Err(at);
         }
         if next == 0 {
             return Ok(None);
         }
-        self.open(next);
-        self.take().ok_or(next).map(Some)
+        self.open(self.group(next));
+        self.take_open().ok_or(next).map(Some)
     }
 
     /// Takes slots from this group from now on.
-    fn open(&self, at: usize) {
+    fn open(&self, group: &Group) {
+        let at = address_of(group);
         let base = self.base_of(at);
         let slot = self.shape.slot_of(base, at).unwrap_or(0);
-        let from = base + self.shape.first + slot * self.shape.size();
-        self.open_in(base, at, from);
-    }
-
-    #[inline]
-    fn open_in(&self, base: usize, at: usize, from: usize) {
-        self.open.set(at);
-        self.from.set(from);
+        let chunk = self.range.get();
+        self.open.set(Some(chunk.pointer(at).cast()));
+        self.from
+            .set(base + self.shape.first + slot * self.shape.size());
         self.to.set(base + self.shape.end);
     }
 
-    /// Whether the words of a group of this set are at an address.
+    /// Whether the first word of a group of this set is at an address.
     fn is_group(&self, at: usize) -> bool {
         if !self.range.get().holds(at) {
             return false;
@@ -237,42 +308,92 @@ impl Slots {
     /// Takes a slot back. False if there is nothing to take back: [`misuse`](Slots::misuse) says why.
     #[inline]
     pub(crate) fn give(&self, ptr: NonNull<u8>) -> bool {
-        let Some((base, slot)) = self.find(ptr.addr().get()) else {
-            return false;
-        };
-        let at = self.shape.group_of(base, slot);
-        let group = self.group(at);
-        let before = group.free.get();
-        let after = before | bit(slot);
-        if after == before {
-            return false;
+        let address = ptr.addr().get();
+        let slot = self.slot_alone(address);
+        if slot >= self.alone.get() {
+            return self.give_among(address);
         }
-        group.free.set(after);
-        if before == 0 {
-            self.reopen(
-                base,
-                at,
-                ptr.addr().get() - slot % GROUP * self.shape.size(),
-            );
-        }
-        true
+        self.give_found(address, self.group_alone(slot), slot)
     }
 
-    /// Puts a group in front of the others with free slots.
+    /// As [`give`](Slots::give), where there may be several chunks.
+    #[inline(never)]
+    fn give_among(&self, address: usize) -> bool {
+        match self.find_among(address) {
+            Some((group, slot)) => self.give_found(address, group, slot),
+            None => false,
+        }
+    }
+
     #[inline]
-    fn reopen(&self, base: usize, at: usize, from: usize) {
-        let first = self.open.get();
-        if first == at {
-            return;
+    fn give_found(&self, address: usize, group: &Group, slot: usize) -> bool {
+        if group.get() & bit(slot) != 0 {
+            return false;
+        }
+        if self.hand.get() == EMPTY {
+            self.hand.set(address);
+            return true;
+        }
+        self.put_back(address, group, slot)
+    }
+
+    /// Puts a slot back into its group, unless it is in the hand.
+    // Out of line, so that what is in line for the hand remains small enough to be put in line by the compiler.
+    #[cold]
+    #[inline(never)]
+    fn put_back(&self, address: usize, group: &Group, slot: usize) -> bool {
+        let hand = self.hand.get();
+        if hand == address {
+            return false;
+        }
+        let before = group.get();
+        group.set(before | bit(slot));
+        self.tally.come_back();
+        if before != 0 && hand != CLOSED {
+            return true;
+        }
+        self.reopen(group, before)
+    }
+
+    /// Opens the hand if the watermark is far, and a group if it had no free slot before. Answers true, as its
+    /// caller does.
+    #[inline(never)]
+    fn reopen(&self, group: &Group, before: u64) -> bool {
+        if self.hand.get() == CLOSED && !self.tally.is_high() {
+            self.hand.set(EMPTY);
+        }
+        let first = self.first();
+        if before != 0 || first == address_of(group) {
+            return true;
         }
         let mut rest = first as u64;
         if first != 0 {
             let first = self.group(first);
-            if first.free.get() == 0 {
-                rest = first.next.get();
+            if first.get() == 0 {
+                rest = self.next(first).get();
             }
         }
-        self.group(at).next.set(rest);
-        self.open_in(base, at, from);
+        self.next(group).set(rest);
+        self.open(group);
+        true
+    }
+
+    /// How many slots are in use.
+    pub(crate) fn used(&self) -> usize {
+        self.tally.out() - usize::from(self.hand.get() > CLOSED)
+    }
+
+    /// How many slots there are.
+    pub(crate) fn total(&self) -> usize {
+        self.tally.total()
+    }
+
+    /// Counts a request refused.
+    pub(crate) fn fail(&self) {
+        self.tally.fail();
+    }
+
+    pub(crate) fn usage(&self) -> Usage {
+        self.tally.usage(self.used())
     }
 }

@@ -15,12 +15,14 @@ use crate::words::tag::Tag;
 #[repr(C, align(64))]
 pub(crate) struct Account {
     pub(crate) tag: Tag,
+    // What allocations and deallocations change lies apart, so that no compiler has two of them changed at
+    // once: what a processor has just stored in two pieces, it cannot load in one until both are done.
     pub(crate) blocks: usize,
-    pub(crate) bytes: usize,
-    pub(crate) requested: usize,
-    pub(crate) peak: usize,
     /// 0 is no limit.
     limit: usize,
+    pub(crate) bytes: usize,
+    pub(crate) peak: usize,
+    pub(crate) requested: usize,
     pub(crate) allocations: u64,
     pub(crate) deallocations: u64,
     pub(crate) list: List,

@@ -139,6 +139,14 @@ impl Header {
         header
     }
 
+    /// The header as it lies in memory, to be stored in pieces no smaller than those it is loaded in: what a
+    /// processor has just stored in two pieces, it cannot load in one until both are done.
+    #[inline]
+    pub(crate) const fn words(self) -> [u64; 4] {
+        let last = self.slot as u64 | (self.check as u64) << 32;
+        [self.in_use, self.size, self.tag.number(), last]
+    }
+
     /// Three odd multiplies, rotated and xored, then spread once more and folded to 32 bits; `tag` is what
     /// the tag adds to that.
     ///

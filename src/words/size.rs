@@ -28,6 +28,12 @@ pub(crate) const fn align_down(value: usize, align: usize) -> usize {
     value & !(align - 1)
 }
 
+/// Whether `value` is a multiple of `align`, a power of two, without a division.
+#[inline]
+pub(crate) const fn is_aligned(value: usize, align: usize) -> bool {
+    value & (align - 1) == 0
+}
+
 /// What an allocation needs of the row: a block of so many bytes whose payload is so aligned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fit {

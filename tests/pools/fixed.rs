@@ -1,6 +1,7 @@
 //! Slots: which one is handed out, chunks, exact limits, and what damage and misuse are called.
 
 use core::alloc::Layout;
+use core::cell::Cell;
 use core::ptr::NonNull;
 use std::collections::BTreeSet;
 
@@ -239,42 +240,70 @@ fn agrees_with_a_set_of_addresses() {
     }
 }
 
-/// All programs of six steps over three slots, against which slots are free.
+/// All programs of six steps over three slots, under every watermark: which slot is handed out, all numbers, and each
+/// call.
 #[test]
 fn all_small_programs() {
+    thread_local!(static CALLED: Cell<Option<Usage>> = const { Cell::new(None) });
+    let slot = layout(8, 8);
     in_buffer(|heap| {
-        for program in 0..4_u32.pow(6) {
-            let pool = Fixed::new(Pool::new(heap, TAG), layout(8, 8), 3).unwrap();
-            let slots: [_; 3] = core::array::from_fn(|_| take(&pool, layout(8, 8)));
+        for (program, mark) in
+            (0..4_u32.pow(6)).flat_map(|program| (1..5).map(move |mark| (program, mark)))
+        {
+            let pool = Pool::new(heap, TAG);
+            // More than three slots are never in use: no call.
+            let pool = match mark {
+                4 => pool,
+                _ => pool.alarmed_at(33 * mark as u8, |_, usage| CALLED.set(Some(*usage))),
+            };
+            let pool = Fixed::new(pool, slot, 3).unwrap();
+            let slots: [_; 3] = core::array::from_fn(|_| take(&pool, slot));
+            assert_eq!(
+                CALLED.take().map(|usage| usage.used),
+                (mark < 4).then_some(mark)
+            );
             let mut used = [true; 3];
+            let mut hand = None;
+            let mut known = pool.usage().unwrap();
             for step in 0..6 {
                 match program / 4_u32.pow(step) % 4 {
-                    3 => match pool.allocate(layout(8, 8)) {
-                        Ok(piece) => {
-                            // The lowest, as all are of one group.
-                            let lowest = used.iter().position(|used| !used).unwrap();
-                            assert_eq!(piece.cast(), slots[lowest]);
-                            used[lowest] = true;
+                    3 => {
+                        let lowest = used.iter().position(|used| !used);
+                        let expected = hand.take().or(lowest);
+                        let answer = pool.allocate(slot).map(NonNull::cast).ok();
+                        assert_eq!(answer, expected.map(|slot| slots[slot]));
+                        if let Some(slot) = expected {
+                            used[slot] = true;
+                            known.used += 1;
+                            known.allocations += 1;
+                        } else {
+                            known.failures += 1;
                         }
-                        Err(_) => assert_eq!(used, [true; 3]),
-                    },
-                    slot => {
-                        let slot = slot as usize;
-                        let address = at(slots[slot]);
-                        let expected = match used[slot] {
+                        let called = expected.filter(|_| known.used == mark);
+                        assert_eq!(CALLED.take(), called.map(|_| known));
+                    }
+                    number => {
+                        let number = number as usize;
+                        let address = at(slots[number]);
+                        let expected = match used[number] {
                             true => Ok(()),
                             false => Err(Misuse::DoubleFree { address }.into()),
                         };
-                        assert_eq!(give(&pool, slots[slot], layout(8, 8)), expected);
-                        used[slot] = false;
+                        assert_eq!(give(&pool, slots[number], slot), expected);
+                        if used[number] {
+                            known.used -= 1;
+                            known.deallocations += 1;
+                            // Near the watermark no slot is kept in the hand.
+                            if hand.is_none() && known.used + 1 < mark {
+                                hand = Some(number);
+                            }
+                        }
+                        used[number] = false;
                     }
                 }
+                assert_eq!(pool.usage().unwrap(), known);
+                pool.check().unwrap();
             }
-            pool.check().unwrap();
-            assert_eq!(
-                pool.usage().unwrap().used,
-                used.iter().filter(|used| **used).count()
-            );
         }
     });
 }
@@ -434,38 +463,45 @@ fn flip(slot: NonNull<u8>, bytes: usize, bit: usize) {
 /// out, nor does anything crash.
 #[test]
 fn damage_is_found() {
-    in_buffer(|heap| {
-        for used in [0, 5, 64, 100] {
-            let pool = Fixed::new(Pool::new(heap, TAG), layout(8, 8), 100).unwrap();
-            let pieces: Vec<_> = (0..used).map(|_| take(&pool, layout(8, 8))).collect();
-            let probe = pieces.first().copied().unwrap_or_else(|| {
-                let probe = take(&pool, layout(8, 8));
-                give(&pool, probe, layout(8, 8)).unwrap();
-                probe
-            });
+    let slot = layout(8, 8);
+    // The spare word, and the links of groups that are in no list.
+    for (used, spare) in [(0, 1), (5, 1), (64, 2), (100, 3)] {
+        for in_hand in [false, true] {
             let books = 32 + 16 + 2 * 16;
             let mut silent = 0;
             for bit in 0..books * 8 {
-                flip(probe, books, bit);
-                let found = pool.check();
-                let answer = pool.allocate(layout(8, 8));
-                if let Ok(piece) = answer {
-                    assert!((at(probe)..at(probe) + 800).contains(&piece.addr().get()));
-                    let _ = give(&pool, piece.cast(), layout(8, 8));
-                }
-                flip(probe, books, bit);
-                match found {
-                    Ok(()) => silent += 1,
-                    Err(error) => assert!(matches!(error, Error::Corruption(_)), "{error}"),
-                }
+                in_buffer(|heap| {
+                    let pool = Fixed::new(Pool::new(heap, TAG), slot, 100).unwrap();
+                    let first = take(&pool, slot);
+                    if used == 0 {
+                        give(&pool, first, slot).unwrap();
+                    }
+                    for _ in 1..used {
+                        take(&pool, slot);
+                    }
+                    if in_hand && used > 0 {
+                        give(&pool, first, slot).unwrap();
+                    }
+                    pool.check().unwrap();
+                    flip(first, books, bit);
+                    match pool.check() {
+                        Ok(()) => silent += 1,
+                        Err(error) => assert!(matches!(error, Error::Corruption(_)), "{error}"),
+                    }
+                    for _ in 0..3 {
+                        if let Ok(piece) = pool.allocate(slot) {
+                            let piece = piece.cast::<u8>();
+                            assert!((at(first)..at(first) + 800).contains(&at(piece)));
+                            let _ = give(&pool, piece, slot);
+                        }
+                        let _ = pool.allocate(slot);
+                    }
+                });
             }
-            pool.check().unwrap();
-            // The spare word, and the links of groups that are in no list.
-            let spare = 64 * [1, 1, 2, 3][[0, 5, 64, 100].iter().position(|n| *n == used).unwrap()];
             assert!(
-                silent <= spare,
+                silent <= 64 * spare,
                 "{silent} bits unnoticed with {used} in use"
             );
         }
-    });
+    }
 }

@@ -11,7 +11,7 @@ use core::ptr::NonNull;
 use crate::pools::chunk::{Chunk, NOTE};
 use crate::pools::pool::Pool;
 use crate::pools::shape::{GROUP, bit};
-use crate::pools::slots::Slots;
+use crate::pools::slots::{CLOSED, EMPTY, Group, Slots};
 use crate::sharing::share::Share;
 use crate::words::error::{Error, Misuse};
 
@@ -22,11 +22,10 @@ impl Slots {
     ///
     /// As [`misuse`](Slots::misuse) says.
     pub(crate) fn has(&self, ptr: NonNull<u8>, layout: Layout) -> Result<(), Misuse> {
-        let in_use = |(base, slot)| {
-            let group = self.group(self.shape.group_of(base, slot));
-            group.free.get() & bit(slot) == 0
-        };
-        if self.find(ptr.addr().get()).is_some_and(in_use) && self.shape.fits(layout) {
+        let address = ptr.addr().get();
+        let out = |(group, slot): (&Group, usize)| group.get() & bit(slot) == 0;
+        let in_use = self.find(address).is_some_and(out) && self.hand.get() != address;
+        if in_use && self.shape.fits(layout) {
             return Ok(());
         }
         Err(self.misuse(ptr, layout))
@@ -88,6 +87,8 @@ impl Slots {
         for chunk in self.chunks.iter() {
             self.free_all(chunk?.base());
         }
+        self.hand.set(EMPTY);
+        self.tally.reset();
         self.relink()
     }
 
@@ -111,7 +112,7 @@ impl Slots {
     /// Looks anew where chunks are, and which groups have free slots.
     fn relink(&self) -> Result<(), usize> {
         let mut range = Chunk::NOWHERE;
-        self.open.set(0);
+        self.open.set(None);
         for chunk in self.chunks.iter() {
             let chunk = chunk?;
             range = range.reach(chunk);
@@ -126,11 +127,13 @@ impl Slots {
     pub(crate) fn states(&self) -> impl Iterator<Item = (usize, impl Iterator<Item = bool>)> {
         self.chunks.iter().map_while(Result::ok).map(move |chunk| {
             let base = chunk.base();
+            let start = base + self.shape.first;
             let in_use = move |slot| {
                 let group = self.group(self.shape.group_of(base, slot));
-                group.free.get() & bit(slot) == 0
+                let address = start + slot * self.shape.size();
+                group.get() & bit(slot) == 0 && self.hand.get() != address
             };
-            (base + self.shape.first, (0..self.shape.each).map(in_use))
+            (start, (0..self.shape.each).map(in_use))
         })
     }
 
@@ -138,7 +141,7 @@ impl Slots {
     fn free_in(&self, base: usize) -> Result<usize, usize> {
         let mut count = 0;
         for (number, at) in self.shape.groups_of(base).enumerate() {
-            let free = self.group(at).free.get();
+            let free = self.group(at).get();
             if free & !self.shape.bits_of(number * GROUP) != 0 {
                 return Err(at);
             }
@@ -147,9 +150,29 @@ impl Slots {
         Ok(count)
     }
 
+    /// Notes how many slots there are now.
+    pub(crate) fn set_total(&self, total: usize) {
+        self.empty_hand();
+        self.tally.set_total(total);
+        self.hand
+            .set(if self.tally.is_high() { CLOSED } else { EMPTY });
+    }
+
+    /// Puts the slot in the hand back into its group.
+    fn empty_hand(&self) {
+        let hand = self.hand.get();
+        if hand > CLOSED {
+            self.hand.set(EMPTY);
+            if let Some((group, slot)) = self.find(hand) {
+                self.put_back(hand, group, slot);
+            }
+        }
+    }
+
     /// Gives chunks without a slot in use back to the heap, and answers how many bytes they had.
     pub(crate) fn trim<H: Share>(&self, pool: &Pool<H>) -> Result<usize, Error> {
         self.sealed().map_err(|at| pool.damage(at))?;
+        self.empty_hand();
         let mut bytes = 0;
         let mut given = Ok(());
         let keep = |chunk: Chunk| {
@@ -176,12 +199,12 @@ impl Slots {
         given.map(|()| bytes)
     }
 
-    /// Checks all chunks, and answers how many slots are in use and how many bytes the chunks have.
+    /// Checks all chunks, and answers how many bytes they have.
     ///
     /// # Errors
     ///
     /// The address of a chunk, or of a group's words, that is damaged.
-    pub(crate) fn check(&self) -> Result<(usize, usize), usize> {
+    pub(crate) fn check(&self) -> Result<usize, usize> {
         self.sealed()?;
         let (mut range, mut used, mut bytes) = (Chunk::NOWHERE, 0, 0);
         let mut open = 0;
@@ -191,26 +214,35 @@ impl Slots {
             bytes += chunk.bytes();
             used += self.shape.each - self.free_in(chunk.base())?;
             let groups = self.shape.groups_of(chunk.base());
-            open += groups.filter(|at| self.group(*at).free.get() != 0).count();
+            open += groups.filter(|at| self.group(*at).get() != 0).count();
         }
         if range != self.range.get() {
             return Err(range.base());
         }
         self.check_list(open)?;
-        Ok((used, bytes))
+        let hand = self.hand.get();
+        if hand > CLOSED {
+            let out = |(group, slot): &(&Group, usize)| group.get() & bit(*slot) == 0;
+            self.find(hand).filter(out).ok_or(hand)?;
+            used -= 1;
+        }
+        if used != self.used() {
+            return Err(self.base());
+        }
+        Ok(bytes)
     }
 
     /// Checks that so many groups are linked, which all have free slots but for the first.
     fn check_list(&self, open: usize) -> Result<(), usize> {
-        let first = self.open.get();
+        let first = self.first();
         let (mut at, mut left) = (first, open);
         while at != 0 {
             if !self.is_group(at) {
                 return Err(at);
             }
             let group = self.group(at);
-            let next = group.next.get() as usize;
-            match group.free.get() {
+            let next = self.next(group).get() as usize;
+            match group.get() {
                 0 if at == first && next != first => {}
                 0 => return Err(at),
                 _ => left = left.checked_sub(1).ok_or(at)?,
