@@ -97,7 +97,8 @@ const UNTAGGED: Tag = Tag::named("untagged");
 /// Giving back twice, foreign and interior pointers, and layouts of another class end the program with one line on
 /// standard error and an abort, before anything is changed; so does damage to the heap's headers. The functions that
 /// answer [`Error`]s find the same and go on. Not found: what is given back twice after its slot was given to
-/// somebody else in between.
+/// somebody else in between. Where the thread that allocated a slot and another give it back at the same instant, that is
+/// found a little later, when the slots that others gave back are collected.
 #[derive(Debug)]
 pub struct Global {
     over_break: bool,
