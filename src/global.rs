@@ -18,34 +18,36 @@
 //!
 //! # Safety
 //!
-//! The requests keep what [`GlobalAlloc`] asks: memory handed out is nobody else's until given back, as large and
+//! The requests keep what [`GlobalAlloc`](core::alloc::GlobalAlloc) asks: memory handed out is nobody else's until given back, as large and
 //! aligned as asked for, and stays where it is. Nothing unwinds.
 #![allow(unsafe_code)]
 
 mod center;
 mod classes;
 mod exit;
+mod face;
 mod ground;
 mod link;
 mod local;
 mod numbers;
 mod requests;
+mod scope;
+mod shelf;
 mod span;
 mod spans;
 mod stock;
 mod thread;
 
-use core::alloc::{GlobalAlloc, Layout};
+use core::alloc::Layout;
 use core::fmt;
-use core::ptr::{self, NonNull};
+use core::ptr::NonNull;
 
-use crate::global::requests::Given;
-use crate::ground::fatal::fatal;
 use crate::words::error::{Error, Misuse};
 use crate::words::stats::Amount;
 use crate::words::tag::Tag;
 
 pub use numbers::{Holding, Holdings};
+pub use scope::scope;
 
 /// The tag of what is allocated outside any scope.
 const UNTAGGED: Tag = Tag::named("untagged");
@@ -362,41 +364,6 @@ impl Global {
     }
 }
 
-/// Runs `work`: what this thread allocates meanwhile, through [`Global`], carries the tag.
-///
-/// Scopes nest; threads that `work` starts begin outside any. Memory that was allocated before keeps its tag, even
-/// where it grows. A request under a tag that is the heap's own is misuse, and ends the program.
-/// Threads that have no memory of their own (see [`Global`]) have one scope in common.
-///
-/// ```
-/// use tagheap::{Tag, scope};
-///
-/// let level = scope(Tag::named("level"), || vec![0_u8; 1000]);
-/// # drop(level);
-/// ```
-pub fn scope<T>(tag: Tag, work: impl FnOnce() -> T) -> T {
-    let _until_here = Scope::enter(tag);
-    work()
-}
-
-/// The tag that is in force again when this goes.
-struct Scope {
-    before: Option<Tag>,
-}
-
-impl Scope {
-    fn enter(tag: Tag) -> Self {
-        let before = local::change_tag(Some(tag));
-        Self { before }
-    }
-}
-
-impl Drop for Scope {
-    fn drop(&mut self) {
-        local::change_tag(self.before);
-    }
-}
-
 /// Whether a tag is the heap's own, or that of the books.
 fn is_ours(tag: Tag) -> bool {
     tag.is_reserved() || tag == center::BOOKS
@@ -424,81 +391,5 @@ fn after_fork_in_child() {
         && let Some(thread) = inside.local.thread.get()
     {
         thread.renumber();
-    }
-}
-
-/// Ends the program for what a global allocator cannot answer.
-#[cold]
-fn end(error: &Error, call: &str, at: *mut u8) -> ! {
-    let tag = NonNull::new(at).and_then(|at| requests::tag_of(at).ok());
-    match tag {
-        Some(tag) => fatal(&format_args!("{error} op={call} ptr={at:p} tag={tag}")),
-        None => fatal(&format_args!("{error} op={call} ptr={at:p}")),
-    }
-}
-
-/// The address, or null where there is no memory.
-#[inline(always)]
-fn answer(result: Result<NonNull<u8>, Error>, call: &str, at: *mut u8) -> *mut u8 {
-    match result {
-        Ok(at) => at.as_ptr(),
-        // From a signal handler, with the lock taken: there is none for it.
-        Err(Error::OutOfMemory(_) | Error::Misuse(Misuse::Reentered)) => ptr::null_mut(),
-        Err(error) => end(&error, call, at),
-    }
-}
-
-#[inline(never)]
-fn alloc_slowly(layout: Layout) -> *mut u8 {
-    answer(requests::allocate(layout), "alloc", ptr::null_mut())
-}
-
-/// # Safety
-///
-/// As for [`requests::give`], which answered this.
-#[inline(never)]
-unsafe fn dealloc_slowly(given: Given, ptr: NonNull<u8>, layout: Layout) {
-    // SAFETY: the caller's promise.
-    if let Err(error) = unsafe { requests::finish(given, ptr, layout) } {
-        end(&error, "dealloc", ptr.as_ptr());
-    }
-}
-
-// SAFETY: see the head of the file.
-unsafe impl GlobalAlloc for Global {
-    #[inline]
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        self.prepare();
-        match requests::take(layout) {
-            Some(at) => at.as_ptr(),
-            None => alloc_slowly(layout),
-        }
-    }
-
-    #[inline]
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        self.prepare();
-        let zeroed = requests::allocate_zeroed(layout);
-        answer(zeroed, "alloc_zeroed", ptr::null_mut())
-    }
-
-    #[inline]
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        let Some(ptr) = NonNull::new(at) else { return };
-        // SAFETY: the caller's promise.
-        match unsafe { requests::give(ptr, layout) } {
-            Given::Done => {}
-            // SAFETY: the caller's promise.
-            given => unsafe { dealloc_slowly(given, ptr, layout) },
-        }
-    }
-
-    unsafe fn realloc(&self, at: *mut u8, old: Layout, size: usize) -> *mut u8 {
-        let (Some(ptr), Ok(new)) = (NonNull::new(at), Layout::from_size_align(size, old.align()))
-        else {
-            return ptr::null_mut();
-        };
-        // SAFETY: the caller's promise.
-        answer(unsafe { requests::resize(ptr, old, new) }, "realloc", at)
     }
 }

@@ -2,6 +2,7 @@
 //! 8 KiB.
 
 use core::alloc::Layout;
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use crate::pools::size_classes::class::Class;
 use crate::words::size::UNIT;
@@ -67,10 +68,49 @@ pub(super) fn quick(layout: Layout) -> Option<usize> {
 }
 
 /// The most bytes that the class before this one serves.
-pub(super) fn below(class: Class) -> usize {
+fn below(class: Class) -> usize {
     match class.number() {
         0 => 0,
         number => Class::numbered(number - 1).bytes(),
+    }
+}
+
+/// The numbers of a class that giving a slot back takes.
+#[derive(Debug)]
+pub(super) struct Numbers {
+    /// Bytes of a slot.
+    pub(super) size: AtomicUsize,
+    /// The most bytes for which a smaller slot would do, and how many more a slot has.
+    below: AtomicU32,
+    more: AtomicU32,
+    reciprocal: AtomicU32,
+}
+
+impl Numbers {
+    pub(super) fn set(&self, class: Class) {
+        let reciprocal = (1_u64 << 32) / class.bytes() as u64 + 1;
+        let (bytes, below) = (class.bytes(), below(class));
+        self.size.store(bytes, Ordering::Relaxed);
+        self.below.store(below as u32, Ordering::Relaxed);
+        self.more.store((bytes - below) as u32, Ordering::Relaxed);
+        self.reciprocal.store(reciprocal as u32, Ordering::Relaxed);
+    }
+
+    /// Whether a slot is what so many bytes, aligned to 16 at most, get.
+    #[inline(always)]
+    pub(super) fn serve(&self, size: usize) -> bool {
+        let below = self.below.load(Ordering::Relaxed) as usize;
+        let more = self.more.load(Ordering::Relaxed) as usize;
+        size.wrapping_sub(1).wrapping_sub(below) < more
+    }
+
+    /// The number of the slot that starts so far into a span; or of one just behind the last, which is free.
+    #[inline(always)]
+    pub(super) fn slot_at(&self, offset: usize) -> Option<usize> {
+        let reciprocal = self.reciprocal.load(Ordering::Relaxed) as usize;
+        // Exact: an offset is below 2^16, a size at most 2^13, and the reciprocal is too large by at most one.
+        let number = (offset * reciprocal) >> 32;
+        (number * self.size.load(Ordering::Relaxed) == offset).then_some(number)
     }
 }
 

@@ -24,12 +24,13 @@
 #![allow(unsafe_code)]
 
 use core::sync::atomic::{
-    AtomicBool, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
+    AtomicBool, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering, fence,
 };
 
-use crate::global::classes::{self, CLASSES};
+use crate::global::classes::{CLASSES, Numbers};
 use crate::global::link::Link;
-use crate::global::stock::{Shelf, Stock};
+use crate::global::shelf::Shelf;
+use crate::global::stock::Stock;
 use crate::global::thread::Thread;
 use crate::pools::size_classes::class::Class;
 use crate::words::error::Misuse;
@@ -114,45 +115,6 @@ impl Slot {
     #[inline]
     fn bit(self) -> u64 {
         1 << (self.0 % GROUP)
-    }
-}
-
-/// The numbers of a class that giving a slot back takes.
-#[derive(Debug)]
-pub(super) struct Numbers {
-    /// Bytes of a slot.
-    pub(super) size: AtomicUsize,
-    /// The most bytes for which a smaller slot would do, and how many more a slot has.
-    below: AtomicU32,
-    more: AtomicU32,
-    reciprocal: AtomicU32,
-}
-
-impl Numbers {
-    pub(super) fn set(&self, class: Class) {
-        let reciprocal = (1_u64 << 32) / class.bytes() as u64 + 1;
-        let (bytes, below) = (class.bytes(), classes::below(class));
-        self.size.store(bytes, Ordering::Relaxed);
-        self.below.store(below as u32, Ordering::Relaxed);
-        self.more.store((bytes - below) as u32, Ordering::Relaxed);
-        self.reciprocal.store(reciprocal as u32, Ordering::Relaxed);
-    }
-
-    /// Whether a slot is what so many bytes, aligned to 16 at most, get.
-    #[inline(always)]
-    pub(super) fn serve(&self, size: usize) -> bool {
-        let below = self.below.load(Ordering::Relaxed) as usize;
-        let more = self.more.load(Ordering::Relaxed) as usize;
-        size.wrapping_sub(1).wrapping_sub(below) < more
-    }
-
-    /// The number of the slot that starts so far into a span; or of one just behind the last, which is free.
-    #[inline(always)]
-    fn slot_at(&self, offset: usize) -> Option<usize> {
-        let reciprocal = self.reciprocal.load(Ordering::Relaxed) as usize;
-        // Exact: an offset is below 2^16, a size at most 2^13, and the reciprocal is too large by at most one.
-        let number = (offset * reciprocal) >> 32;
-        (number * self.size.load(Ordering::Relaxed) == offset).then_some(number)
     }
 }
 

@@ -1,27 +1,16 @@
-//! What one thread has under one tag: spans of each class, and a hand in the one that it takes slots from.
+//! What one thread has under one tag: its spans, by class.
 //!
-//! # Invariants
-//!
-//! - K1 Every span of the stock is in the chain of all. Of those of a class one may be *current*, in which the
-//!   hand is; the others are *full*, in which the owner found no free slot and gave none back since, or on the
-//!   list of *open* ones.
-//! - K2 A hint names a slot of one of the class's spans that was free when it was noted: whoever takes it looks at
-//!   its bit. When a span goes, so do the hints of its class.
-//! - K3 Chains of all change under the lock of the centre; all else by the owner only, but for the list of changed
-//!   spans.
-//!
-//! # Safety
-//!
-//! A slot's address is its span's start and a multiple of the slot's size below the span's room.
-#![allow(unsafe_code)]
+//! The chain of all spans changes under the lock of the centre; all else by the owner only, but for the list of
+//! changed spans.
 
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use crate::global::center::{self, Center};
 use crate::global::classes::CLASSES;
 use crate::global::link::Link;
-use crate::global::span::{GROUP, Given, Numbers, Span};
+use crate::global::shelf::Shelf;
+use crate::global::span::Span;
 use crate::global::thread::{self, Thread};
 use crate::pools::size_classes::class::Class;
 use crate::words::error::Error;
@@ -46,135 +35,6 @@ pub(super) struct Stock {
 /// How a span goes: by the lock, or by who has it.
 type Close<'a> = &'a mut dyn FnMut(&'static Stock, &'static Span) -> Result<(), Error>;
 
-/// Slots given back last that are remembered for the next requests: where requests and givings back of a class
-/// come at random, the fewer there are the more often somebody has to look for a slot elsewhere.
-const HINTS: usize = 48;
-
-/// The spans of a class.
-#[derive(Debug)]
-#[repr(C, align(64))]
-pub(super) struct Shelf {
-    hand: Hand,
-    pub(super) numbers: Numbers,
-    /// How many hints there are.
-    hinted: AtomicUsize,
-    /// Whose it is.
-    pub(super) owner: Link<Thread>,
-    current: Link<Span>,
-    open: Link<Span>,
-    hints: [Hint; HINTS],
-}
-
-// What each request and each giving back needs is in one line.
-const _: () = assert!(core::mem::offset_of!(Shelf, current) <= 64);
-
-/// A slot that was given back: likely in the processor's caches, and found without a search.
-#[derive(Debug)]
-struct Hint {
-    slot: AtomicPtr<u8>,
-    word: Link<AtomicU64>,
-    bit: AtomicU64,
-}
-
-/// A group of slots from which the next ones are taken.
-#[derive(Debug)]
-struct Hand {
-    /// Which are free; none without a group.
-    word: Link<AtomicU64>,
-    /// What the word says when none is.
-    absent: AtomicU64,
-    /// The first slot.
-    start: AtomicPtr<u8>,
-}
-
-impl Hand {
-    /// Takes the lowest free slot, of so many bytes.
-    #[inline(always)]
-    fn take(&self, size: &AtomicUsize) -> Option<NonNull<u8>> {
-        let word = self.word.get()?;
-        let free = word.load(Ordering::Relaxed);
-        if free == self.absent.load(Ordering::Relaxed) {
-            return None;
-        }
-        // What is beyond the last slot is above all others, so the lowest is a slot.
-        let number = free.trailing_zeros() as usize;
-        word.store(free & (free - 1), Ordering::Relaxed);
-        let start = self.start.load(Ordering::Relaxed);
-        // SAFETY: the slot lies in the span.
-        let slot = unsafe { start.add(number * size.load(Ordering::Relaxed)) };
-        // SAFETY: spans start where blocks' payloads do, never at 0.
-        Some(unsafe { NonNull::new_unchecked(slot) })
-    }
-
-    fn is_empty(&self) -> bool {
-        let absent = self.absent.load(Ordering::Relaxed);
-        self.word
-            .get()
-            .is_none_or(|word| word.load(Ordering::Relaxed) == absent)
-    }
-
-    fn move_to(&self, span: &'static Span, group: usize, word: &'static AtomicU64) {
-        let offset = group * GROUP * span.size();
-        // SAFETY: the group has a free slot, so it starts in the span.
-        let start = unsafe { span.start().add(offset) };
-        self.start.store(start, Ordering::Relaxed);
-        self.absent.store(span.absent_in(group), Ordering::Relaxed);
-        self.word.set(Some(word));
-    }
-
-    /// The group in which it is, in a span; 0 if it is in none.
-    fn group_in(&self, span: &Span) -> usize {
-        let offset = self
-            .start
-            .load(Ordering::Relaxed)
-            .addr()
-            .wrapping_sub(span.start().addr());
-        match span.size() * GROUP {
-            0 => 0,
-            bytes => (offset / bytes).min(span.groups()),
-        }
-    }
-}
-
-impl Shelf {
-    /// Takes the slot given back last that is remembered, else the hand's lowest.
-    #[inline(always)]
-    fn take(&self) -> Option<NonNull<u8>> {
-        let hinted = self.hinted.load(Ordering::Relaxed);
-        if hinted == 0 {
-            return self.hand.take(&self.numbers.size);
-        }
-        self.hinted.store(hinted - 1, Ordering::Relaxed);
-        let hint = self.hints.get(hinted - 1)?;
-        let (word, bit) = (hint.word.get()?, hint.bit.load(Ordering::Relaxed));
-        let free = word.load(Ordering::Relaxed);
-        if free & bit == 0 {
-            // The hand was there before.
-            return None;
-        }
-        word.store(free ^ bit, Ordering::Relaxed);
-        let slot = hint.slot.load(Ordering::Relaxed);
-        // SAFETY: slots lie in spans, never at 0.
-        Some(unsafe { NonNull::new_unchecked(slot) })
-    }
-
-    /// Remembers a slot that was given back, if there is room.
-    #[inline(always)]
-    pub(super) fn hint(&self, given: &Given) {
-        let hinted = self.hinted.load(Ordering::Relaxed);
-        if let Some(hint) = self.hints.get(hinted) {
-            hint.slot.store(given.at, Ordering::Relaxed);
-            hint.word.set(Some(given.word));
-            hint.bit.store(given.bit, Ordering::Relaxed);
-            self.hinted.store(hinted + 1, Ordering::Relaxed);
-        }
-    }
-
-    fn forget_hints(&self) {
-        self.hinted.store(0, Ordering::Relaxed);
-    }
-}
-
 impl Stock {
     pub(super) fn tag(&self) -> Tag {
         Tag::new(self.tag.load(Ordering::Relaxed))
@@ -184,8 +44,7 @@ impl Stock {
     pub(super) fn set_owner(&self, owner: &'static Thread) {
         self.owner.set(Some(owner));
         for (number, shelf) in self.shelves.iter().enumerate() {
-            shelf.owner.set(Some(owner));
-            shelf.numbers.set(Class::numbered(number));
+            shelf.begin(owner, Class::numbered(number));
         }
     }
 
@@ -218,8 +77,7 @@ impl Stock {
             if let Some(slot) = self.take(class.number()) {
                 return Ok(slot);
             }
-            let shelf = self.shelf(class);
-            if shelf.hinted.load(Ordering::Relaxed) == 0 && shelf.hand.is_empty() {
+            if self.shelf(class).has_none() {
                 self.reach(class)?;
             }
         }
@@ -228,15 +86,8 @@ impl Stock {
     /// Puts the hand of a class, which is empty, where slots are free.
     fn reach(&'static self, class: Class) -> Result<(), Error> {
         let shelf = self.shelf(class);
-        if let Some(span) = shelf.current.get() {
-            let from = shelf.hand.group_in(span);
-            if let Some((group, word)) = span.group_with_free(from) {
-                shelf.hand.move_to(span, group, word);
-                return Ok(());
-            }
-            span.be_full();
-            shelf.current.set(None);
-            shelf.hand.word.set(None);
+        if shelf.advance() {
+            return Ok(());
         }
         if shelf.open.is(None) {
             self.collect(&mut center::close_span)?;
@@ -251,10 +102,7 @@ impl Stock {
                 center::open_span(self, class)?
             }
         };
-        shelf.current.set(Some(span));
-        if let Some((group, word)) = span.group_with_free(0) {
-            shelf.hand.move_to(span, group, word);
-        }
+        shelf.change_to(span);
         Ok(())
     }
 
@@ -340,8 +188,7 @@ impl Stock {
             }
             if let Some(span) = shelf.current.get().filter(|span| span.is_empty()) {
                 shelf.forget_hints();
-                shelf.hand.word.set(None);
-                shelf.current.set(None);
+                shelf.let_current_go();
                 close(self, span).inspect_err(|_| shelf.link(span))?;
             }
         }
@@ -352,8 +199,7 @@ impl Stock {
     pub(super) fn clear(&self) {
         for shelf in &self.shelves {
             shelf.forget_hints();
-            shelf.hand.word.set(None);
-            shelf.current.set(None);
+            shelf.let_current_go();
             shelf.open.set(None);
         }
         self.changed.set(None);
@@ -386,30 +232,5 @@ impl Stock {
     /// All its spans, under the lock.
     pub(super) fn all(&self) -> impl Iterator<Item = &'static Span> + use<> {
         core::iter::successors(self.spans.get(), |span| span.next_of_all.get())
-    }
-}
-
-impl Shelf {
-    /// Puts a span on the list of open ones.
-    fn link(&self, span: &'static Span) {
-        let first = self.open.get();
-        span.before.set(None);
-        span.next.set(first);
-        if let Some(first) = first {
-            first.before.set(Some(span));
-        }
-        self.open.set(Some(span));
-    }
-
-    /// Takes a span off the list of open ones.
-    fn unlink(&self, span: &'static Span) {
-        let (before, next) = (span.before.get(), span.next.get());
-        match before {
-            Some(before) => before.next.set(next),
-            None => self.open.set(next),
-        }
-        if let Some(next) = next {
-            next.before.set(before);
-        }
     }
 }

@@ -1,0 +1,39 @@
+//! Under which tag a thread allocates.
+
+use crate::global::local;
+use crate::words::tag::Tag;
+
+/// Runs `work`: what this thread allocates meanwhile, through [`Global`], carries the tag.
+///
+/// Scopes nest; threads that `work` starts begin outside any. Memory that was allocated before keeps its tag, even
+/// where it grows. A request under a tag that is the heap's own is misuse, and ends the program.
+/// Threads that have no memory of their own (see [`Global`]) have one scope in common.
+///
+/// ```
+/// use tagheap::{Tag, scope};
+///
+/// let level = scope(Tag::named("level"), || vec![0_u8; 1000]);
+/// # drop(level);
+/// ```
+pub fn scope<T>(tag: Tag, work: impl FnOnce() -> T) -> T {
+    let _until_here = Scope::enter(tag);
+    work()
+}
+
+/// The tag that is in force again when this goes.
+struct Scope {
+    before: Option<Tag>,
+}
+
+impl Scope {
+    fn enter(tag: Tag) -> Self {
+        let before = local::change_tag(Some(tag));
+        Self { before }
+    }
+}
+
+impl Drop for Scope {
+    fn drop(&mut self) {
+        local::change_tag(self.before);
+    }
+}
