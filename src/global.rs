@@ -8,9 +8,9 @@
 //! back without a lock, others give back by setting a bit. Every other request gets a block of the heap's own,
 //! from the **centre**, behind a lock.
 //!
-//! The way of a small request: the thread's own ([`local`]) names its stock; the stock's hand for the class takes the
-//! lowest set bit of a word; only when that is 0 the stock reaches for another group, another span, what others
-//! gave back, or asks the centre for a new span.
+//! The way of a small request: the thread's own ([`local`]) names its stock; of the class's **shelf** there it takes the
+//! slot given back last, if one is remembered, else the lowest set bit of the word at hand; only when that is 0 the
+//! stock reaches for another group, another span, what others gave back, or asks the centre for a new span.
 //!
 //! The shape follows mimalloc's pages (Leijen, Zorn, de Moura, "Mimalloc: Free List Sharding in Action", 2019),
 //! with bits beside the row in place of lists in free memory: so a slot given back twice is always found, and
@@ -18,8 +18,8 @@
 //!
 //! # Safety
 //!
-//! The requests keep what [`GlobalAlloc`](core::alloc::GlobalAlloc) asks: memory handed out is nobody else's until given back, as large and
-//! aligned as asked for, and stays where it is. Nothing unwinds.
+//! The requests keep what [`GlobalAlloc`](core::alloc::GlobalAlloc) asks: memory handed out is nobody else's until
+//! given back, as large and aligned as asked for, and stays where it is. Nothing unwinds.
 #![allow(unsafe_code)]
 
 mod center;
@@ -98,9 +98,9 @@ const UNTAGGED: Tag = Tag::named("untagged");
 ///
 /// Giving back twice, foreign and interior pointers, and layouts of another class end the program with one line on
 /// standard error and an abort, before anything is changed; so does damage to the heap's headers. The functions that
-/// answer [`Error`]s find the same and go on. Not found: what is given back twice after its slot was given to
-/// somebody else in between. Where the thread that allocated a slot and another give it back at the same instant, that is
-/// found a little later, when the slots that others gave back are collected.
+/// answer [`Error`]s find the same and go on. Where the thread that allocated a slot and another give it back at the
+/// same instant, that is found a little later, when the slots that others gave back are collected. Not found: what
+/// is given back twice after its slot was given to somebody else in between.
 #[derive(Debug)]
 pub struct Global {
     over_break: bool,

@@ -14,7 +14,6 @@
 //!   collected. So no span is empty, and none goes, while somebody is still to put it on a list.
 //! - N3 The pointers to words lead to as many as the span's slots have groups of 64, for good, once there were
 //!   any. Bits beyond the last slot are set among the free ones.
-//!
 //! - N4 A span that names its shelf is neither full nor shared.
 //!
 //! # Safety
