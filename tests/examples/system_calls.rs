@@ -18,6 +18,10 @@ pub(crate) trait Filtered {
     fn filtered(self, allowed: &[libc::c_long], otherwise: Answer) -> Self;
 
     /// The same command, whose program has so many bytes of address space at most.
+    #[allow(
+        dead_code,
+        reason = "another crate's tests include this file, and bound nothing"
+    )]
     fn bounded(self, bytes: u64) -> Self;
 }
 
