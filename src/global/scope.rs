@@ -3,11 +3,11 @@
 use crate::global::local;
 use crate::words::tag::Tag;
 
-/// Runs `work`: what this thread allocates meanwhile, through [`Global`], carries the tag.
+/// Runs `work`: what this thread allocates meanwhile, through [`Global`](crate::Global), carries the tag.
 ///
 /// Scopes nest; threads that `work` starts begin outside any. Memory that was allocated before keeps its tag, even
 /// where it grows. A request under a tag that is the heap's own is misuse, and ends the program.
-/// Threads that have no memory of their own (see [`Global`]) have one scope in common.
+/// Threads that have no memory of their own (see [`Global`](crate::Global)) have one scope in common.
 ///
 /// ```
 /// use tagheap::{Tag, scope};
