@@ -19,6 +19,8 @@ mod mimalloc;
 mod pools;
 mod regions;
 mod rlsf;
+#[cfg(rpmalloc)]
+mod rpmalloc;
 mod slab;
 #[cfg(feature = "snmalloc")]
 mod snmalloc;
@@ -54,6 +56,8 @@ pub(crate) const ALL: &[Entry] = &[
     entry::<mimalloc::Tagged>(),
     #[cfg(feature = "jemalloc")]
     entry::<jemalloc::Tagged>(),
+    #[cfg(rpmalloc)]
+    entry::<rpmalloc::Tagged>(),
     #[cfg(feature = "snmalloc")]
     entry::<Through<snmalloc_rs::SnMalloc>>(),
     entry::<bump::Pointer>(),
@@ -91,6 +95,8 @@ pub(crate) const ALL: &[Entry] = &[
     regions::<jemalloc::Arenas<false>>(),
     #[cfg(feature = "jemalloc")]
     regions::<jemalloc::Arenas<true>>(),
+    #[cfg(rpmalloc)]
+    regions::<rpmalloc::Heaps>(),
     #[cfg(feature = "snmalloc")]
     regions::<Through<snmalloc_rs::SnMalloc>>(),
     regions::<regions::Talc>(),
@@ -103,5 +109,7 @@ pub(crate) const ALL: &[Entry] = &[
     global::<snmalloc_rs::SnMalloc>(),
     #[cfg(feature = "jemalloc")]
     global::<tikv_jemallocator::Jemalloc>(),
+    #[cfg(rpmalloc)]
+    global::<rpmalloc::Rpmalloc>(),
     global::<global::Talc>(),
 ];
