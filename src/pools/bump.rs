@@ -12,7 +12,7 @@ mod supply;
 
 use core::alloc::Layout;
 use core::cell::Cell;
-use core::ptr::{self, NonNull};
+use core::ptr::NonNull;
 
 use crate::pools::chunk::{Chunk, Chunks, NOTE};
 use crate::pools::kind::{self, Kind};
@@ -21,9 +21,6 @@ use crate::sharing::share::Share;
 use crate::words::error::{Error, Misuse, Shortage};
 use crate::words::size::align_up;
 use crate::words::usage::{Measure, Usage};
-
-/// Where the cursor is without a chunk.
-const NOWHERE: usize = 1;
 
 /// An arena: pieces one behind the other in chunks that double, all given back at once.
 ///
@@ -49,13 +46,10 @@ const NOWHERE: usize = 1;
 /// nowhere within the chunks, is not noticed.
 #[derive(Debug)]
 pub struct Bump<H: Share> {
-    /// Bytes of the address space ahead of the cursor, which is behind the last piece, in the newest chunk: aligning
-    /// the cursor up is aligning this down, an instruction less on the way from one request to the next.
-    ahead: Cell<usize>,
-    /// What leads to the newest chunk, moved to address 0, where the address space ends.
-    end: Cell<*mut u8>,
-    /// Bytes that stay ahead while the cursor moves without a look at anything else; more than any without a chunk.
-    least: Cell<usize>,
+    /// Behind the last piece, in the newest chunk; dangling without a chunk.
+    cursor: Cell<NonNull<u8>>,
+    /// Address up to which the cursor may move without a look at anything else.
+    limit: Cell<usize>,
     allocations: Cell<u64>,
     deallocations: Cell<u64>,
     failures: Cell<u64>,
@@ -67,16 +61,15 @@ pub struct Bump<H: Share> {
     pool: Pool<H>,
 }
 
-// SAFETY: the pointer leads to a chunk, which is the pool's and goes where that goes.
+// SAFETY: the cursor points into a chunk, which is the pool's and goes where that goes.
 unsafe impl<H: Share> Send for Bump<H> where Pool<H>: Send {}
 
 impl<H: Share> Bump<H> {
     /// An arena in a pool. Takes no memory yet.
     pub fn new(pool: Pool<H>) -> Self {
         Self {
-            ahead: Cell::new(NOWHERE.wrapping_neg()),
-            end: Cell::new(ptr::null_mut()),
-            least: Cell::new(usize::MAX),
+            cursor: Cell::new(NonNull::dangling()),
+            limit: Cell::new(0),
             allocations: Cell::new(0),
             deallocations: Cell::new(0),
             failures: Cell::new(0),
@@ -95,24 +88,15 @@ impl<H: Share> Bump<H> {
     /// The cursor's address.
     #[inline]
     fn position(&self) -> usize {
-        self.ahead.get().wrapping_neg()
+        self.cursor.get().addr().get()
     }
 
-    /// Moves the cursor to an address in the newest chunk, or nowhere if there is none, and the limit to where it
-    /// belongs.
+    /// Moves the cursor to an address in the newest chunk, if there is one, and the limit to where it belongs.
     fn move_to(&self, at: usize) {
-        let newest = self.chunks.newest().unwrap_or(Chunk::NOWHERE);
-        self.end.set(newest.start().as_ptr().with_addr(0));
-        self.ahead.set(at.wrapping_neg());
+        let newest = self.chunks.newest();
+        let cursor = newest.map_or(NonNull::dangling(), |chunk| chunk.pointer(at));
+        self.cursor.set(cursor);
         self.set_limit();
-    }
-
-    /// The address up to which the cursor may move without a look at anything else; 0 without a chunk.
-    fn limit(&self) -> usize {
-        match self.least.get() {
-            usize::MAX => 0,
-            least => least.wrapping_neg(),
-        }
     }
 
     /// Bytes from the start of the newest chunk's pieces to the cursor.
@@ -133,7 +117,7 @@ impl<H: Share> Bump<H> {
     /// Where the cursor must next stop: at the watermark or the end of the chunk.
     fn set_limit(&self) {
         let Some(newest) = self.chunks.newest() else {
-            self.least.set(usize::MAX);
+            self.limit.set(0);
             return;
         };
         let start = newest.base() + NOTE - self.older.get();
@@ -143,7 +127,7 @@ impl<H: Share> Bump<H> {
         } else {
             newest.end()
         };
-        self.least.set(limit.wrapping_neg());
+        self.limit.set(limit);
     }
 
     /// Bytes that pieces may take in all.
@@ -232,18 +216,20 @@ impl<H: Share> Bump<H> {
 unsafe impl<H: Share> Kind for Bump<H> {
     #[inline]
     fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, Error> {
-        // Neither wraps: where there is memory, addresses have 57 bits at most, so that more than 2^63 bytes are ahead
-        // of the cursor, and the layout takes off less than that.
-        let from = self.ahead.get() & !(layout.align() - 1);
-        let ahead = from.wrapping_sub(layout.size());
-        if ahead < self.least.get() || layout.size() == 0 {
+        let cursor = self.cursor.get();
+        let here = cursor.addr().get();
+        // Cannot wrap: where there is memory, addresses have 57 bits at most, and the layout adds less than 2^63.
+        let at = (here + (layout.align() - 1)) & !(layout.align() - 1);
+        let end = at + layout.size();
+        if end > self.limit.get() || layout.size() == 0 {
             return self.allocate_slowly(layout);
         }
-        self.ahead.set(ahead);
+        // SAFETY: up to the limit all is the newest chunk's, into which the cursor points.
+        let piece = unsafe { cursor.add(at - here) };
+        // SAFETY: as above.
+        let behind = unsafe { cursor.add(end - here) };
+        self.cursor.set(behind);
         self.allocations.set(self.allocations.get() + 1);
-        let piece = self.end.get().wrapping_sub(from);
-        // SAFETY: some bytes from there on are the newest chunk's, so the address is not 0.
-        let piece = unsafe { NonNull::new_unchecked(piece) };
         Ok(NonNull::slice_from_raw_parts(piece, layout.size()))
     }
 
@@ -283,7 +269,7 @@ unsafe impl<H: Share> Kind for Bump<H> {
         let last = self.is_last(ptr, kind::at_least_one(old)) && at.is_multiple_of(new.align());
         if let Some(chunk) = self.chunks.newest()
             && last
-            && more <= self.limit() - self.position()
+            && more <= self.limit.get() - self.position()
         {
             self.move_to(self.position() + more);
             return Ok(chunk.piece(at, new.size()));
@@ -331,7 +317,7 @@ unsafe impl<H: Share> Kind for Bump<H> {
         }
         self.older.set(0);
         self.deallocations.set(self.allocations.get());
-        self.move_to(newest.map_or(NOWHERE, |chunk| chunk.base() + NOTE));
+        self.move_to(newest.map_or(0, |chunk| chunk.base() + NOTE));
         Ok(())
     }
 
@@ -355,7 +341,7 @@ unsafe impl<H: Share> Kind for Bump<H> {
         let newest = self.chunks.newest();
         let cursor = self.position();
         let placed = newest.is_none_or(|chunk| {
-            (chunk.base() + NOTE..=chunk.end()).contains(&cursor) && self.limit() <= chunk.end()
+            (chunk.base() + NOTE..=chunk.end()).contains(&cursor) && self.limit.get() <= chunk.end()
         });
         if !placed || (held != self.pool.held() && !self.pool.passes()) {
             return Err(self.pool.damage(cursor));
