@@ -14,6 +14,7 @@ mod goal;
 mod job;
 mod limits;
 mod measure;
+mod place;
 mod plot;
 mod processor;
 mod report;

@@ -6,7 +6,7 @@ use crate::contender::arena::Arena;
 use crate::contender::{Outcome, layout, touch};
 use crate::deadline::Deadline;
 use crate::job::Job;
-use crate::stats;
+use crate::place::{Times, place};
 
 /// Rounds until all arenas have settled on the memory that they keep.
 const WARM_UP: usize = 4;
@@ -20,14 +20,21 @@ pub(crate) fn run<A: Arena>(job: &Job, arena: &mut A) -> Option<Outcome> {
     let mut random = job.random();
     let sizes: Vec<_> = (0..job.n).map(|_| random.u32(16..=512)).collect();
     for _ in 0..WARM_UP {
-        round(arena, &sizes)?;
+        round::<A, 0>(arena, &sizes)?;
     }
+    let round = [
+        round::<A, 0>,
+        round::<A, 16>,
+        round::<A, 32>,
+        round::<A, 48>,
+    ];
     let rounds = BATCH.div_ceil(sizes.len());
     let planned = job.operations(10_000_000);
     let deadline = Deadline::to_repeat(job);
-    let mut times = Vec::new();
+    let mut times = Times::default();
     let mut done = 0;
-    while done < planned && !(done > 0 && deadline.is_over()) {
+    while times.count() < round.len() || (done < planned && !deadline.is_over()) {
+        let round = round[times.next()];
         let start = Instant::now();
         for _ in 0..rounds {
             round(arena, &sizes)?;
@@ -36,11 +43,13 @@ pub(crate) fn run<A: Arena>(job: &Job, arena: &mut A) -> Option<Outcome> {
         times.push(start.elapsed().as_nanos() as f64 / objects as f64);
         done += objects;
     }
-    let median = stats::median(&mut times);
-    Some(Outcome::new(median, done, planned.max(done)))
+    Some(Outcome::new(times.best()?, done, planned.max(done)))
 }
 
-fn round<A: Arena>(arena: &mut A, sizes: &[u32]) -> Option<()> {
+/// A function of its own, so that the loop is compiled alike whatever is around it.
+#[inline(never)]
+fn round<A: Arena, const PLACE: usize>(arena: &mut A, sizes: &[u32]) -> Option<()> {
+    place::<PLACE>();
     for size in sizes {
         touch(arena.allocate(layout(*size))?);
     }
