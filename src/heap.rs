@@ -333,7 +333,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         }
         match (rest, old) {
             (Some(rest), old) => self.put_in_place_of(old, &rest),
-            (None, Some(old)) => self.placement.remove(old),
+            (None, Some(old)) => self.placement.remove(old, R::SPLITS),
             (None, None) => {}
         }
         let slot = self.sign_up(free.at(), free.size(), request);
@@ -367,7 +367,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     fn commit<T>(&mut self, change: impl FnOnce(&mut Self) -> T) -> T {
         self.root.begin();
         let answer = change(self);
-        self.root.finish(&self.row);
+        self.root.finish();
         answer
     }
 }

@@ -50,7 +50,6 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     #[inline]
     pub(super) fn expect(&self, ptr: NonNull<u8>, layout: Layout) {
         let address = ptr.addr().get();
-        self.placement.expect(address);
         let end = align_up(layout.size(), UNIT).unwrap_or(0);
         self.row.prefetch(address.wrapping_add(end));
     }
@@ -81,11 +80,11 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         if !R::SPLITS {
             return Ok(Around::default());
         }
-        let behind = self.behind(block.end())?;
         let before = self.placement.before(&self.row, block.at())?;
         let before = before
             .map(|before| self.row.free_block(before))
             .transpose()?;
+        let behind = self.behind(block.end())?;
         Ok(Around { before, behind })
     }
 
@@ -116,7 +115,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         }
         if let Some(before) = before {
             if let Some(behind) = old.replace(before.extent()) {
-                self.placement.remove(behind);
+                self.placement.remove(behind, R::SPLITS);
             }
             joined = before.join(joined);
         }
@@ -129,10 +128,11 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     pub(super) fn settle(&mut self, free: FreeBlock, old: Option<Extent>) {
         if R::SPLITS && free.end() == self.end() {
             if let Some(old) = old {
-                self.placement.remove(old);
+                self.placement.remove(old, R::SPLITS);
             }
             free.settle(&mut self.row);
             self.row.shorten(free);
+            self.root.resize(&self.row);
         } else {
             self.put_in_place_of(old, &free);
         }
@@ -143,8 +143,8 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     pub(super) fn put_in_place_of(&mut self, old: Option<Extent>, free: &FreeBlock) {
         free.settle(&mut self.row);
         match old {
-            Some(old) => self.placement.replace(old, free.extent()),
-            None => self.placement.insert(free.extent()),
+            Some(old) => self.placement.replace(old, free.extent(), R::SPLITS),
+            None => self.placement.insert(free.extent(), R::SPLITS),
         }
     }
 }

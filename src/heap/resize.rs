@@ -51,7 +51,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
             let to = block.at() + fit.size();
             if self.make_room_behind(to)? {
                 return Ok(self.commit(|heap| {
-                    let room = heap.row.lengthen(to);
+                    let room = heap.lengthen_to(to);
                     heap.resized(block, |block| block.absorb(room), new, account)
                 }));
             }
@@ -66,7 +66,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
                 let (taken, rest) = behind.split_back(lacking);
                 match rest {
                     Some(rest) => heap.put_in_place_of(Some(old), &rest),
-                    None => heap.placement.remove(old),
+                    None => heap.placement.remove(old, R::SPLITS),
                 }
                 heap.resized(block, |block| block.absorb(taken), new, account)
             }));

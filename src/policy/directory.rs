@@ -19,7 +19,7 @@ use crate::policy::placement::{Placement, takes};
 use crate::policy::scan::Scan;
 use crate::words::error::{Corruption, Shortage};
 use crate::words::extent::Extent;
-use crate::words::size::{Fit, UNIT};
+use crate::words::size::{Fit, UNIT, align_down};
 use crate::words::walk::{Block, Image};
 
 /// Leaves at the start: room for a row of 32 KiB, or 16 KiB where segments are smaller.
@@ -41,11 +41,8 @@ const MARK: i16 = i16::MIN;
 /// too small for it, it scans like [`Scan`].
 #[derive(Debug)]
 pub struct Directory {
+    /// Where the first leaf's segment begins, in front of the row's first block or with it.
     base: usize,
-    /// Log2 of a segment's bytes.
-    shift: u32,
-    /// All bits where marks say where free blocks end, none where there are no marks.
-    marks: usize,
     maxima: Maxima,
     /// Address up to which the leaves reach.
     reach: usize,
@@ -60,16 +57,16 @@ impl Default for Directory {
     }
 }
 
-/// A size, and the place of a unit in its segment, as a leaf's number.
+/// The size of a block, and the place of the unit at an address in its segment, as a leaf's number.
 #[inline]
-const fn number(size: usize, unit: usize) -> i16 {
+const fn number(size: usize, at: usize) -> i16 {
     let units = size / UNIT;
     let units = if units < MOST_UNITS {
         units
     } else {
         MOST_UNITS
     };
-    (units * UNITS + unit % UNITS) as i16
+    (units * UNITS + at / UNIT % UNITS) as i16
 }
 
 /// The size in a leaf's number, unless only the block's header knows it.
@@ -83,13 +80,23 @@ const fn size(number: i16) -> Option<usize> {
     }
 }
 
+/// Whether a number tells of the unit at an address.
+#[inline]
+const fn is_at(number: i16, at: usize) -> bool {
+    number as usize % UNITS == at / UNIT % UNITS
+}
+
+/// Log2 of a segment's bytes, where blocks are split and joined or not.
+#[inline]
+const fn shift(splits: bool) -> u32 {
+    if splits { 6 } else { 5 }
+}
+
 impl Directory {
     /// A directory of no row yet.
     pub const fn new() -> Self {
         Self {
             base: 0,
-            shift: 0,
-            marks: 0,
             maxima: Maxima::empty(),
             reach: 0,
             count: 0,
@@ -97,31 +104,24 @@ impl Directory {
         }
     }
 
-    /// The unit of the row that starts at an address.
-    #[inline]
-    fn unit(&self, at: usize) -> usize {
-        (at - self.base) / UNIT
-    }
-
     /// The index of the leaf of the block at an address.
     #[inline]
-    fn index(&self, at: usize) -> usize {
-        (at - self.base) >> self.shift
+    fn index(&self, at: usize, splits: bool) -> usize {
+        at.wrapping_sub(self.base) >> shift(splits)
     }
 
     /// The address of the block whose number is in a leaf.
     #[inline]
-    fn address(&self, index: usize, number: i16) -> usize {
-        let units = (index << self.shift) / UNIT;
-        let unit = units - units % UNITS + number as usize % UNITS;
-        self.base + unit * UNIT
+    fn address(&self, index: usize, number: i16, splits: bool) -> usize {
+        let segment = align_down(index << shift(splits), UNITS * UNIT);
+        self.base + segment + number as usize % UNITS * UNIT
     }
 
     /// The block in a leaf.
     #[inline]
-    fn extent(&self, row: &impl Image, index: usize) -> Result<Extent, Corruption> {
+    fn extent(&self, row: &impl Image, index: usize, splits: bool) -> Result<Extent, Corruption> {
         let number = self.maxima.get(index);
-        let at = self.address(index, number);
+        let at = self.address(index, number, splits);
         match size(number) {
             Some(size) => Ok(Extent { at, size }),
             None => large(row, at),
@@ -130,33 +130,31 @@ impl Directory {
 
     /// The free block that starts at an address, as far as its leaf tells.
     #[inline]
-    fn starts(&self, at: usize) -> Option<i16> {
-        let number = self.maxima.get(self.index(at));
-        let is_it = number > 0 && number as usize % UNITS == self.unit(at) % UNITS;
-        is_it.then_some(number)
+    fn starts(&self, at: usize, splits: bool) -> Option<i16> {
+        let number = self.maxima.get(self.index(at, splits));
+        (number > 0 && is_at(number, at)).then_some(number)
     }
 
     /// Whether a mark says that a free block ends at an address.
     #[inline]
-    fn ends(&self, end: usize) -> bool {
+    fn ends(&self, end: usize, splits: bool) -> bool {
         let last = end - UNIT;
-        let mark = self.maxima.get(self.index(last));
-        mark < 0 && mark as usize % UNITS == self.unit(last) % UNITS
+        let mark = self.maxima.get(self.index(last, splits));
+        mark < 0 && is_at(mark, last)
     }
 
     /// The leaf of a block, and its number there.
     #[inline]
-    fn start(&self, block: Extent) -> (usize, i16) {
-        let number = number(block.size, self.unit(block.at));
-        (self.index(block.at), number)
+    fn start(&self, block: Extent, splits: bool) -> (usize, i16) {
+        (self.index(block.at, splits), number(block.size, block.at))
     }
 
     /// The leaf where a block ends, and its mark there. It is the block's own leaf, and its number has
     /// precedence, if the block ends in it or there are no marks.
     #[inline]
-    fn end(&self, block: Extent) -> (usize, i16) {
-        let last = block.at + ((block.size - UNIT) & self.marks);
-        (self.index(last), number(block.size, self.unit(last)) | MARK)
+    fn end(&self, block: Extent, splits: bool) -> (usize, i16) {
+        let last = if splits { block.end() - UNIT } else { block.at };
+        (self.index(last, splits), number(block.size, last) | MARK)
     }
 }
 
@@ -179,22 +177,25 @@ fn large(row: &impl Image, at: usize) -> Result<Extent, Corruption> {
 }
 
 impl Placement for Directory {
-    fn begin(&mut self, base: usize, splits: bool) {
-        self.base = base;
-        self.reach = base;
-        self.shift = if splits { 6 } else { 5 };
-        self.marks = if splits { usize::MAX } else { 0 };
+    fn begin(&mut self, base: usize) {
+        self.base = align_down(base, UNITS * UNIT);
+        self.reach = self.base;
     }
 
     #[inline]
-    fn reserve(&mut self, end: usize, memory: &mut IndexMemory) -> Result<(), Shortage> {
+    fn reserve(
+        &mut self,
+        end: usize,
+        splits: bool,
+        memory: &mut IndexMemory,
+    ) -> Result<(), Shortage> {
         if end < self.reach {
             return Ok(());
         }
-        let segments = ((end - self.base) >> self.shift) + 1;
+        let segments = self.index(end, splits) + 1;
         match self.maxima.grow(segments.max(FIRST_LEAVES), memory) {
             Ok(()) => {
-                self.reach = self.base + (self.maxima.length() << self.shift);
+                self.reach = self.base + (self.maxima.length() << shift(splits));
                 Ok(())
             }
             Err(_) if memory.is_bounded() && self.reach == self.base => {
@@ -211,7 +212,7 @@ impl Placement for Directory {
         let bound = number(fit.size(), 0) - 1;
         let mut found = self.maxima.first(bound);
         while let Some(index) = found {
-            let block = self.extent(row, index)?;
+            let block = self.extent(row, index, splits)?;
             if takes(block, fit, splits) {
                 return Ok(Some(block));
             }
@@ -229,7 +230,7 @@ impl Placement for Directory {
             return Scan.before(row, at);
         }
         let last = at - UNIT;
-        let index = self.index(last);
+        let index = self.index(last, true);
         let number = self.maxima.get(index);
         if number == 0 {
             return Ok(None);
@@ -237,12 +238,12 @@ impl Placement for Directory {
         if number > 0 {
             // A block that ends in the segment in which it starts.
             let block = Extent {
-                at: self.address(index, number),
+                at: self.address(index, number, true),
                 size: size(number).unwrap_or(0),
             };
             return Ok((block.end() == at).then_some(block));
         }
-        if number as usize % UNITS != self.unit(last) % UNITS {
+        if !is_at(number, last) {
             return Ok(None);
         }
         match size(number) {
@@ -252,7 +253,7 @@ impl Placement for Directory {
             })),
             None => {
                 let index = self.maxima.last(index).ok_or(Corruption::Index { at })?;
-                let block = self.extent(row, index)?;
+                let block = self.extent(row, index, true)?;
                 Ok((block.end() == at).then_some(block))
             }
         }
@@ -263,7 +264,7 @@ impl Placement for Directory {
         if self.scans {
             return Scan.behind(row, at);
         }
-        match self.starts(at).map(size) {
+        match self.starts(at, true).map(size) {
             None => Ok(None),
             Some(Some(size)) => Ok(Some(Extent { at, size })),
             Some(None) => large(row, at).map(Some),
@@ -271,13 +272,13 @@ impl Placement for Directory {
     }
 
     #[inline]
-    fn expect(&self, at: usize) {
-        self.maxima.expect(at.wrapping_sub(self.base) >> self.shift);
+    fn expect(&self, at: usize, splits: bool) {
+        self.maxima.expect(self.index(at, splits));
     }
 
     #[inline(always)]
-    fn insert(&mut self, block: Extent) {
-        let (start, end) = (self.start(block), self.end(block));
+    fn insert(&mut self, block: Extent, splits: bool) {
+        let (start, end) = (self.start(block, splits), self.end(block, splits));
         let leaves = self.maxima.leaves();
         put(leaves, end);
         put(leaves, start);
@@ -286,8 +287,8 @@ impl Placement for Directory {
     }
 
     #[inline(always)]
-    fn remove(&mut self, block: Extent) {
-        let (start, end) = (self.index(block.at), self.end(block).0);
+    fn remove(&mut self, block: Extent, splits: bool) {
+        let (start, end) = (self.index(block.at, splits), self.end(block, splits).0);
         let leaves = self.maxima.leaves();
         let number = put(leaves, (start, 0));
         put(leaves, (end, 0));
@@ -296,14 +297,10 @@ impl Placement for Directory {
     }
 
     #[inline(always)]
-    fn replace(&mut self, old: Extent, new: Extent) {
-        let from = self.index(old.at);
-        let (start, end) = (self.start(new), self.end(new));
-        let old_end = if old.end() == new.end() {
-            end.0
-        } else {
-            self.end(old).0
-        };
+    fn replace(&mut self, old: Extent, new: Extent, splits: bool) {
+        let from = self.index(old.at, splits);
+        let (start, end) = (self.start(new, splits), self.end(new, splits));
+        let old_end = self.end(old, splits).0;
         let leaves = self.maxima.leaves();
         let number = put(leaves, (from, 0));
         put(leaves, (old_end, 0));
@@ -312,17 +309,17 @@ impl Placement for Directory {
         self.maxima.moved(from, number, start.0, start.1);
     }
 
-    fn agrees(&self, block: &Block) -> bool {
+    fn agrees(&self, block: &Block, splits: bool) -> bool {
         if self.scans {
             return true;
         }
         let extent = Extent::from(*block);
-        let (start, end) = (self.start(extent), self.end(extent));
+        let (start, end) = (self.start(extent, splits), self.end(extent, splits));
         let is = |(index, number)| self.maxima.get(index) == number;
         if block.is_free() {
             is(start) && (start.0 == end.0 || is(end))
         } else {
-            self.starts(block.at).is_none() && !self.ends(block.end())
+            self.starts(block.at, splits).is_none() && !self.ends(block.end(), splits)
         }
     }
 
