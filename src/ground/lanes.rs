@@ -30,6 +30,58 @@ pub(crate) fn maximum(lanes: &Lanes) -> i16 {
     unsafe { largest(lanes) }
 }
 
+/// Puts a number into a lane: stored as wide as it is loaded.
+#[inline]
+pub(crate) fn put(lanes: &mut Lanes, lane: usize, number: i16) {
+    // SAFETY: every x86-64 has SSE2.
+    unsafe { store(lanes, lane % LANES, number) };
+}
+
+#[inline]
+#[target_feature(enable = "sse2")]
+fn store(lanes: &mut Lanes, lane: usize, number: i16) {
+    use core::arch::x86_64::*;
+    let quarter = lanes.as_mut_ptr().cast::<__m128i>().wrapping_add(lane / 8);
+    let old = unsafe { _mm_loadu_si128(quarter) };
+    let mask = unsafe { _mm_loadu_si128(MASKS.as_ptr().wrapping_add(LANES - lane % 8).cast()) };
+    let new = _mm_or_si128(_mm_and_si128(mask, old), _mm_andnot_si128(mask, _mm_set1_epi16(number)));
+    unsafe { _mm_storeu_si128(quarter, new) };
+}
+
+/// The largest number but that of one lane, or 0.
+#[inline]
+pub(crate) fn maximum_but(lanes: &Lanes, lane: usize) -> i16 {
+    // SAFETY: every x86-64 has SSE2.
+    unsafe { largest_but(lanes, lane % LANES) }
+}
+
+static MASKS: [i16; 2 * LANES] = {
+    let mut masks = [-1; 2 * LANES];
+    masks[LANES] = 0;
+    masks
+};
+
+#[inline]
+#[target_feature(enable = "sse2")]
+fn largest_but(lanes: &Lanes, lane: usize) -> i16 {
+    use core::arch::x86_64::_mm_and_si128;
+    let masks: &Lanes = unsafe { &*MASKS.as_ptr().wrapping_add(LANES - lane).cast() };
+    let [a, b, c, d] = load(lanes);
+    let [k, l, m, n] = load(masks);
+    let (a, b, c, d) = (_mm_and_si128(a, k), _mm_and_si128(b, l), _mm_and_si128(c, m), _mm_and_si128(d, n));
+    fold(a, b, c, d)
+}
+
+#[inline]
+#[target_feature(enable = "sse2")]
+fn fold(a: __m128i, b: __m128i, c: __m128i, d: __m128i) -> i16 {
+    let max = _mm_max_epi16(_mm_max_epi16(a, b), _mm_max_epi16(c, d));
+    let max = _mm_max_epi16(max, _mm_shuffle_epi32::<0b01_00_11_10>(max));
+    let max = _mm_max_epi16(max, _mm_shuffle_epi32::<0b10_11_00_01>(max));
+    let max = _mm_max_epi16(max, _mm_shufflelo_epi16::<0b10_11_00_01>(max));
+    _mm_cvtsi128_si32(max) as i16
+}
+
 #[inline]
 #[target_feature(enable = "sse2")]
 fn compare(lanes: &Lanes, bound: i16) -> u32 {

@@ -141,10 +141,10 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     /// Puts a free block into the row, in the place of one the placement knows, if any.
     #[inline(always)]
     pub(super) fn put_in_place_of(&mut self, old: Option<Extent>, free: &FreeBlock) {
-        free.settle(&mut self.row);
         match old {
             Some(old) => self.placement.replace(old, free.extent(), R::SPLITS),
             None => self.placement.insert(free.extent(), R::SPLITS),
         }
+        free.settle(&mut self.row);
     }
 }

@@ -279,20 +279,16 @@ impl Placement for Directory {
     #[inline(always)]
     fn insert(&mut self, block: Extent, splits: bool) {
         let (start, end) = (self.start(block, splits), self.end(block, splits));
-        let leaves = self.maxima.leaves();
-        put(leaves, end);
-        put(leaves, start);
-        self.maxima.moved(start.0, 0, start.0, start.1);
+        put(self.maxima.leaves(), end);
+        self.maxima.correct(start.0, start.1, start.1);
         self.count += 1;
     }
 
     #[inline(always)]
     fn remove(&mut self, block: Extent, splits: bool) {
         let (start, end) = (self.index(block.at, splits), self.end(block, splits).0);
-        let leaves = self.maxima.leaves();
-        let number = put(leaves, (start, 0));
-        put(leaves, (end, 0));
-        self.maxima.moved(start, number, start, 0);
+        self.maxima.correct(start, 0, 0);
+        put(self.maxima.leaves(), (end, 0));
         self.count -= 1;
     }
 
@@ -301,12 +297,11 @@ impl Placement for Directory {
         let from = self.index(old.at, splits);
         let (start, end) = (self.start(new, splits), self.end(new, splits));
         let old_end = self.end(old, splits).0;
+        self.maxima.moved(from, start.0, start.1);
         let leaves = self.maxima.leaves();
-        let number = put(leaves, (from, 0));
         put(leaves, (old_end, 0));
         put(leaves, end);
         put(leaves, start);
-        self.maxima.moved(from, number, start.0, start.1);
     }
 
     fn agrees(&self, block: &Block, splits: bool) -> bool {

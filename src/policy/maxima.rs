@@ -7,7 +7,7 @@
 //! A leaf whose number is negative is a *mark*: it means something to whoever put it there, and is never
 //! large enough.
 
-use crate::ground::lanes::{LANES, Lanes, above, maximum};
+use crate::ground::lanes::{LANES, Lanes, above, maximum, maximum_but};
 use crate::ground::prefetch::prefetch;
 use crate::ground::table::{IndexMemory, Table};
 use crate::words::error::Shortage;
@@ -132,44 +132,71 @@ impl Maxima {
         leaves
     }
 
-    /// Puts the maxima right after number `old` went from one leaf and number `new` into another or the same;
-    /// either may be 0.
+    /// The number at `from` vanishes, and `new` appears at `to`, where no number was; either may be 0, or both places one.
     #[inline]
-    pub(super) fn moved(&mut self, from: usize, old: i16, to: usize, new: i16) {
-        let (from, to) = (from / LANES, to / LANES);
-        if from == to {
-            self.correct(to, old, new);
+    pub(super) fn moved(&mut self, from: usize, to: usize, new: i16) {
+        if from / LANES == to / LANES {
+            self.correct(from, 0, new);
         } else {
-            self.correct(from, old, 0);
-            self.correct(to, 0, new);
+            self.correct(from, 0, 0);
+            self.correct(to, new, new);
         }
     }
 
-    /// Puts the maxima above a node of leaves right, in which a number went from `old` to `new`.
-    ///
-    /// The maximum of a node stands in the lane above it. It changes only if the new number exceeds it, or
-    /// the old one was it; only then are the other lanes looked at.
+    /// Puts a number into a leaf, and the maxima above its node right after the largest new number of that node.
     #[inline(never)]
-    fn correct(&mut self, node: usize, old: i16, new: i16) {
-        let (mut index, mut old, mut new) = (node, old, new);
-        let [below, levels @ ..] = &mut self.levels;
-        let mut below = below;
-        for level in levels {
-            let Some(highest) = level.get_mut(index) else {
+    pub(super) fn correct(&mut self, leaf: usize, put: i16, new: i16) {
+        let [leaves, nodes, ..] = &mut self.levels;
+        let Some(place) = leaves.get_mut(leaf) else {
+            return;
+        };
+        let node = leaf / LANES;
+        let Some(highest) = nodes.get(node).copied() else {
+            *place = put;
+            return;
+        };
+        let mut new = new;
+        if new < highest {
+            if *place < highest {
+                *place = put;
                 return;
-            };
-            if new < *highest {
-                if old < *highest {
-                    return;
-                }
-                new = lanes(below, index).map_or(0, maximum);
             }
-            if new == *highest {
+            new = lanes(leaves, node).map_or(0, |lanes| maximum_but(lanes, leaf % LANES)).max(new);
+        }
+        if let Some(place) = leaves.get_mut(leaf) {
+            *place = put;
+        }
+        if new != highest {
+            self.lift(1, node, new);
+        }
+    }
+
+    /// Puts a number into a lane above the leaves, and the maxima above it right.
+    #[inline(never)]
+    fn lift(&mut self, level: usize, index: usize, new: i16) {
+        let Some([below, above, ..]) = self.levels.get_mut(level..) else {
+            return;
+        };
+        let node = index / LANES;
+        let (nodes, _) = below.as_chunks_mut();
+        let Some(lanes) = nodes.get_mut(node) else {
+            return;
+        };
+        let Some(highest) = above.get(node).copied() else {
+            crate::ground::lanes::put(lanes, index % LANES, new);
+            return;
+        };
+        let mut most = new;
+        if new < highest {
+            if lanes.get(index % LANES).copied().unwrap_or(0) < highest {
+            crate::ground::lanes::put(lanes, index % LANES, new);
                 return;
             }
-            old = core::mem::replace(highest, new);
-            index /= LANES;
-            below = level;
+            most = maximum_but(lanes, index % LANES).max(new);
+        }
+            crate::ground::lanes::put(lanes, index % LANES, new);
+        if most != highest {
+            self.lift(level + 1, node, most);
         }
     }
 
