@@ -119,13 +119,27 @@ impl Directory {
 
     /// The block in a leaf.
     #[inline]
-    fn extent(&self, row: &impl Image, index: usize, splits: bool) -> Result<Extent, Corruption> {
-        let number = self.maxima.get(index);
+    fn extent(&self, row: &impl Image, index: usize, number: i16, splits: bool) -> Result<Extent, Corruption> {
         let at = self.address(index, number, splits);
         match size(number) {
             Some(size) => Ok(Extent { at, size }),
             None => large(row, at),
         }
+    }
+
+    /// As [`find`](Directory::find), from behind a leaf on.
+    #[cold]
+    fn find_behind(&self, row: &impl Image, index: usize, fit: Fit, splits: bool) -> Result<Option<Extent>, Corruption> {
+        let bound = number(fit.size(), 0) - 1;
+        let mut index = index;
+        while let Some(next) = self.maxima.next(index, bound) {
+            let block = self.extent(row, next, self.maxima.get(next), splits)?;
+            if takes(block, fit, splits) {
+                return Ok(Some(block));
+            }
+            index = next;
+        }
+        Ok(None)
     }
 
     /// The free block that starts at an address, as far as its leaf tells.
@@ -209,19 +223,17 @@ impl Placement for Directory {
 
     #[inline(always)]
     fn find(&self, row: &impl Image, fit: Fit, splits: bool) -> Result<Option<Extent>, Corruption> {
-        let bound = number(fit.size(), 0) - 1;
-        let mut found = self.maxima.first(bound);
-        while let Some(index) = found {
-            let block = self.extent(row, index, splits)?;
-            if takes(block, fit, splits) {
-                return Ok(Some(block));
+        let Some((index, number)) = self.maxima.first(number(fit.size(), 0) - 1) else {
+            if self.scans {
+                return Scan.find(row, fit, splits);
             }
-            found = self.maxima.next(index, bound);
+            return Ok(None);
+        };
+        let block = self.extent(row, index, number, splits)?;
+        if takes(block, fit, splits) {
+            return Ok(Some(block));
         }
-        if self.scans {
-            return Scan.find(row, fit, splits);
-        }
-        Ok(None)
+        self.find_behind(row, index, fit, splits)
     }
 
     #[inline(always)]
@@ -253,7 +265,7 @@ impl Placement for Directory {
             })),
             None => {
                 let index = self.maxima.last(index).ok_or(Corruption::Index { at })?;
-                let block = self.extent(row, index, true)?;
+                let block = self.extent(row, index, self.maxima.get(index), true)?;
                 Ok((block.end() == at).then_some(block))
             }
         }

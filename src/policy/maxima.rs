@@ -7,7 +7,7 @@
 //! A leaf whose number is negative is a *mark*: it means something to whoever put it there, and is never
 //! large enough.
 
-use crate::ground::lanes::{LANES, Lanes, above, maximum, maximum_but};
+use crate::ground::lanes::{Bound, LANES, Lanes, above, maximum_but, put};
 use crate::ground::prefetch::prefetch;
 use crate::ground::table::{IndexMemory, Table};
 use crate::words::error::Shortage;
@@ -56,10 +56,25 @@ impl Maxima {
         }
     }
 
-    /// The first leaf whose number is greater than `bound`.
-    #[inline]
-    pub(super) fn first(&self, bound: i16) -> Option<usize> {
-        self.descend(self.top + 1, 0, bound)
+    /// The first leaf whose number is greater than `bound`, and that number.
+    #[inline(always)]
+    pub(super) fn first(&self, bound: i16) -> Option<(usize, i16)> {
+        let [leaves, nodes, regions, higher @ ..] = &self.levels;
+        let bound = Bound::new(bound);
+        let mut index = 0;
+        if self.top > 2 {
+            index = first_below(higher.get(..self.top - 2)?, bound)?;
+        }
+        if self.top > 1 {
+            index = step(regions, index, bound)?;
+        }
+        if self.top > 0 {
+            index = step(nodes, index, bound)?;
+        }
+        let lanes = lanes(leaves, index)?;
+        let lane = lowest(above(lanes, bound));
+        let number = *lanes.get(lane)?;
+        Some((index * LANES + lane, number))
     }
 
     /// The first leaf behind the one at `index` whose number is greater than `bound`.
@@ -70,7 +85,8 @@ impl Maxima {
             let (node, lane) = (index / LANES, index % LANES);
             let lanes = self.above(level, node, bound) & (u32::MAX << lane);
             if lanes != 0 {
-                return self.descend(level, node * LANES + lowest(lanes), bound);
+                index = node * LANES + lowest(lanes);
+                break;
             }
             if level == self.top {
                 return None;
@@ -78,18 +94,8 @@ impl Maxima {
             index = node + 1;
             level += 1;
         }
-    }
-
-    /// The first leaf below lane `index` of a level whose number is greater than `bound`, as that lane's is.
-    #[inline]
-    fn descend(&self, level: usize, index: usize, bound: i16) -> Option<usize> {
-        let mut index = index;
-        for level in self.levels.get(..level)?.iter().rev() {
-            let lanes = above(lanes(level, index)?, bound);
-            if lanes == 0 {
-                return None;
-            }
-            index = index * LANES + lowest(lanes);
+        for level in (0..level).rev() {
+            index = index * LANES + lowest(self.above(level, index, bound));
         }
         Some(index)
     }
@@ -121,7 +127,7 @@ impl Maxima {
     /// A bit for each lane of a node whose number is greater than `bound`.
     fn above(&self, level: usize, node: usize, bound: i16) -> u32 {
         let lanes = self.levels.get(level).and_then(|level| lanes(level, node));
-        lanes.map_or(0, |lanes| above(lanes, bound))
+        lanes.map_or(0, |lanes| above(lanes, Bound::new(bound)))
     }
 
     /// The leaves, to be changed. Whoever changes a number puts the maxima right, by
@@ -145,26 +151,26 @@ impl Maxima {
 
     /// Puts a number into a leaf, and the maxima above its node right after the largest new number of that node.
     #[inline(never)]
-    pub(super) fn correct(&mut self, leaf: usize, put: i16, new: i16) {
+    pub(super) fn correct(&mut self, leaf: usize, number: i16, new: i16) {
         let [leaves, nodes, ..] = &mut self.levels;
         let Some(place) = leaves.get_mut(leaf) else {
             return;
         };
         let node = leaf / LANES;
         let Some(highest) = nodes.get(node).copied() else {
-            *place = put;
+            *place = number;
             return;
         };
         let mut new = new;
         if new < highest {
             if *place < highest {
-                *place = put;
+                *place = number;
                 return;
             }
             new = lanes(leaves, node).map_or(0, |lanes| maximum_but(lanes, leaf % LANES)).max(new);
         }
         if let Some(place) = leaves.get_mut(leaf) {
-            *place = put;
+            *place = number;
         }
         if new != highest {
             self.lift(1, node, new);
@@ -177,24 +183,23 @@ impl Maxima {
         let Some([below, above, ..]) = self.levels.get_mut(level..) else {
             return;
         };
-        let node = index / LANES;
-        let (nodes, _) = below.as_chunks_mut();
-        let Some(lanes) = nodes.get_mut(node) else {
+        let (node, lane) = (index / LANES, index % LANES);
+        let Some(lanes) = lanes_mut(below, node) else {
             return;
         };
         let Some(highest) = above.get(node).copied() else {
-            crate::ground::lanes::put(lanes, index % LANES, new);
+            put(lanes, lane, new);
             return;
         };
         let mut most = new;
         if new < highest {
-            if lanes.get(index % LANES).copied().unwrap_or(0) < highest {
-            crate::ground::lanes::put(lanes, index % LANES, new);
+            if lanes.get(lane).is_some_and(|old| *old < highest) {
+                put(lanes, lane, new);
                 return;
             }
-            most = maximum_but(lanes, index % LANES).max(new);
+            most = maximum_but(lanes, lane).max(new);
         }
-            crate::ground::lanes::put(lanes, index % LANES, new);
+        put(lanes, lane, new);
         if most != highest {
             self.lift(level + 1, node, most);
         }
@@ -220,7 +225,7 @@ impl Maxima {
             if nodes == 1 {
                 break;
             }
-            highest = lanes(table, 0).map_or(0, maximum);
+            highest = lanes(table, 0).map_or(0, |lanes| lanes.iter().copied().fold(0, i16::max));
             // A table may have grown by more than was asked for; the ones above reach as far.
             nodes = if level == 0 {
                 (table.len() / LANES).div_ceil(LANES)
@@ -238,6 +243,32 @@ impl Maxima {
 fn lanes(level: &[i16], node: usize) -> Option<&Lanes> {
     let (nodes, _) = level.as_chunks();
     nodes.get(node)
+}
+
+/// The first lane of a node whose number is greater than `bound`. Without one, that is beyond the node: only asked
+/// of nodes above which stands that there is one, and of the first of all, beyond which there are none but
+/// zeros.
+#[inline(always)]
+fn step(level: &[i16], node: usize, bound: Bound) -> Option<usize> {
+    let lanes = above(lanes(level, node)?, bound);
+    Some(node * LANES + lowest(lanes))
+}
+
+/// The first lane of the lowest of some levels up to the one with a single node.
+#[inline(never)]
+fn first_below(levels: &[Table<i16>], bound: Bound) -> Option<usize> {
+    let mut index = 0;
+    for level in levels.iter().rev() {
+        index = step(level, index, bound)?;
+    }
+    Some(index)
+}
+
+/// The lanes of a node, to be changed.
+#[inline]
+fn lanes_mut(level: &mut [i16], node: usize) -> Option<&mut Lanes> {
+    let (nodes, _) = level.as_chunks_mut();
+    nodes.get_mut(node)
 }
 
 /// Index of the lowest bit of some.
