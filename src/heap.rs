@@ -60,6 +60,7 @@ use crate::policy::directory::Directory;
 use crate::policy::placement::Placement;
 use crate::policy::rule::{Rule, Split};
 use crate::tags::ledger::{AccountId, Entered, Ledger};
+use crate::words::extent::Extent;
 use crate::words::error::{Corruption, Error, Misuse, OutOfMemory, Shortage};
 use crate::words::header::Key;
 use crate::words::size::{Fit, HEADER, SMALLEST};
@@ -168,7 +169,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     pub fn allocate(&mut self, tag: Tag, layout: Layout) -> Result<NonNull<[u8]>, Error> {
         let request = self.request(tag, layout)?;
         let place = self.find(&request)?;
-        let block = self.commit(|heap| heap.take(place, &request));
+        let block = self.settle_in(place, &request);
         Ok(self.payload(&block, layout))
     }
 
@@ -183,7 +184,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         let request = self.request(tag, layout)?;
         let place = self.find(&request)?;
         let zero_from = self.row.touched().max(self.source.zero_from());
-        let block = self.commit(|heap| heap.take(place, &request));
+        let block = self.settle_in(place, &request);
         let unclean = zero_from.saturating_sub(block.payload()).min(layout.size());
         self.row.zero(&block, 0, unclean);
         Ok(self.payload(&block, layout))
@@ -310,17 +311,25 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         out_of_memory(tag, layout, cause)
     }
 
-    /// Takes the place from the free blocks or the end, splits it, and claims it under the tag.
+    /// Takes the place from the free blocks or the end.
     #[inline(always)]
-    fn take(&mut self, place: Place, request: &Request) -> UsedBlock {
-        let fit = request.fit;
-        let (free, mut old) = match place {
+    fn settle_in(&mut self, place: Place, request: &Request) -> UsedBlock {
+        match place {
             Place::Inside(free) => {
-                let extent = free.extent();
-                (free, Some(extent))
+                let old = free.extent();
+                self.commit(|heap| heap.take(free, Some(old), request))
             }
-            Place::End(room) => (self.lengthen(&room), None),
-        };
+            Place::End(room) => self.commit(|heap| {
+                let free = heap.lengthen(&room);
+                heap.take(free, None, request)
+            }),
+        }
+    }
+
+    /// Splits a free block, known to the placement as `old` or new, and claims it under the tag.
+    #[inline(always)]
+    fn take(&mut self, free: FreeBlock, old: Option<Extent>, request: &Request) -> UsedBlock {
+        let (fit, mut old) = (request.fit, old);
         let in_front = fit.in_front(free.at());
         let (front, free) = free.split_front(in_front);
         let (free, rest) = if R::SPLITS {

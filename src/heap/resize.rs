@@ -217,7 +217,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
             ..self.request(tag, new)?
         };
         let found = self.find(&request)?;
-        let moved = self.commit(|heap| heap.take(found, &request));
+        let moved = self.settle_in(found, &request);
         self.row.copy(&block, &moved, kept);
         let around = self.around(&block)?;
         self.commit(|heap| {

@@ -203,7 +203,7 @@ impl Row {
         let at = address.wrapping_sub(HEADER);
         match self.read(at) {
             Some(header)
-                if header.is_used()
+                if header.in_use == 1
                     && !header.tag.is_reserved()
                     && header.verify(at, self.end, Some(self.key)).is_ok() =>
             {

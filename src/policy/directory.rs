@@ -142,6 +142,26 @@ impl Directory {
         Ok(None)
     }
 
+    /// As [`before`](Placement::before), where there is no leaf.
+    #[cold]
+    fn scan_before(&self, row: &impl Image, at: usize) -> Result<Option<Extent>, Corruption> {
+        if self.scans {
+            Scan.before(row, at)
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// As [`behind`](Placement::behind), where there is no leaf.
+    #[cold]
+    fn scan_behind(&self, row: &impl Image, at: usize) -> Result<Option<Extent>, Corruption> {
+        if self.scans {
+            Scan.behind(row, at)
+        } else {
+            Ok(None)
+        }
+    }
+
     /// The free block that starts at an address, as far as its leaf tells.
     #[inline]
     fn starts(&self, at: usize, splits: bool) -> Option<i16> {
@@ -238,12 +258,11 @@ impl Placement for Directory {
 
     #[inline(always)]
     fn before(&self, row: &impl Image, at: usize) -> Result<Option<Extent>, Corruption> {
-        if self.scans {
-            return Scan.before(row, at);
-        }
         let last = at - UNIT;
         let index = self.index(last, true);
-        let number = self.maxima.get(index);
+        let Some(number) = self.maxima.leaf(index) else {
+            return self.scan_before(row, at);
+        };
         if number == 0 {
             return Ok(None);
         }
@@ -273,13 +292,15 @@ impl Placement for Directory {
 
     #[inline(always)]
     fn behind(&self, row: &impl Image, at: usize) -> Result<Option<Extent>, Corruption> {
-        if self.scans {
-            return Scan.behind(row, at);
+        let Some(number) = self.maxima.leaf(self.index(at, true)) else {
+            return self.scan_behind(row, at);
+        };
+        if number <= 0 || !is_at(number, at) {
+            return Ok(None);
         }
-        match self.starts(at, true).map(size) {
-            None => Ok(None),
-            Some(Some(size)) => Ok(Some(Extent { at, size })),
-            Some(None) => large(row, at).map(Some),
+        match size(number) {
+            Some(size) => Ok(Some(Extent { at, size })),
+            None => large(row, at).map(Some),
         }
     }
 

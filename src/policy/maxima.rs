@@ -37,11 +37,17 @@ impl Maxima {
         self.levels.first().map_or(0, |leaves| leaves.len())
     }
 
+    /// The number in a leaf, if there is one.
+    #[inline]
+    pub(super) fn leaf(&self, index: usize) -> Option<i16> {
+        let [leaves, ..] = &self.levels;
+        leaves.get(index).copied()
+    }
+
     /// The number in a leaf; 0 beyond the last.
     #[inline]
     pub(super) fn get(&self, index: usize) -> i16 {
-        let [leaves, ..] = &self.levels;
-        leaves.get(index).copied().unwrap_or(0)
+        self.leaf(index).unwrap_or(0)
     }
 
     /// Starts to fetch a leaf, and the maximum of its node.

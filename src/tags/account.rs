@@ -60,7 +60,9 @@ impl Account {
         self.blocks += 1;
         self.bytes += size;
         self.requested += requested;
-        self.peak = self.peak.max(self.bytes);
+        if self.bytes > self.peak {
+            self.peak = self.bytes;
+        }
     }
 
     /// The tag loses a block.
