@@ -103,7 +103,9 @@ pub(super) fn found<S: Source, R: Rule, P: Placement>(
     } else {
         source.limit()
     };
-    placement.reserve(reach, R::SPLITS, &mut memory).map_err(lacking)?;
+    placement
+        .reserve(reach, R::SPLITS, &mut memory)
+        .map_err(lacking)?;
     let ledger = Ledger::new(&mut memory).map_err(lacking)?;
     let root = RootWriter::plant(&mut row, R::SPLITS);
     Ok(Heap {

@@ -4,7 +4,8 @@ use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use crate::ground::source::Source;
-use crate::heap::{Heap, Request, out_of_memory};
+use crate::heap::place::Request;
+use crate::heap::{Heap, out_of_memory};
 use crate::memory::block::{FreeBlock, UsedBlock};
 use crate::policy::placement::Placement;
 use crate::policy::rule::Rule;
@@ -217,7 +218,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
             ..self.request(tag, new)?
         };
         let found = self.find(&request)?;
-        let moved = self.settle_in(found, &request);
+        let moved = self.take(found, &request);
         self.row.copy(&block, &moved, kept);
         let around = self.around(&block)?;
         self.commit(|heap| {

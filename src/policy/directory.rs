@@ -13,6 +13,8 @@
 //! block starts in that segment, since the block between them would be too small. So one leaf in front of a
 //! block and one behind it tell a deallocation all about the neighbours.
 
+use core::hint::select_unpredictable;
+
 use crate::ground::table::IndexMemory;
 use crate::policy::maxima::Maxima;
 use crate::policy::placement::{Placement, takes};
@@ -119,7 +121,13 @@ impl Directory {
 
     /// The block in a leaf.
     #[inline]
-    fn extent(&self, row: &impl Image, index: usize, number: i16, splits: bool) -> Result<Extent, Corruption> {
+    fn extent(
+        &self,
+        row: &impl Image,
+        index: usize,
+        number: i16,
+        splits: bool,
+    ) -> Result<Extent, Corruption> {
         let at = self.address(index, number, splits);
         match size(number) {
             Some(size) => Ok(Extent { at, size }),
@@ -129,7 +137,13 @@ impl Directory {
 
     /// As [`find`](Directory::find), from behind a leaf on.
     #[cold]
-    fn find_behind(&self, row: &impl Image, index: usize, fit: Fit, splits: bool) -> Result<Option<Extent>, Corruption> {
+    fn find_behind(
+        &self,
+        row: &impl Image,
+        index: usize,
+        fit: Fit,
+        splits: bool,
+    ) -> Result<Option<Extent>, Corruption> {
         let bound = number(fit.size(), 0) - 1;
         let mut index = index;
         while let Some(next) = self.maxima.next(index, bound) {
@@ -335,6 +349,22 @@ impl Placement for Directory {
         put(leaves, (old_end, 0));
         put(leaves, end);
         put(leaves, start);
+    }
+
+    /// Without a branch: whether anything is left is as good as random.
+    #[inline(always)]
+    fn shorten(&mut self, old: Extent, left: usize, splits: bool) {
+        let last = if splits { old.end() - UNIT } else { old.at };
+        let at = select_unpredictable(left == 0, old.at, old.end() - left);
+        let start = select_unpredictable(left == 0, 0, number(left, at));
+        let mark = select_unpredictable(left == 0, 0, number(left, last) | MARK);
+        let (from, to) = (self.index(old.at, splits), self.index(at, splits));
+        let end = self.index(last, splits);
+        self.maxima.moved(from, to, start);
+        let leaves = self.maxima.leaves();
+        put(leaves, (end, mark));
+        put(leaves, (to, start));
+        self.count -= usize::from(left == 0);
     }
 
     fn agrees(&self, block: &Block, splits: bool) -> bool {

@@ -173,7 +173,9 @@ impl Maxima {
                 *place = number;
                 return;
             }
-            new = lanes(leaves, node).map_or(0, |lanes| maximum_but(lanes, leaf % LANES)).max(new);
+            new = lanes(leaves, node)
+                .map_or(0, |lanes| maximum_but(lanes, leaf % LANES))
+                .max(new);
         }
         if let Some(place) = leaves.get_mut(leaf) {
             *place = number;

@@ -63,6 +63,16 @@ pub trait Placement: core::fmt::Debug {
         self.insert(new, splits);
     }
 
+    /// A free block vanishes but for its last `left` bytes; wholly, if that is 0.
+    fn shorten(&mut self, old: Extent, left: usize, splits: bool) {
+        if left == 0 {
+            self.remove(old, splits);
+        } else {
+            let (at, size) = (old.end() - left, left);
+            self.replace(old, Extent { at, size }, splits);
+        }
+    }
+
     /// Whether what is remembered of this free block is true.
     fn agrees(&self, block: &Block, splits: bool) -> bool;
 
