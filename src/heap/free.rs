@@ -45,8 +45,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         Ok(block)
     }
 
-    /// Starts to fetch what the deallocation of a block asks about its neighbours. It needs not wait for the
-    /// header to tell the block's size.
+    /// Starts to fetch the header behind a block, without waiting for its own to tell the block's size.
     #[inline]
     pub(super) fn expect(&self, ptr: NonNull<u8>, layout: Layout) {
         let address = ptr.addr().get();

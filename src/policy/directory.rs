@@ -5,9 +5,6 @@
 //! and the unit of the segment in which it starts. Above the leaves stands a tree of maxima, by which the
 //! first that is large enough is found.
 //!
-//! A leaf's number has 15 bits. A block too large for it has the largest number, and its header tells
-//! the rest.
-//!
 //! Where free neighbours coalesce, the segment in which a free block ends has a *mark* in its leaf, unless the
 //! block starts there too: the same number for the unit in which the block ends, and a sign. No other free
 //! block starts in that segment, since the block between them would be too small. So one leaf in front of a
@@ -16,6 +13,7 @@
 use core::hint::select_unpredictable;
 
 use crate::ground::table::IndexMemory;
+use crate::policy::leaf::{MARK, UNITS, is_at, number, size};
 use crate::policy::maxima::Maxima;
 use crate::policy::placement::{Placement, takes};
 use crate::policy::scan::Scan;
@@ -27,15 +25,6 @@ use crate::words::walk::{Block, Image};
 /// Leaves at the start: room for a row of 32 KiB, or 16 KiB where segments are smaller.
 const FIRST_LEAVES: usize = 512;
 
-/// Units that a leaf tells apart.
-const UNITS: usize = 4;
-
-/// The largest size in units that a leaf can tell, and one.
-const MOST_UNITS: usize = i16::MAX as usize / UNITS;
-
-/// Set in a mark.
-const MARK: i16 = i16::MIN;
-
 /// Finds free blocks in a tree of maxima: O(log32 of the row's length) for each answer and each change.
 ///
 /// Takes 3 % of the row's length (6 % under [`Whole`](crate::Whole)), in memory lent by the source at first,
@@ -43,7 +32,7 @@ const MARK: i16 = i16::MIN;
 /// too small for it, it scans like [`Scan`].
 #[derive(Debug)]
 pub struct Directory {
-    /// Where the first leaf's segment begins, in front of the row's first block or with it.
+    /// Where the first segment begins: at the row's base, or less than a segment in front of it.
     base: usize,
     maxima: Maxima,
     /// Address up to which the leaves reach.
@@ -57,35 +46,6 @@ impl Default for Directory {
     fn default() -> Self {
         Self::new()
     }
-}
-
-/// The size of a block, and the place of the unit at an address in its segment, as a leaf's number.
-#[inline]
-const fn number(size: usize, at: usize) -> i16 {
-    let units = size / UNIT;
-    let units = if units < MOST_UNITS {
-        units
-    } else {
-        MOST_UNITS
-    };
-    (units * UNITS + at / UNIT % UNITS) as i16
-}
-
-/// The size in a leaf's number, unless only the block's header knows it.
-#[inline]
-const fn size(number: i16) -> Option<usize> {
-    let units = (number & !MARK) as usize / UNITS;
-    if units < MOST_UNITS {
-        Some(units * UNIT)
-    } else {
-        None
-    }
-}
-
-/// Whether a number tells of the unit at an address.
-#[inline]
-const fn is_at(number: i16, at: usize) -> bool {
-    number as usize % UNITS == at / UNIT % UNITS
 }
 
 /// Log2 of a segment's bytes, where blocks are split and joined or not.
@@ -206,11 +166,12 @@ impl Directory {
     }
 }
 
-/// Puts a number or a mark into a leaf; what was there.
+/// Puts a number or a mark into a leaf.
 #[inline]
-fn put(leaves: &mut [i16], (index, number): (usize, i16)) -> i16 {
-    let leaf = leaves.get_mut(index);
-    leaf.map_or(0, |leaf| core::mem::replace(leaf, number))
+fn put(leaves: &mut [i16], (index, number): (usize, i16)) {
+    if let Some(leaf) = leaves.get_mut(index) {
+        *leaf = number;
+    }
 }
 
 /// The block at `at`, too large for its leaf, as its header tells it.

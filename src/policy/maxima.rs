@@ -136,15 +136,16 @@ impl Maxima {
         lanes.map_or(0, |lanes| above(lanes, Bound::new(bound)))
     }
 
-    /// The leaves, to be changed. Whoever changes a number puts the maxima right, by
-    /// [`moved`](Maxima::moved).
+    /// The leaves, to be changed. Before a number changes, the maxima are put right by
+    /// [`moved`](Maxima::moved) or [`correct`](Maxima::correct).
     #[inline]
     pub(super) fn leaves(&mut self) -> &mut [i16] {
         let [leaves, ..] = &mut self.levels;
         leaves
     }
 
-    /// The number at `from` vanishes, and `new` appears at `to`, where no number was; either may be 0, or both places one.
+    /// The number in leaf `from` vanishes, and `new` appears in leaf `to`, the same or one without a number. It may
+    /// be 0. Whoever calls puts it there afterwards.
     #[inline]
     pub(super) fn moved(&mut self, from: usize, to: usize, new: i16) {
         if from / LANES == to / LANES {
@@ -155,7 +156,12 @@ impl Maxima {
         }
     }
 
-    /// Puts a number into a leaf, and the maxima above its node right after the largest new number of that node.
+    /// Puts a number into a leaf, and the maxima above its node right, of whose new numbers `new` is the largest.
+    ///
+    /// The maximum of a node stands in the lane above it. It changes only if a new number exceeds it, or the old one
+    /// was it; only then are the other lanes looked at, and before anything is put among them: what a processor has
+    /// just stored in a small piece, it cannot load in a larger one until that and all stored before is in the
+    /// cache.
     #[inline(never)]
     pub(super) fn correct(&mut self, leaf: usize, number: i16, new: i16) {
         let [leaves, nodes, ..] = &mut self.levels;
@@ -186,6 +192,8 @@ impl Maxima {
     }
 
     /// Puts a number into a lane above the leaves, and the maxima above it right.
+    ///
+    /// Whole pieces of the line are stored, as they are loaded: the next search looks at them at once.
     #[inline(never)]
     fn lift(&mut self, level: usize, index: usize, new: i16) {
         let Some([below, above, ..]) = self.levels.get_mut(level..) else {
@@ -233,7 +241,8 @@ impl Maxima {
             if nodes == 1 {
                 break;
             }
-            highest = lanes(table, 0).map_or(0, |lanes| lanes.iter().copied().fold(0, i16::max));
+            let first = lanes(table, 0).into_iter().flatten();
+            highest = first.copied().max().unwrap_or(0);
             // A table may have grown by more than was asked for; the ones above reach as far.
             nodes = if level == 0 {
                 (table.len() / LANES).div_ceil(LANES)
@@ -253,9 +262,10 @@ fn lanes(level: &[i16], node: usize) -> Option<&Lanes> {
     nodes.get(node)
 }
 
-/// The first lane of a node whose number is greater than `bound`. Without one, that is beyond the node: only asked
-/// of nodes above which stands that there is one, and of the first of all, beyond which there are none but
-/// zeros.
+/// The first lane of a node whose number is greater than `bound`; without one, that behind its last.
+///
+/// It needs not be asked which: where the number above a node is greater, the node has one, and behind the
+/// single node of the top level there are only zeros, level by level.
 #[inline(always)]
 fn step(level: &[i16], node: usize, bound: Bound) -> Option<usize> {
     let lanes = above(lanes(level, node)?, bound);
@@ -283,4 +293,85 @@ fn lanes_mut(level: &mut [i16], node: usize) -> Option<&mut Lanes> {
 #[inline]
 fn lowest(lanes: u32) -> usize {
     lanes.trailing_zeros() as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use core::ptr::NonNull;
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    /// Leaves of a tree of four levels, the last with part of a node.
+    const LENGTH: usize = 2 * LANES * LANES * LANES + 7;
+
+    #[expect(unsafe_code, reason = "memory for the tables")]
+    fn memory() -> IndexMemory {
+        // SAFETY: nothing is lent.
+        unsafe { IndexMemory::new(NonNull::dangling(), 0, true) }
+    }
+
+    fn agree(maxima: &Maxima, numbers: &BTreeMap<usize, i16>, random: &mut fastrand::Rng) {
+        let bits = random.u32(0..15);
+        let bound = random.i16(0..=i16::MAX >> bits);
+        let first = numbers.iter().find(|(_, number)| **number > bound);
+        let first = first.map(|(index, number)| (*index, *number));
+        assert_eq!(maxima.first(bound), first);
+        let index = random.usize(0..maxima.length());
+        let next = numbers.range(index + 1..).find(|(_, n)| **n > bound);
+        assert_eq!(maxima.next(index, bound), next.map(|(index, _)| *index));
+        let last = numbers.range(..=index).rev().find(|(_, n)| **n > 0);
+        assert_eq!(maxima.last(index), last.map(|(index, _)| *index));
+    }
+
+    fn each_is_the_maximum_of_its_node(maxima: &Maxima) {
+        for (below, level) in maxima.levels.iter().zip(maxima.levels.iter().skip(1)) {
+            for (node, highest) in level.iter().enumerate() {
+                let lanes = lanes(below, node).into_iter().flatten();
+                assert_eq!(*highest, lanes.copied().max().unwrap_or(0).max(0));
+            }
+        }
+    }
+
+    #[test]
+    fn searches_agree_with_a_sorted_map_whatever_moves() {
+        let mut random = fastrand::Rng::with_seed(1);
+        let (mut maxima, mut memory) = (Maxima::empty(), memory());
+        let mut numbers = BTreeMap::new();
+        let mut length = LANES * LANES;
+        for step in 0..60_000 {
+            if step % 20_000 == 0 {
+                maxima.grow(length, &mut memory).unwrap();
+            }
+            // Near one another, for their nodes to be the same at times.
+            let near = random.usize(0..length);
+            let near = |random: &mut fastrand::Rng| (near + random.usize(0..64)).min(length - 1);
+            let (from, to) = (near(&mut random), near(&mut random));
+            let bits = random.u32(0..15);
+            let number = random.i16(1..=i16::MAX >> bits);
+            let is_free = |index| maxima.get(index) <= 0;
+            if numbers.contains_key(&from) && (from == to || is_free(to)) {
+                let number = if random.bool() { number } else { 0 };
+                maxima.moved(from, to, number);
+                maxima.leaves()[to] = number;
+                numbers.remove(&from);
+                if number > 0 {
+                    numbers.insert(to, number);
+                }
+            } else if is_free(to) && random.bool() {
+                maxima.correct(to, number, number);
+                numbers.insert(to, number);
+            } else if is_free(to) {
+                maxima.leaves()[to] = -number;
+            }
+            agree(&maxima, &numbers, &mut random);
+            if step % 1000 == 999 {
+                each_is_the_maximum_of_its_node(&maxima);
+            }
+            if step % 20_000 == 19_999 {
+                length = (length * 8).min(LENGTH);
+            }
+        }
+        assert!(maxima.top > 2, "as many levels as there are ways down");
+    }
 }
