@@ -36,10 +36,11 @@ mod shelf;
 mod span;
 mod spans;
 mod stock;
+mod tags;
 mod thread;
+mod upcoming;
 
 use core::alloc::Layout;
-use core::fmt;
 use core::ptr::NonNull;
 
 use crate::words::error::{Error, Misuse};
@@ -260,51 +261,6 @@ impl Global {
         }
         // SAFETY: the caller's promise.
         center::with(|center| unsafe { center.release(tag) })?
-    }
-
-    /// What is held under a tag. O(spans of the tag and threads); exact while no other thread changes it.
-    ///
-    /// # Errors
-    ///
-    /// [`Misuse::Reentered`] from a signal handler that came into the heap.
-    pub fn holding(&self, tag: Tag) -> Result<Holding, Error> {
-        self.prepare();
-        numbers::holding(tag)
-    }
-
-    /// What is held under each tag, in the order of tags. O(tags) for each.
-    pub fn holdings(&self) -> Holdings {
-        Holdings::new()
-    }
-
-    /// A table in text: objects, bytes and blocks by tag. It allocates nothing itself.
-    pub fn report(&self) -> impl fmt::Display + use<> {
-        numbers::Report
-    }
-
-    /// Writes that table to standard error, without allocating.
-    pub fn print_report(&self) {
-        numbers::report();
-    }
-
-    /// Calls a tag by a name besides: up to [31](crate::Name::CAPACITY) bytes, what is longer is cut.
-    ///
-    /// # Errors
-    ///
-    /// As for [`Heap::set_name`](crate::Heap::set_name).
-    pub fn set_name(&self, tag: Tag, name: &str) -> Result<(), Error> {
-        self.prepare();
-        center::with(|center| center.heap.set_name(tag, name))?
-    }
-
-    /// Bounds the bytes of blocks that a tag may hold: spans and large blocks, headers included.
-    ///
-    /// # Errors
-    ///
-    /// As for [`Heap::set_limit`](crate::Heap::set_limit).
-    pub fn set_limit(&self, tag: Tag, limit: Option<usize>) -> Result<(), Error> {
-        self.prepare();
-        center::with(|center| center.heap.set_limit(tag, limit))?
     }
 
     /// Gives back what the calling thread keeps warm, spans in which nothing is in use, and then what is free at

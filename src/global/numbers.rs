@@ -2,10 +2,11 @@
 
 use core::fmt::{self, Write};
 
-use crate::global::center::{self, Center};
+use crate::global::center;
 use crate::global::span::{ROOM, Span};
 use crate::global::stock::Stock;
-use crate::global::thread::{self, Thread};
+use crate::global::thread;
+use crate::global::upcoming::Upcoming;
 use crate::ground::fatal::Lines;
 use crate::words::error::Error;
 use crate::words::stats::TagStats;
@@ -27,7 +28,7 @@ pub struct Holding {
     pub held: TagStats,
 }
 
-/// What is held under a tag. O(spans of the tag and threads).
+/// What is held under a tag. O(threads and the tag's spans).
 ///
 /// # Errors
 ///
@@ -37,10 +38,8 @@ pub(super) fn holding(tag: Tag) -> Result<Holding, Error> {
 }
 
 fn count(tag: Tag, held: TagStats) -> Holding {
-    let stocks = thread::all().flat_map(Thread::stocks);
-    let spans = stocks
-        .filter(|stock| stock.tag() == tag)
-        .flat_map(Stock::all);
+    let stocks = thread::all().filter_map(|thread| thread.stock_of(tag));
+    let spans = stocks.flat_map(Stock::all);
     let (mut small, mut slots, mut bytes) = (0, 0, 0);
     for span in spans {
         let used = Span::used(span);
@@ -56,24 +55,21 @@ fn count(tag: Tag, held: TagStats) -> Holding {
     }
 }
 
-impl Center {
-    /// The lowest tag above this one, of those that have or had blocks, but for that of the books.
-    fn tag_after(&self, last: Option<Tag>) -> Option<TagStats> {
-        let tags = self.heap.tags();
-        tags.filter(|stats| Some(stats.tag) > last && stats.tag != center::BOOKS)
-            .min_by_key(|stats| stats.tag)
-    }
-}
-
-/// What is held under each tag that holds or held anything, in the order of tags. O(tags) each.
+/// What is held under each tag that holds or held anything, in the order of tags.
+///
+/// O(tags / 256), for what the next 256 are is asked at once.
 #[derive(Debug)]
 pub struct Holdings {
+    upcoming: Upcoming,
     last: Option<Tag>,
 }
 
 impl Holdings {
     pub(super) const fn new() -> Self {
-        Self { last: None }
+        Self {
+            upcoming: Upcoming::none(),
+            last: None,
+        }
     }
 }
 
@@ -82,14 +78,25 @@ impl Iterator for Holdings {
 
     /// Takes the lock for each tag anew, so that whoever looks may allocate.
     fn next(&mut self) -> Option<Holding> {
-        let last = self.last;
+        let Self { upcoming, last } = self;
         let next = center::with(|center| {
-            let held = center.tag_after(last)?;
-            Some(count(held.tag, held))
+            loop {
+                let tag = match upcoming.take() {
+                    Some(tag) => tag,
+                    None => {
+                        let tags = center.heap.tags().map(|stats| stats.tag);
+                        upcoming.refill(*last, tags.filter(|tag| *tag != center::BOOKS));
+                        upcoming.take()?
+                    }
+                };
+                *last = Some(tag);
+                // Else forgotten since it was noted.
+                if center.heap.has_account(tag) {
+                    return Some(count(tag, center.heap.stats_of(tag).ok()?));
+                }
+            }
         });
-        let next = next.ok().flatten()?;
-        self.last = Some(next.tag);
-        Some(next)
+        next.ok().flatten()
     }
 }
 

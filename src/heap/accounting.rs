@@ -59,6 +59,11 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         Ok((account.blocks, peak))
     }
 
+    /// Whether a tag has an account.
+    pub(crate) fn has_account(&self, tag: Tag) -> bool {
+        self.ledger.account(tag).is_some()
+    }
+
     /// Numbers about every tag that was used and not forgotten, in no order. Nothing in a
     /// [`Buffer`](crate::Buffer) too small for a ledger.
     pub fn tags(&self) -> impl Iterator<Item = TagStats> + '_ {

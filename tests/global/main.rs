@@ -19,6 +19,9 @@
     reason = "tests"
 )]
 
+#[path = "../pools/battery.rs"]
+#[expect(dead_code, reason = "pools have more to show")]
+mod battery;
 mod careless;
 mod ends;
 mod fatal;
@@ -35,6 +38,7 @@ mod resize;
 mod scopes;
 mod signals;
 mod support;
+mod whole;
 
 use tagheap::Global;
 

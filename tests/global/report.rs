@@ -3,7 +3,7 @@
 use tagheap::{Global, Tag};
 
 use crate::HEAP;
-use crate::support::{Piece, alone, blocks, bytes, ends, holding, is_done, text};
+use crate::support::{Piece, alone, blocks, bytes, ends, holding, is_done, objects, text};
 
 const LEAKED: Tag = Tag::named("leaked");
 
@@ -86,6 +86,47 @@ fn the_table_says_what_is_held() {
     let held = holding(TAG);
     assert_eq!((held.objects, held.bytes), (0, 0));
     assert_eq!((held.held.blocks, held.held.peak), (1, 65_536));
+}
+
+#[test]
+fn many_tags_come_in_order_until_they_are_forgotten() {
+    let tags = (0..1000_u64).map(|number| Tag::new(number.reverse_bits() ^ 0x1234_5678));
+    let mut tags: Vec<Tag> = tags.filter(|tag| !tag.is_reserved()).collect();
+    tags.iter()
+        .for_each(|tag| Piece::take(*tag, bytes(9000), 1).give_back());
+    tags.sort();
+    let told = || {
+        let told = HEAP
+            .holdings()
+            .filter(|held| tags.binary_search(&held.tag).is_ok());
+        told.map(|held| (held.tag, held.objects))
+            .collect::<Vec<_>>()
+    };
+    let all: Vec<_> = tags.iter().map(|tag| (*tag, 0)).collect();
+    assert_eq!(told(), all);
+    // While somebody looks, too.
+    let mut looking = HEAP.holdings();
+    assert!(looking.next().is_some());
+    tags.iter().for_each(|tag| HEAP.forget(*tag).unwrap());
+    assert_eq!(told(), []);
+    assert!(looking.all(|held| tags.binary_search(&held.tag).is_err()));
+}
+
+#[test]
+fn what_holds_blocks_is_not_forgotten() {
+    const TAG: Tag = Tag::named("kept");
+    let piece = Piece::take(TAG, bytes(100_000), 1);
+    HEAP.forget(TAG).unwrap();
+    assert_eq!(objects(TAG), 1);
+    piece.give_back();
+    assert!(holding(TAG).held.peak > 100_000);
+    HEAP.reset_peak(TAG).unwrap();
+    assert_eq!(
+        (holding(TAG).held.peak, holding(TAG).held.allocations),
+        (0, 1)
+    );
+    HEAP.forget(TAG).unwrap();
+    assert_eq!(holding(TAG).held.allocations, 0);
 }
 
 #[test]

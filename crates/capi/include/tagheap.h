@@ -864,6 +864,20 @@ th_pool *th_pool_bump(th_heap *heap,
                       th_status *why);
 
 /**
+ * A pool for objects of any size that come and go and all go at once in the end: as fast as an arena, and single
+ * pieces are given back.
+ *
+ * Pieces of up to 32 KiB, rounded up to one of a row of sizes, come from chunks that grow with the pool; what is
+ * given back serves the next request of its size. Larger ones are blocks of the heap's own. A reset keeps the
+ * chunks.
+ * Double frees, interior and foreign pointers are found.
+ */
+th_pool *th_pool_size_classes(th_heap *heap,
+                              uint64_t tag,
+                              const th_pool_options *options,
+                              th_status *why);
+
+/**
  * A stack of `bytes` bytes, in one block of the heap's: the piece put on last is given back first.
  *
  * Sizes are rounded up to 8. A piece given back out of order is TH_OUT_OF_ORDER. Only the piece on top grows.

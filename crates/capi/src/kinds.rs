@@ -7,7 +7,7 @@
 
 use core::ptr::NonNull;
 
-use heap::{Buddy, Bump, Fixed, FreeList, Level, LockFree, Priority, Stack};
+use heap::{Buddy, Bump, Fixed, FreeList, Level, LockFree, Priority, SizeClasses, Stack};
 
 use crate::answer::{Answer, given};
 use crate::create::TH_LOCKED;
@@ -157,6 +157,25 @@ pub unsafe extern "C" fn th_pool_bump(
     why: *mut th_status,
 ) -> *mut th_pool {
     let make = |heap, request: Request| request.make(heap, |pool| Ok(Bump::new(pool)));
+    // SAFETY: the header's contract.
+    unsafe { create(heap, (tag, options), why, make) }
+}
+
+/// A pool for objects of any size that come and go and all go at once in the end: as fast as an arena, and single
+/// pieces are given back.
+///
+/// Pieces of up to 32 KiB, rounded up to one of a row of sizes, come from chunks that grow with the pool; what is
+/// given back serves the next request of its size. Larger ones are blocks of the heap's own. A reset keeps the
+/// chunks.
+/// Double frees, interior and foreign pointers are found.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn th_pool_size_classes(
+    heap: *mut th_heap,
+    tag: u64,
+    options: *const th_pool_options,
+    why: *mut th_status,
+) -> *mut th_pool {
+    let make = |heap, request: Request| request.make(heap, |pool| Ok(SizeClasses::new(pool)));
     // SAFETY: the header's contract.
     unsafe { create(heap, (tag, options), why, make) }
 }

@@ -10,8 +10,8 @@ use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use heap::{
-    Buddy, Bump, Classes, Fixed, FreeList, Level, LockFree, Locked, Misuse, Pool, Priority, Split,
-    Stack, Tag, Usage, WhenFull,
+    Buddy, Bump, Classes, Fixed, FreeList, Level, LockFree, Locked, Misuse, Pool, Priority,
+    SizeClasses, Split, Stack, Tag, Usage, WhenFull,
 };
 
 use crate::answer::{self, Answer};
@@ -35,6 +35,7 @@ struct Holder<P> {
 impl Special for Pool<Ours> {}
 impl Special for Fixed<Ours> {}
 impl Special for Bump<Ours> {}
+impl Special for SizeClasses<Ours> {}
 impl Special for LockFree<Ours> {}
 impl Special for Stack<Ours> {}
 impl Special for FreeList<Ours> {}

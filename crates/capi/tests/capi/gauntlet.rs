@@ -47,6 +47,7 @@ fn every_kind_of_pool_serves_c() {
             "fixed_growing",
             "lock_free",
             "bump",
+            "size_classes",
             "classes",
             "priority",
             "stack",

@@ -32,6 +32,9 @@ static th_pool *lock_free(th_heap *heap, options with, th_status *why) {
     return th_pool_lock_free(heap, tag, 64, 16, 50, with, why);
 }
 static th_pool *bump(th_heap *heap, options with, th_status *why) { return th_pool_bump(heap, tag, with, why); }
+static th_pool *size_classes(th_heap *heap, options with, th_status *why) {
+    return th_pool_size_classes(heap, tag, with, why);
+}
 static th_pool *classes(th_heap *heap, options with, th_status *why) {
     const th_class sizes[] = {{16, 50}, {64, 50}, {32, 50}};
     return th_pool_classes(heap, tag, sizes, 3, with, why);
@@ -65,6 +68,7 @@ static const struct kind {
     {"fixed_growing", fixed_growing, TH_DOUBLE_FREE, false, false},
     {"lock_free", lock_free, TH_DOUBLE_FREE, false, true},
     {"bump", bump, TH_OK, false, false},
+    {"size_classes", size_classes, TH_DOUBLE_FREE, false, false},
     {"classes", classes, TH_DOUBLE_FREE, false, true},
     {"priority", priority, TH_DOUBLE_FREE, false, true},
     {"stack", stack, TH_DOUBLE_FREE, true, true},

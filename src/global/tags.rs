@@ -1,0 +1,75 @@
+//! What a program asks and says of its tags.
+
+use core::fmt;
+
+use crate::global::Global;
+use crate::global::center;
+use crate::global::numbers::{self, Holding, Holdings};
+use crate::words::error::Error;
+use crate::words::tag::Tag;
+
+impl Global {
+    /// What is held under a tag. O(threads and the tag's spans); exact while no other thread changes it.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse::Reentered`](crate::Misuse::Reentered) from a signal handler that came into the heap.
+    pub fn holding(&self, tag: Tag) -> Result<Holding, Error> {
+        self.prepare();
+        numbers::holding(tag)
+    }
+
+    /// What is held under each tag, in the order of tags. O(tags / 256) for each.
+    pub fn holdings(&self) -> Holdings {
+        Holdings::new()
+    }
+
+    /// A table in text: objects, bytes and blocks by tag. It allocates nothing itself.
+    pub fn report(&self) -> impl fmt::Display + use<> {
+        numbers::Report
+    }
+
+    /// Writes that table to standard error, without allocating.
+    pub fn print_report(&self) {
+        numbers::report();
+    }
+
+    /// Calls a tag by a name besides: up to [31](crate::Name::CAPACITY) bytes, what is longer is cut.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Heap::set_name`](crate::Heap::set_name).
+    pub fn set_name(&self, tag: Tag, name: &str) -> Result<(), Error> {
+        self.prepare();
+        center::with(|center| center.heap.set_name(tag, name))?
+    }
+
+    /// Bounds the bytes of blocks that a tag may hold: spans and large blocks, headers included.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Heap::set_limit`](crate::Heap::set_limit).
+    pub fn set_limit(&self, tag: Tag, limit: Option<usize>) -> Result<(), Error> {
+        self.prepare();
+        center::with(|center| center.heap.set_limit(tag, limit))?
+    }
+
+    /// Lets a tag's peak begin anew, at what its blocks hold now.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse::Reentered`](crate::Misuse::Reentered) from a signal handler that came into the heap.
+    pub fn reset_peak(&self, tag: Tag) -> Result<(), Error> {
+        center::with(|center| center.heap.reset_peak(tag))
+    }
+
+    /// Forgets a tag's numbers, name and limit, if it has no blocks: neither objects, nor spans that a thread keeps
+    /// warm (see [`release`](Global::release) and [`trim`](Global::trim)).
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse::Reentered`](crate::Misuse::Reentered) from a signal handler that came into the heap.
+    pub fn forget(&self, tag: Tag) -> Result<(), Error> {
+        center::with(|center| center.heap.forget(tag))
+    }
+}
