@@ -116,11 +116,15 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     #[inline(always)]
     pub(super) fn take(&mut self, place: Place, request: &Request) -> UsedBlock {
         match place {
-            Place::Start { free, left } => self.commit(|heap| {
-                heap.placement.shorten(free.extent(), left, R::SPLITS);
-                let free = free.leave(left, &mut heap.row);
-                heap.claim(free, request)
-            }),
+            Place::Start { free, left } => {
+                // A closure for `commit` would be one function for all who take, and a call.
+                self.root.begin();
+                self.placement.shorten(free.extent(), left, R::SPLITS);
+                let free = free.leave(left, &mut self.row);
+                let block = self.claim(free, request);
+                self.root.finish();
+                block
+            }
             Place::Inside { free, in_front } => self.take_inside(free, in_front, request),
             Place::End(room) => self.commit(|heap| {
                 let free = heap.lengthen(&room);
