@@ -41,6 +41,7 @@
 mod accounting;
 mod free;
 mod growth;
+pub(crate) mod owned;
 mod place;
 mod query;
 mod release;
@@ -146,9 +147,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     /// - [`Corruption`](crate::Corruption) if a header met on the way is damaged.
     pub fn allocate(&mut self, tag: Tag, layout: Layout) -> Result<NonNull<[u8]>, Error> {
         let request = self.request(tag, layout)?;
-        let place = self.find(&request)?;
-        let block = self.take(place, &request);
-        Ok(self.payload(&block, layout))
+        self.serve(&request)
     }
 
     /// As [`allocate`](Heap::allocate), with all bytes of the layout zero.

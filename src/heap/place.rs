@@ -2,6 +2,7 @@
 
 use core::alloc::Layout;
 use core::hint::select_unpredictable;
+use core::ptr::NonNull;
 
 use crate::ground::source::Source;
 use crate::heap::growth::Room;
@@ -56,6 +57,14 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
             }),
             None => Err(self.failed(account, tag, layout, Shortage::TooLarge)),
         }
+    }
+
+    /// Finds the request's block and claims it.
+    #[inline(always)]
+    pub(super) fn serve(&mut self, request: &Request) -> Result<NonNull<[u8]>, Error> {
+        let place = self.find(request)?;
+        let block = self.take(place, request);
+        Ok(self.payload(&block, request.layout))
     }
 
     /// Where a request will get its block; nothing has changed in the row.

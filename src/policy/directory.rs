@@ -218,7 +218,11 @@ impl Placement for Directory {
 
     #[inline(always)]
     fn find(&self, row: &impl Image, fit: Fit, splits: bool) -> Result<Option<Extent>, Corruption> {
-        let Some((index, number)) = self.maxima.first(number(fit.size(), 0) - 1) else {
+        let found = match self.count {
+            0 => None,
+            _ => self.maxima.first(number(fit.size(), 0) - 1),
+        };
+        let Some((index, number)) = found else {
             if self.scans {
                 return Scan.find(row, fit, splits);
             }

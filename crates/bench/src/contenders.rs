@@ -1,6 +1,7 @@
 //! The list of contenders.
 
 pub(crate) mod arena;
+mod arenas;
 mod buddy_system;
 mod bump;
 mod bump_scope;
@@ -46,8 +47,8 @@ pub(crate) const ALL: &[Entry] = &[
     entry::<talc::Arena>(),
     entry::<linked_list::Arena>(),
     entry::<glibc::Malloc>(),
-    entry::<bumpalo::Pools>(),
-    entry::<bump_scope::Pools>(),
+    entry::<arenas::Tagged<::bumpalo::Bump>>(),
+    entry::<arenas::Tagged<::bump_scope::Bump>>(),
     entry::<classes::Tagged>(),
     #[cfg(feature = "mimalloc")]
     entry::<mimalloc::Tagged>(),
@@ -75,14 +76,15 @@ pub(crate) const ALL: &[Entry] = &[
     shared::<snmalloc::Snmalloc>(),
     local::<stack::Places>(),
     arena::<pools::Bump>(),
-    arena::<bumpalo::Arena>(),
-    arena::<bump_scope::Arena>(),
+    arena::<::bumpalo::Bump>(),
+    arena::<::bump_scope::Bump>(),
     arena::<bump::Endless>(),
     regions::<classes::Pools>(),
     regions::<classes::Resetting>(),
-    regions::<regions::Bumpalo>(),
-    regions::<regions::BumpaloReset>(),
-    regions::<regions::BumpScope>(),
+    regions::<arenas::Pools<::bumpalo::Bump, false>>(),
+    regions::<arenas::Pools<::bumpalo::Bump, true>>(),
+    regions::<arenas::Pools<::bump_scope::Bump, false>>(),
+    regions::<arenas::Pools<::bump_scope::Bump, true>>(),
     #[cfg(feature = "mimalloc")]
     regions::<mimalloc::Heaps>(),
     #[cfg(feature = "jemalloc")]

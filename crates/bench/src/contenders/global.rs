@@ -1,7 +1,9 @@
 //! Allocators that programs name as their own, a row each: its type, its name, what it is, and the only one of it.
 //!
-//! rpmalloc is not among them. Its crate's last version is of May 2021, wraps the C of that year and does not build
-//! its heaps, and brings a `pthread_create` that would take the place of the C library's for all contenders.
+//! rpmalloc is not among them. Its crate's last version is of May 2021 and wraps version 1.4.3 of the C, without its
+//! heaps: what it defines for the C is fixed in its build script, and it names no `links` by which another could learn
+//! where the C lies. Threads other than the first are known to it only by its feature `preload`, whose `pthread_create`
+//! takes the place of the C library's for all contenders.
 
 use std::alloc::System;
 
