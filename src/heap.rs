@@ -42,6 +42,7 @@ mod accounting;
 mod free;
 mod growth;
 pub(crate) mod owned;
+mod place;
 mod query;
 mod release;
 mod resize;
@@ -53,18 +54,16 @@ use core::ptr::NonNull;
 use crate::ground::source::Source;
 use crate::ground::sys;
 use crate::ground::table::IndexMemory;
-use crate::heap::growth::{Room, Spare};
-use crate::memory::block::{FreeBlock, UsedBlock};
+use crate::heap::growth::Spare;
+use crate::memory::block::UsedBlock;
 use crate::memory::root::RootWriter;
 use crate::memory::row::Row;
 use crate::policy::directory::Directory;
 use crate::policy::placement::Placement;
 use crate::policy::rule::{Rule, Split};
-use crate::tags::ledger::{AccountId, Entered, Ledger};
-use crate::words::error::{Corruption, Error, Misuse, OutOfMemory, Shortage};
+use crate::tags::ledger::Ledger;
+use crate::words::error::{Error, Misuse, OutOfMemory, Shortage};
 use crate::words::header::Key;
-use crate::words::size::{Fit, HEADER, SMALLEST};
-use crate::words::slot::Slot;
 use crate::words::tag::Tag;
 
 /// A heap of tagged blocks over a source of memory.
@@ -105,26 +104,6 @@ pub struct Heap<S: Source, R: Rule = Split, P: Placement = Directory> {
     spare: Spare,
     source: S,
     rule: PhantomData<R>,
-}
-
-/// A request, and on whose account.
-#[derive(Clone, Copy)]
-struct Request {
-    tag: Tag,
-    layout: Layout,
-    fit: Fit,
-    account: AccountId,
-    epoch: u32,
-    /// Whether the account counts it as an allocation.
-    counts: bool,
-}
-
-/// Where a request's block comes from.
-enum Place {
-    /// A free block of the row.
-    Inside(FreeBlock),
-    /// The end of the row.
-    End(Room),
 }
 
 impl<S: Source> Heap<S> {
@@ -182,7 +161,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         let request = self.request(tag, layout)?;
         let place = self.find(&request)?;
         let zero_from = self.row.touched().max(self.source.zero_from());
-        let block = self.commit(|heap| heap.take(place, &request));
+        let block = self.take(place, &request);
         let unclean = zero_from.saturating_sub(block.payload()).min(layout.size());
         self.row.zero(&block, 0, unclean);
         Ok(self.payload(&block, layout))
@@ -242,131 +221,6 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         unsafe { self.deallocate(ptr, layout) }
     }
 
-    /// What a request needs, and whose account it goes to, which is opened.
-    #[inline(always)]
-    fn request(&mut self, tag: Tag, layout: Layout) -> Result<Request, Error> {
-        refuse_reserved(tag)?;
-        let epoch = self.ledger.epoch();
-        let account = self.ledger.open(tag, &mut self.memory);
-        let account = account.map_err(|cause| out_of_memory(tag, layout, cause))?;
-        match Fit::of(layout) {
-            Some(fit) => Ok(Request {
-                tag,
-                layout,
-                fit,
-                account,
-                epoch,
-                counts: true,
-            }),
-            None => Err(self.failed(account, tag, layout, Shortage::TooLarge)),
-        }
-    }
-
-    /// Finds the request's block and claims it.
-    #[inline(always)]
-    fn serve(&mut self, request: &Request) -> Result<NonNull<[u8]>, Error> {
-        let place = self.find(request)?;
-        let block = self.commit(
-            #[inline(always)]
-            |heap| heap.take(place, request),
-        );
-        Ok(self.payload(&block, request.layout))
-    }
-
-    /// Where a request will get its block; nothing has changed in the row.
-    #[inline(always)]
-    fn find(&mut self, request: &Request) -> Result<Place, Error> {
-        let &Request {
-            tag,
-            layout,
-            fit,
-            account,
-            ..
-        } = request;
-        match self.seek(fit, account)? {
-            Ok(place) => Ok(place),
-            Err(shortage) => Err(self.failed(account, tag, layout, shortage)),
-        }
-    }
-
-    /// The inner error is what lacks for the request, the outer one what is wrong with the memory.
-    #[inline(always)]
-    fn seek(
-        &mut self,
-        fit: Fit,
-        account: AccountId,
-    ) -> Result<Result<Place, Shortage>, Corruption> {
-        if let Some(found) = self.placement.find(&self.row, fit, R::SPLITS)? {
-            let free = self.row.free_block(found)?;
-            let whole = found.size - fit.in_front(found.at);
-            let splits = R::SPLITS && whole - fit.size() >= SMALLEST;
-            let size = if splits { fit.size() } else { whole };
-            return Ok(self
-                .ledger
-                .allows(account, size)
-                .map(|()| Place::Inside(free)));
-        }
-        if let Err(shortage) = self.ledger.allows(account, fit.size()) {
-            return Ok(Err(shortage));
-        }
-        Ok(self.make_room(fit)?.map(Place::End))
-    }
-
-    #[cold]
-    fn failed(&mut self, account: AccountId, tag: Tag, layout: Layout, cause: Shortage) -> Error {
-        if let Some(account) = self.ledger.by_id(account) {
-            account.failures += 1;
-        }
-        out_of_memory(tag, layout, cause)
-    }
-
-    /// Takes the place from the free blocks or the end, splits it, and claims it under the tag.
-    #[inline(always)]
-    fn take(&mut self, place: Place, request: &Request) -> UsedBlock {
-        let fit = request.fit;
-        let (free, mut old) = match place {
-            Place::Inside(free) => {
-                let extent = free.extent();
-                (free, Some(extent))
-            }
-            Place::End(room) => (self.lengthen(&room), None),
-        };
-        let in_front = fit.in_front(free.at());
-        let (front, free) = free.split_front(in_front);
-        let (free, rest) = if R::SPLITS {
-            free.split_back(fit.size())
-        } else {
-            (free, None)
-        };
-        if let Some(front) = front {
-            self.put_in_place_of(old.take(), &front);
-        }
-        match (rest, old) {
-            (Some(rest), old) => self.put_in_place_of(old, &rest),
-            (None, Some(old)) => self.placement.remove(old),
-            (None, None) => {}
-        }
-        let slot = self.sign_up(free.at(), free.size(), request);
-        free.claim(&mut self.row, request.tag, slot)
-    }
-
-    /// Enters a block into its tag's account and list.
-    #[inline(always)]
-    fn sign_up(&mut self, at: usize, size: usize, request: &Request) -> Slot {
-        let unlisted = Slot::new(Slot::UNLISTED, size - HEADER, request.layout.size());
-        let requested = unlisted.requested(size - HEADER);
-        let (offset, epoch) = (at - self.base(), request.epoch);
-        let block = Entered {
-            offset,
-            size,
-            requested,
-            epoch,
-            allocated: request.counts.then_some(request.layout.size()),
-        };
-        let place = self.ledger.enter(request.account, block, &mut self.memory);
-        Slot { place, ..unlisted }
-    }
-
     /// The payload as the caller gets it: the bytes asked for.
     fn payload(&self, block: &UsedBlock, layout: Layout) -> NonNull<[u8]> {
         NonNull::slice_from_raw_parts(self.row.pointer(block.payload()), layout.size())
@@ -377,7 +231,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     fn commit<T>(&mut self, change: impl FnOnce(&mut Self) -> T) -> T {
         self.root.begin();
         let answer = change(self);
-        self.root.finish(&self.row);
+        self.root.finish();
         answer
     }
 }

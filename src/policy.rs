@@ -1,6 +1,7 @@
 //! Floor 3, policy: which free block an allocation takes, and what becomes of its rest. Safe code.
 
 pub(crate) mod directory;
+mod leaf;
 mod maxima;
 pub(crate) mod placement;
 pub(crate) mod rule;

@@ -45,12 +45,10 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         Ok(block)
     }
 
-    /// Starts to fetch what the deallocation of a block asks about its neighbours. It needs not wait for the
-    /// header to tell the block's size.
+    /// Starts to fetch the header behind a block, without waiting for its own to tell the block's size.
     #[inline]
     pub(super) fn expect(&self, ptr: NonNull<u8>, layout: Layout) {
         let address = ptr.addr().get();
-        self.placement.expect(address);
         let end = align_up(layout.size(), UNIT).unwrap_or(0);
         self.row.prefetch(address.wrapping_add(end));
     }
@@ -81,11 +79,11 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         if !R::SPLITS {
             return Ok(Around::default());
         }
-        let behind = self.behind(block.end())?;
         let before = self.placement.before(&self.row, block.at())?;
         let before = before
             .map(|before| self.row.free_block(before))
             .transpose()?;
+        let behind = self.behind(block.end())?;
         Ok(Around { before, behind })
     }
 
@@ -116,7 +114,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         }
         if let Some(before) = before {
             if let Some(behind) = old.replace(before.extent()) {
-                self.placement.remove(behind);
+                self.placement.remove(behind, R::SPLITS);
             }
             joined = before.join(joined);
         }
@@ -129,10 +127,11 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     pub(super) fn settle(&mut self, free: FreeBlock, old: Option<Extent>) {
         if R::SPLITS && free.end() == self.end() {
             if let Some(old) = old {
-                self.placement.remove(old);
+                self.placement.remove(old, R::SPLITS);
             }
             free.settle(&mut self.row);
             self.row.shorten(free);
+            self.root.resize(&self.row);
         } else {
             self.put_in_place_of(old, &free);
         }
@@ -141,10 +140,10 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     /// Puts a free block into the row, in the place of one the placement knows, if any.
     #[inline(always)]
     pub(super) fn put_in_place_of(&mut self, old: Option<Extent>, free: &FreeBlock) {
-        free.settle(&mut self.row);
         match old {
-            Some(old) => self.placement.replace(old, free.extent()),
-            None => self.placement.insert(free.extent()),
+            Some(old) => self.placement.replace(old, free.extent(), R::SPLITS),
+            None => self.placement.insert(free.extent(), R::SPLITS),
         }
+        free.settle(&mut self.row);
     }
 }

@@ -96,14 +96,16 @@ pub(super) fn found<S: Source, R: Rule, P: Placement>(
         return Err(lacking(Shortage::Refused).into());
     }
     let (mut row, mut memory) = ground(&source, key);
-    placement.begin(row.base(), R::SPLITS);
+    placement.begin(row.base());
     // What is bounded is asked for all it will ever have to hold, in one piece.
     let reach = if source.may_map() {
         row.base() + Root::BLOCK
     } else {
         source.limit()
     };
-    placement.reserve(reach, &mut memory).map_err(lacking)?;
+    placement
+        .reserve(reach, R::SPLITS, &mut memory)
+        .map_err(lacking)?;
     let ledger = Ledger::new(&mut memory).map_err(lacking)?;
     let root = RootWriter::plant(&mut row, R::SPLITS);
     Ok(Heap {
@@ -212,7 +214,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     }
 
     fn prepare(&mut self, to: usize) -> Result<(), Shortage> {
-        self.placement.reserve(to, &mut self.memory)
+        self.placement.reserve(to, R::SPLITS, &mut self.memory)
     }
 
     /// Makes the room part of the row: a free block in hand at its end.
@@ -221,7 +223,14 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         if let Some(foreign) = &room.foreign {
             self.fence(foreign);
         }
-        self.row.lengthen(room.to)
+        self.lengthen_to(room.to)
+    }
+
+    /// The end of the row moves up to `to`; what it passed is a free block in hand.
+    pub(super) fn lengthen_to(&mut self, to: usize) -> FreeBlock {
+        let passed = self.row.lengthen(to);
+        self.root.resize(&self.row);
+        passed
     }
 
     /// Puts a block in use for ever around somebody else's bytes, which are not touched. Its header
@@ -270,7 +279,10 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         let before = self.row.limit();
         // SAFETY: blocks end where the row does (H1), so nobody holds what lies beyond.
         let zero_from = unsafe { self.source.trim(to) };
-        self.commit(|heap| heap.row.grant(heap.source.limit()));
+        self.commit(|heap| {
+            heap.row.grant(heap.source.limit());
+            heap.root.resize(&heap.row);
+        });
         self.row.zeroed(zero_from);
         before - self.row.limit()
     }

@@ -4,7 +4,8 @@ use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use crate::ground::source::Source;
-use crate::heap::{Heap, Request};
+use crate::heap::Heap;
+use crate::heap::place::Request;
 use crate::policy::placement::Placement;
 use crate::policy::rule::Rule;
 use crate::words::error::{Corruption, Error, Misuse};

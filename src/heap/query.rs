@@ -143,7 +143,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
             if R::SPLITS && block.is_free() && (before_is_free || is_last) {
                 return Err(Corruption::Uncoalesced { at: block.at });
             }
-            if !self.placement.agrees(&block) {
+            if !self.placement.agrees(&block, R::SPLITS) {
                 return Err(Corruption::Index { at: block.at });
             }
             stats.add(&block);

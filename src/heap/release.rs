@@ -245,7 +245,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
             if let Some(entry) = self.ledger.entry(account, place) {
                 let at = self.base() + entry.offset();
                 self.row.prefetch(at);
-                self.placement.expect(at);
+                self.placement.expect(at, R::SPLITS);
             }
         }
     }

@@ -4,7 +4,8 @@ use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use crate::ground::source::Source;
-use crate::heap::{Heap, Request, out_of_memory};
+use crate::heap::place::Request;
+use crate::heap::{Heap, out_of_memory};
 use crate::memory::block::{FreeBlock, UsedBlock};
 use crate::policy::placement::Placement;
 use crate::policy::rule::Rule;
@@ -51,7 +52,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
             let to = block.at() + fit.size();
             if self.make_room_behind(to)? {
                 return Ok(self.commit(|heap| {
-                    let room = heap.row.lengthen(to);
+                    let room = heap.lengthen_to(to);
                     heap.resized(block, |block| block.absorb(room), new, account)
                 }));
             }
@@ -66,7 +67,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
                 let (taken, rest) = behind.split_back(lacking);
                 match rest {
                     Some(rest) => heap.put_in_place_of(Some(old), &rest),
-                    None => heap.placement.remove(old),
+                    None => heap.placement.remove(old, R::SPLITS),
                 }
                 heap.resized(block, |block| block.absorb(taken), new, account)
             }));
@@ -217,7 +218,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
             ..self.request(tag, new)?
         };
         let found = self.find(&request)?;
-        let moved = self.commit(|heap| heap.take(found, &request));
+        let moved = self.take(found, &request);
         self.row.copy(&block, &moved, kept);
         let around = self.around(&block)?;
         self.commit(|heap| {

@@ -4,6 +4,8 @@
 //! [`FreeBlock::settle`], by [`FreeBlock::claim`], or by [`UsedBlock::settle`]. A free block in hand that
 //! is dropped instead would leave a hole in the row (H1), so it is `#[must_use]`.
 
+use core::hint::select_unpredictable;
+
 use crate::memory::row::Row;
 use crate::words::extent::Extent;
 use crate::words::header::{Freed, Header};
@@ -77,6 +79,17 @@ impl FreeBlock {
         }
         let rest = Self::new(self.at + size, self.size - size, Freed::Alone);
         (Self { size, ..self }, Some(rest))
+    }
+
+    /// Leaves the last `left` bytes behind as a free block, if they are any; writes its header.
+    ///
+    /// Without a branch: without any, the header is written to where this block's own will stand.
+    #[inline(always)]
+    pub(crate) fn leave(self, left: usize, row: &mut Row) -> Self {
+        let size = self.size - left;
+        let at = select_unpredictable(left == 0, self.at, self.at + size);
+        Self::new(at, left, Freed::Alone).settle(row);
+        Self { size, ..self }
     }
 
     /// One block of this and `next`, the block behind it.

@@ -62,12 +62,17 @@ impl RootWriter {
         compiler_fence(Ordering::SeqCst);
     }
 
-    /// The change is done.
+    /// The row's end or its limit has moved.
     #[inline]
-    pub(crate) fn finish(&mut self, row: &Row) {
-        compiler_fence(Ordering::SeqCst);
+    pub(crate) fn resize(&mut self, row: &Row) {
         self.write_word(offset_of!(Root, end), row.end() as u64);
         self.write_word(offset_of!(Root, limit), row.limit() as u64);
+    }
+
+    /// The change is done.
+    #[inline]
+    pub(crate) fn finish(&mut self) {
+        compiler_fence(Ordering::SeqCst);
         self.epoch += 1;
         self.write_word(offset_of!(Root, epoch), self.epoch);
     }

@@ -8,7 +8,6 @@
 //! they belong to nobody. All pointers come from the base's.
 #![allow(unsafe_code)]
 
-use core::num::NonZero;
 use core::ptr::NonNull;
 
 use crate::ground::prefetch::prefetch;
@@ -105,7 +104,7 @@ impl Row {
     /// The pointer to address `at`.
     #[inline]
     pub(crate) fn pointer(&self, at: usize) -> NonNull<u8> {
-        self.base.map_addr(|base| NonZero::new(at).unwrap_or(base))
+        NonNull::new(self.base.as_ptr().with_addr(at)).unwrap_or(self.base)
     }
 
     /// The 32 bytes at `at`, if the row holds them; they need not be a header.
@@ -216,7 +215,7 @@ impl Row {
         let at = address.wrapping_sub(HEADER);
         match self.read(at) {
             Some(header)
-                if header.is_used()
+                if header.in_use == 1
                     && !header.tag.is_reserved()
                     && header.verify(at, self.end, Some(self.key)).is_ok() =>
             {

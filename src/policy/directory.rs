@@ -5,34 +5,25 @@
 //! and the unit of the segment in which it starts. Above the leaves stands a tree of maxima, by which the
 //! first that is large enough is found.
 //!
-//! A leaf's number has 15 bits. A block too large for it has the largest number, and its header tells
-//! the rest.
-//!
 //! Where free neighbours coalesce, the segment in which a free block ends has a *mark* in its leaf, unless the
 //! block starts there too: the same number for the unit in which the block ends, and a sign. No other free
 //! block starts in that segment, since the block between them would be too small. So one leaf in front of a
 //! block and one behind it tell a deallocation all about the neighbours.
 
+use core::hint::select_unpredictable;
+
 use crate::ground::table::IndexMemory;
+use crate::policy::leaf::{MARK, UNITS, is_at, number, size};
 use crate::policy::maxima::Maxima;
 use crate::policy::placement::{Placement, takes};
 use crate::policy::scan::Scan;
 use crate::words::error::{Corruption, Shortage};
 use crate::words::extent::Extent;
-use crate::words::size::{Fit, UNIT};
+use crate::words::size::{Fit, UNIT, align_down};
 use crate::words::walk::{Block, Image};
 
 /// Leaves at the start: room for a row of 32 KiB, or 16 KiB where segments are smaller.
 const FIRST_LEAVES: usize = 512;
-
-/// Units that a leaf tells apart.
-const UNITS: usize = 4;
-
-/// The largest size in units that a leaf can tell, and one.
-const MOST_UNITS: usize = i16::MAX as usize / UNITS;
-
-/// Set in a mark.
-const MARK: i16 = i16::MIN;
 
 /// Finds free blocks in a tree of maxima: O(log32 of the row's length) for each answer and each change.
 ///
@@ -41,11 +32,8 @@ const MARK: i16 = i16::MIN;
 /// too small for it, it scans like [`Scan`].
 #[derive(Debug)]
 pub struct Directory {
+    /// Where the first segment begins: at the row's base, or less than a segment in front of it.
     base: usize,
-    /// Log2 of a segment's bytes.
-    shift: u32,
-    /// All bits where marks say where free blocks end, none where there are no marks.
-    marks: usize,
     maxima: Maxima,
     /// Address up to which the leaves reach.
     reach: usize,
@@ -60,27 +48,10 @@ impl Default for Directory {
     }
 }
 
-/// A size, and the place of a unit in its segment, as a leaf's number.
+/// Log2 of a segment's bytes, where blocks are split and joined or not.
 #[inline]
-const fn number(size: usize, unit: usize) -> i16 {
-    let units = size / UNIT;
-    let units = if units < MOST_UNITS {
-        units
-    } else {
-        MOST_UNITS
-    };
-    (units * UNITS + unit % UNITS) as i16
-}
-
-/// The size in a leaf's number, unless only the block's header knows it.
-#[inline]
-const fn size(number: i16) -> Option<usize> {
-    let units = (number & !MARK) as usize / UNITS;
-    if units < MOST_UNITS {
-        Some(units * UNIT)
-    } else {
-        None
-    }
+const fn shift(splits: bool) -> u32 {
+    if splits { 6 } else { 5 }
 }
 
 impl Directory {
@@ -88,8 +59,6 @@ impl Directory {
     pub const fn new() -> Self {
         Self {
             base: 0,
-            shift: 0,
-            marks: 0,
             maxima: Maxima::empty(),
             reach: 0,
             count: 0,
@@ -97,74 +66,112 @@ impl Directory {
         }
     }
 
-    /// The unit of the row that starts at an address.
-    #[inline]
-    fn unit(&self, at: usize) -> usize {
-        (at - self.base) / UNIT
-    }
-
     /// The index of the leaf of the block at an address.
     #[inline]
-    fn index(&self, at: usize) -> usize {
-        (at - self.base) >> self.shift
+    fn index(&self, at: usize, splits: bool) -> usize {
+        at.wrapping_sub(self.base) >> shift(splits)
     }
 
     /// The address of the block whose number is in a leaf.
     #[inline]
-    fn address(&self, index: usize, number: i16) -> usize {
-        let units = (index << self.shift) / UNIT;
-        let unit = units - units % UNITS + number as usize % UNITS;
-        self.base + unit * UNIT
+    fn address(&self, index: usize, number: i16, splits: bool) -> usize {
+        let segment = align_down(index << shift(splits), UNITS * UNIT);
+        self.base + segment + number as usize % UNITS * UNIT
     }
 
     /// The block in a leaf.
     #[inline]
-    fn extent(&self, row: &impl Image, index: usize) -> Result<Extent, Corruption> {
-        let number = self.maxima.get(index);
-        let at = self.address(index, number);
+    fn extent(
+        &self,
+        row: &impl Image,
+        index: usize,
+        number: i16,
+        splits: bool,
+    ) -> Result<Extent, Corruption> {
+        let at = self.address(index, number, splits);
         match size(number) {
             Some(size) => Ok(Extent { at, size }),
             None => large(row, at),
         }
     }
 
+    /// As [`find`](Directory::find), from behind a leaf on.
+    #[cold]
+    fn find_behind(
+        &self,
+        row: &impl Image,
+        index: usize,
+        fit: Fit,
+        splits: bool,
+    ) -> Result<Option<Extent>, Corruption> {
+        let bound = number(fit.size(), 0) - 1;
+        let mut index = index;
+        while let Some(next) = self.maxima.next(index, bound) {
+            let block = self.extent(row, next, self.maxima.get(next), splits)?;
+            if takes(block, fit, splits) {
+                return Ok(Some(block));
+            }
+            index = next;
+        }
+        Ok(None)
+    }
+
+    /// As [`before`](Placement::before), where there is no leaf.
+    #[cold]
+    fn scan_before(&self, row: &impl Image, at: usize) -> Result<Option<Extent>, Corruption> {
+        if self.scans {
+            Scan.before(row, at)
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// As [`behind`](Placement::behind), where there is no leaf.
+    #[cold]
+    fn scan_behind(&self, row: &impl Image, at: usize) -> Result<Option<Extent>, Corruption> {
+        if self.scans {
+            Scan.behind(row, at)
+        } else {
+            Ok(None)
+        }
+    }
+
     /// The free block that starts at an address, as far as its leaf tells.
     #[inline]
-    fn starts(&self, at: usize) -> Option<i16> {
-        let number = self.maxima.get(self.index(at));
-        let is_it = number > 0 && number as usize % UNITS == self.unit(at) % UNITS;
-        is_it.then_some(number)
+    fn starts(&self, at: usize, splits: bool) -> Option<i16> {
+        let number = self.maxima.get(self.index(at, splits));
+        (number > 0 && is_at(number, at)).then_some(number)
     }
 
     /// Whether a mark says that a free block ends at an address.
     #[inline]
-    fn ends(&self, end: usize) -> bool {
+    fn ends(&self, end: usize, splits: bool) -> bool {
         let last = end - UNIT;
-        let mark = self.maxima.get(self.index(last));
-        mark < 0 && mark as usize % UNITS == self.unit(last) % UNITS
+        let mark = self.maxima.get(self.index(last, splits));
+        mark < 0 && is_at(mark, last)
     }
 
     /// The leaf of a block, and its number there.
     #[inline]
-    fn start(&self, block: Extent) -> (usize, i16) {
-        let number = number(block.size, self.unit(block.at));
-        (self.index(block.at), number)
+    fn start(&self, block: Extent, splits: bool) -> (usize, i16) {
+        (self.index(block.at, splits), number(block.size, block.at))
     }
 
     /// The leaf where a block ends, and its mark there. It is the block's own leaf, and its number has
     /// precedence, if the block ends in it or there are no marks.
     #[inline]
-    fn end(&self, block: Extent) -> (usize, i16) {
-        let last = block.at + ((block.size - UNIT) & self.marks);
-        (self.index(last), number(block.size, self.unit(last)) | MARK)
+    fn end(&self, block: Extent, splits: bool) -> (usize, i16) {
+        let last = if splits { block.end() - UNIT } else { block.at };
+        (self.index(last, splits), number(block.size, last) | MARK)
     }
 }
 
-/// Puts a number or a mark into a leaf; what was there.
+/// Puts a number or a mark into a leaf.
 #[inline]
-fn put(leaves: &mut [i16], (index, number): (usize, i16)) -> i16 {
-    let leaf = leaves.get_mut(index);
-    leaf.map_or(0, |leaf| core::mem::replace(leaf, number))
+fn put(leaves: &mut [i16], (index, number): (usize, i16)) {
+    if let Some(leaf) = leaves.get_mut(index) {
+        *leaf = number;
+    }
 }
 
 /// The block at `at`, too large for its leaf, as its header tells it.
@@ -179,22 +186,25 @@ fn large(row: &impl Image, at: usize) -> Result<Extent, Corruption> {
 }
 
 impl Placement for Directory {
-    fn begin(&mut self, base: usize, splits: bool) {
-        self.base = base;
-        self.reach = base;
-        self.shift = if splits { 6 } else { 5 };
-        self.marks = if splits { usize::MAX } else { 0 };
+    fn begin(&mut self, base: usize) {
+        self.base = align_down(base, UNITS * UNIT);
+        self.reach = self.base;
     }
 
     #[inline]
-    fn reserve(&mut self, end: usize, memory: &mut IndexMemory) -> Result<(), Shortage> {
+    fn reserve(
+        &mut self,
+        end: usize,
+        splits: bool,
+        memory: &mut IndexMemory,
+    ) -> Result<(), Shortage> {
         if end < self.reach {
             return Ok(());
         }
-        let segments = ((end - self.base) >> self.shift) + 1;
+        let segments = self.index(end, splits) + 1;
         match self.maxima.grow(segments.max(FIRST_LEAVES), memory) {
             Ok(()) => {
-                self.reach = self.base + (self.maxima.length() << self.shift);
+                self.reach = self.base + (self.maxima.length() << shift(splits));
                 Ok(())
             }
             Err(_) if memory.is_bounded() && self.reach == self.base => {
@@ -208,44 +218,42 @@ impl Placement for Directory {
 
     #[inline(always)]
     fn find(&self, row: &impl Image, fit: Fit, splits: bool) -> Result<Option<Extent>, Corruption> {
-        let bound = number(fit.size(), 0) - 1;
-        let mut found = match self.count {
+        let found = match self.count {
             0 => None,
-            _ => self.maxima.first(bound),
+            _ => self.maxima.first(number(fit.size(), 0) - 1),
         };
-        while let Some(index) = found {
-            let block = self.extent(row, index)?;
-            if takes(block, fit, splits) {
-                return Ok(Some(block));
+        let Some((index, number)) = found else {
+            if self.scans {
+                return Scan.find(row, fit, splits);
             }
-            found = self.maxima.next(index, bound);
+            return Ok(None);
+        };
+        let block = self.extent(row, index, number, splits)?;
+        if takes(block, fit, splits) {
+            return Ok(Some(block));
         }
-        if self.scans {
-            return Scan.find(row, fit, splits);
-        }
-        Ok(None)
+        self.find_behind(row, index, fit, splits)
     }
 
     #[inline(always)]
     fn before(&self, row: &impl Image, at: usize) -> Result<Option<Extent>, Corruption> {
-        if self.scans {
-            return Scan.before(row, at);
-        }
         let last = at - UNIT;
-        let index = self.index(last);
-        let number = self.maxima.get(index);
+        let index = self.index(last, true);
+        let Some(number) = self.maxima.leaf(index) else {
+            return self.scan_before(row, at);
+        };
         if number == 0 {
             return Ok(None);
         }
         if number > 0 {
             // A block that ends in the segment in which it starts.
             let block = Extent {
-                at: self.address(index, number),
+                at: self.address(index, number, true),
                 size: size(number).unwrap_or(0),
             };
             return Ok((block.end() == at).then_some(block));
         }
-        if number as usize % UNITS != self.unit(last) % UNITS {
+        if !is_at(number, last) {
             return Ok(None);
         }
         match size(number) {
@@ -255,7 +263,7 @@ impl Placement for Directory {
             })),
             None => {
                 let index = self.maxima.last(index).ok_or(Corruption::Index { at })?;
-                let block = self.extent(row, index)?;
+                let block = self.extent(row, index, self.maxima.get(index), true)?;
                 Ok((block.end() == at).then_some(block))
             }
         }
@@ -263,69 +271,78 @@ impl Placement for Directory {
 
     #[inline(always)]
     fn behind(&self, row: &impl Image, at: usize) -> Result<Option<Extent>, Corruption> {
-        if self.scans {
-            return Scan.behind(row, at);
+        let Some(number) = self.maxima.leaf(self.index(at, true)) else {
+            return self.scan_behind(row, at);
+        };
+        if number <= 0 || !is_at(number, at) {
+            return Ok(None);
         }
-        match self.starts(at).map(size) {
-            None => Ok(None),
-            Some(Some(size)) => Ok(Some(Extent { at, size })),
-            Some(None) => large(row, at).map(Some),
+        match size(number) {
+            Some(size) => Ok(Some(Extent { at, size })),
+            None => large(row, at).map(Some),
         }
     }
 
     #[inline]
-    fn expect(&self, at: usize) {
-        self.maxima.expect(at.wrapping_sub(self.base) >> self.shift);
+    fn expect(&self, at: usize, splits: bool) {
+        self.maxima.expect(self.index(at, splits));
     }
 
     #[inline(always)]
-    fn insert(&mut self, block: Extent) {
-        let (start, end) = (self.start(block), self.end(block));
-        let leaves = self.maxima.leaves();
-        put(leaves, end);
-        put(leaves, start);
-        self.maxima.moved(start.0, 0, start.0, start.1);
+    fn insert(&mut self, block: Extent, splits: bool) {
+        let (start, end) = (self.start(block, splits), self.end(block, splits));
+        put(self.maxima.leaves(), end);
+        self.maxima.correct(start.0, start.1, start.1);
         self.count += 1;
     }
 
     #[inline(always)]
-    fn remove(&mut self, block: Extent) {
-        let (start, end) = (self.index(block.at), self.end(block).0);
-        let leaves = self.maxima.leaves();
-        let number = put(leaves, (start, 0));
-        put(leaves, (end, 0));
-        self.maxima.moved(start, number, start, 0);
+    fn remove(&mut self, block: Extent, splits: bool) {
+        let (start, end) = (self.index(block.at, splits), self.end(block, splits).0);
+        self.maxima.correct(start, 0, 0);
+        put(self.maxima.leaves(), (end, 0));
         self.count -= 1;
     }
 
     #[inline(always)]
-    fn replace(&mut self, old: Extent, new: Extent) {
-        let from = self.index(old.at);
-        let (start, end) = (self.start(new), self.end(new));
-        let old_end = if old.end() == new.end() {
-            end.0
-        } else {
-            self.end(old).0
-        };
+    fn replace(&mut self, old: Extent, new: Extent, splits: bool) {
+        let from = self.index(old.at, splits);
+        let (start, end) = (self.start(new, splits), self.end(new, splits));
+        let old_end = self.end(old, splits).0;
+        self.maxima.moved(from, start.0, start.1);
         let leaves = self.maxima.leaves();
-        let number = put(leaves, (from, 0));
         put(leaves, (old_end, 0));
         put(leaves, end);
         put(leaves, start);
-        self.maxima.moved(from, number, start.0, start.1);
     }
 
-    fn agrees(&self, block: &Block) -> bool {
+    /// Without a branch: whether anything is left is as good as random.
+    #[inline(always)]
+    fn shorten(&mut self, old: Extent, left: usize, splits: bool) {
+        let last = if splits { old.end() - UNIT } else { old.at };
+        let at = select_unpredictable(left == 0, old.at, old.end() - left);
+        let start = select_unpredictable(left == 0, 0, number(left, at));
+        let mark = select_unpredictable(left == 0, 0, number(left, last) | MARK);
+        let (from, to) = (self.index(old.at, splits), self.index(at, splits));
+        let end = self.index(last, splits);
+        self.maxima.moved(from, to, start);
+        let leaves = self.maxima.leaves();
+        put(leaves, (end, mark));
+        put(leaves, (to, start));
+        self.count -= usize::from(left == 0);
+    }
+
+    fn agrees(&self, block: &Block, splits: bool) -> bool {
         if self.scans {
             return true;
         }
         let extent = Extent::from(*block);
-        let (start, end) = (self.start(extent), self.end(extent));
+        let (start, end) = (self.start(extent, splits), self.end(extent, splits));
         let is = |(index, number)| self.maxima.get(index) == number;
         if block.is_free() {
             is(start) && (start.0 == end.0 || is(end))
         } else {
-            self.starts(block.at).is_none() && !self.ends(block.end())
+            self.starts(block.at, splits).is_none() && !self.ends(block.end(), splits)
         }
     }
 

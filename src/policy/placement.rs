@@ -33,33 +33,48 @@ pub trait Placement: core::fmt::Debug {
     /// [`Corruption`] met on the way.
     fn behind(&self, row: &impl Image, at: usize) -> Result<Option<Extent>, Corruption>;
 
-    /// A row begins at `base`, under a rule that splits blocks or not.
-    fn begin(&mut self, base: usize, splits: bool);
+    /// A row begins at `base`.
+    fn begin(&mut self, base: usize);
 
     /// Prepares for a row up to `end`, so that no later call within it needs memory.
     ///
     /// # Errors
     ///
     /// [`Shortage::Index`] without memory; nothing that can be seen has changed then.
-    fn reserve(&mut self, end: usize, memory: &mut IndexMemory) -> Result<(), Shortage>;
+    fn reserve(
+        &mut self,
+        end: usize,
+        splits: bool,
+        memory: &mut IndexMemory,
+    ) -> Result<(), Shortage>;
 
     /// Says that free blocks around address `at` will soon be asked for; changes nothing.
-    fn expect(&self, _at: usize) {}
+    fn expect(&self, _at: usize, _splits: bool) {}
 
     /// A free block appears.
-    fn insert(&mut self, block: Extent);
+    fn insert(&mut self, block: Extent, splits: bool);
 
     /// A free block vanishes.
-    fn remove(&mut self, block: Extent);
+    fn remove(&mut self, block: Extent, splits: bool);
 
     /// A free block vanishes, and another appears that has bytes in common with it.
-    fn replace(&mut self, old: Extent, new: Extent) {
-        self.remove(old);
-        self.insert(new);
+    fn replace(&mut self, old: Extent, new: Extent, splits: bool) {
+        self.remove(old, splits);
+        self.insert(new, splits);
+    }
+
+    /// A free block vanishes but for its last `left` bytes; wholly, if that is 0.
+    fn shorten(&mut self, old: Extent, left: usize, splits: bool) {
+        if left == 0 {
+            self.remove(old, splits);
+        } else {
+            let (at, size) = (old.end() - left, left);
+            self.replace(old, Extent { at, size }, splits);
+        }
     }
 
     /// Whether what is remembered of this free block is true.
-    fn agrees(&self, block: &Block) -> bool;
+    fn agrees(&self, block: &Block, splits: bool) -> bool;
 
     /// How many free blocks are remembered; `None` where none are.
     fn count(&self) -> Option<usize>;

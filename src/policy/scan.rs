@@ -40,17 +40,22 @@ impl Placement for Scan {
         Ok(block.filter(Block::is_free).map(Extent::from))
     }
 
-    fn begin(&mut self, _base: usize, _splits: bool) {}
+    fn begin(&mut self, _base: usize) {}
 
-    fn reserve(&mut self, _end: usize, _memory: &mut IndexMemory) -> Result<(), Shortage> {
+    fn reserve(
+        &mut self,
+        _end: usize,
+        _splits: bool,
+        _memory: &mut IndexMemory,
+    ) -> Result<(), Shortage> {
         Ok(())
     }
 
-    fn insert(&mut self, _block: Extent) {}
+    fn insert(&mut self, _block: Extent, _splits: bool) {}
 
-    fn remove(&mut self, _block: Extent) {}
+    fn remove(&mut self, _block: Extent, _splits: bool) {}
 
-    fn agrees(&self, _block: &Block) -> bool {
+    fn agrees(&self, _block: &Block, _splits: bool) -> bool {
         true
     }
 

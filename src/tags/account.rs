@@ -23,9 +23,9 @@ pub(crate) struct Account {
     pub(crate) bytes: usize,
     pub(crate) peak: usize,
     pub(crate) requested: usize,
+    pub(crate) list: List,
     pub(crate) allocations: u64,
     pub(crate) deallocations: u64,
-    pub(crate) list: List,
     pub(crate) failures: u64,
     pub(crate) largest: usize,
     pub(crate) name: Name,
@@ -60,7 +60,9 @@ impl Account {
         self.blocks += 1;
         self.bytes += size;
         self.requested += requested;
-        self.peak = self.peak.max(self.bytes);
+        if self.bytes > self.peak {
+            self.peak = self.bytes;
+        }
     }
 
     /// The tag loses a block.

@@ -162,7 +162,9 @@ impl Ledger {
         account.gain(block.size, block.requested);
         if let Some(size) = block.allocated {
             account.allocations += 1;
-            account.largest = account.largest.max(size);
+            if size > account.largest {
+                account.largest = size;
+            }
         }
         self.blocks += 1;
         self.lists

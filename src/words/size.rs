@@ -91,7 +91,7 @@ impl Fit {
     /// Whether the block stands at the very start of memory that starts at `start`.
     #[inline]
     const fn stands(self, start: usize) -> bool {
-        start.wrapping_add(HEADER) & (self.align - 1) == 0
+        self.align == UNIT || start.wrapping_add(HEADER) & (self.align - 1) == 0
     }
 
     /// Bytes left in front of the block in memory that starts at `start` and holds it.

@@ -1,5 +1,7 @@
 //! Limits in bytes by tag.
 
+use core::alloc::Layout;
+
 use tagheap::{Error, Shortage};
 
 use crate::{A, B, bytes, heap, take};
@@ -45,6 +47,28 @@ fn a_block_that_would_be_larger_than_asked_for_counts_as_large_as_it_would_be() 
     heap.set_limit(A, Some(80)).unwrap();
     assert_eq!(take(&mut heap, A, 16), hole);
     assert_eq!(heap.stats_of(A).unwrap().bytes, 80);
+}
+
+#[test]
+fn a_block_cut_out_of_a_larger_one_counts_no_more_than_was_cut() {
+    let mut heap = heap();
+    let hole = take(&mut heap, B, 4096);
+    take(&mut heap, B, 1);
+    // SAFETY: the block is the test's.
+    unsafe { heap.deallocate(hole, bytes(4096)) }.unwrap();
+    heap.set_limit(A, Some(47)).unwrap();
+    assert!(is_limit(heap.allocate(A, bytes(16)).unwrap_err(), A, 47));
+    heap.set_limit(A, Some(48)).unwrap();
+    assert_eq!(take(&mut heap, A, 16), hole);
+    // From the middle of what is left, with more of it in front and behind.
+    let aligned = Layout::from_size_align(16, 1024).unwrap();
+    heap.set_limit(A, Some(95)).unwrap();
+    assert!(is_limit(heap.allocate(A, aligned).unwrap_err(), A, 95));
+    heap.set_limit(A, Some(96)).unwrap();
+    let block = heap.allocate(A, aligned).unwrap().cast::<u8>();
+    assert!(block > hole && block.addr().get() - hole.addr().get() < 4096);
+    assert_eq!(heap.stats_of(A).unwrap().bytes, 96);
+    heap.check().unwrap();
 }
 
 #[test]
