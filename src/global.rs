@@ -90,7 +90,7 @@ const UNTAGGED: Tag = Tag::named("untagged");
 ///
 /// Up to 8 KiB a request takes some 20 instructions, its giving back some 35, no lock, and no header: a slot of the
 /// request's class in a span of 64 KiB that the thread has under its tag. Classes are 16 bytes apart up to 128 bytes,
-/// then four to a doubling; what is known of a slot takes one to two bytes beside it. Whatever is larger, or aligned to
+/// then eight to a doubling; what is known of a slot takes one to two bytes beside it. Whatever is larger, or aligned to
 /// more than 8 KiB, is a block of the heap's own, some 100 ns behind a lock.
 ///
 /// So a tag takes 64 KiB for each class that each thread uses under it. Besides, a thread keeps slots at hand that were
