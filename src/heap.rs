@@ -41,6 +41,7 @@
 mod accounting;
 mod free;
 mod growth;
+pub(crate) mod owned;
 mod query;
 mod release;
 mod resize;
@@ -167,9 +168,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     /// - [`Corruption`](crate::Corruption) if a header met on the way is damaged.
     pub fn allocate(&mut self, tag: Tag, layout: Layout) -> Result<NonNull<[u8]>, Error> {
         let request = self.request(tag, layout)?;
-        let place = self.find(&request)?;
-        let block = self.commit(|heap| heap.take(place, &request));
-        Ok(self.payload(&block, layout))
+        self.serve(&request)
     }
 
     /// As [`allocate`](Heap::allocate), with all bytes of the layout zero.
@@ -261,6 +260,17 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
             }),
             None => Err(self.failed(account, tag, layout, Shortage::TooLarge)),
         }
+    }
+
+    /// Finds the request's block and claims it.
+    #[inline(always)]
+    fn serve(&mut self, request: &Request) -> Result<NonNull<[u8]>, Error> {
+        let place = self.find(request)?;
+        let block = self.commit(
+            #[inline(always)]
+            |heap| heap.take(place, request),
+        );
+        Ok(self.payload(&block, request.layout))
     }
 
     /// Where a request will get its block; nothing has changed in the row.

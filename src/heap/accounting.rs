@@ -41,24 +41,6 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         })
     }
 
-    /// How many blocks a tag holds, and how many bytes it held at most, as [`stats_of`](Heap::stats_of) tells; 0
-    /// for the latter in a buffer, where others need what a tag does not.
-    #[inline]
-    pub(crate) fn held_under(&self, tag: Tag) -> Result<(usize, usize), Corruption> {
-        if !self.ledger.is_on() {
-            return Ok((self.stats_of(tag)?.blocks, 0));
-        }
-        let Some(account) = self.ledger.account(tag) else {
-            return Ok((0, 0));
-        };
-        let peak = if self.memory.is_bounded() {
-            0
-        } else {
-            account.peak
-        };
-        Ok((account.blocks, peak))
-    }
-
     /// Whether a tag has an account.
     pub(crate) fn has_account(&self, tag: Tag) -> bool {
         self.ledger.account(tag).is_some()

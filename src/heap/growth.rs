@@ -158,15 +158,21 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     /// Has room at the end for `fit`, from the source if need be. The row itself does not change.
     ///
     /// The inner error is what lacks for the request, the outer one what is wrong with the memory.
+    #[inline(always)]
     pub(super) fn make_room(&mut self, fit: Fit) -> Result<Result<Room, Shortage>, Corruption> {
-        let end = self.end();
-        let limit = self.row.limit();
-        let Some(to) = fit.end(end) else {
-            return Ok(Err(Shortage::TooLarge));
-        };
-        if to <= limit {
-            return Ok(self.prepare(to).map(|()| Room { to, foreign: None }));
+        match fit.end(self.end()) {
+            None => Ok(Err(Shortage::TooLarge)),
+            Some(to) if to <= self.row.limit() => {
+                Ok(self.prepare(to).map(|()| Room { to, foreign: None }))
+            }
+            Some(_) => self.ask_for_room(fit),
         }
+    }
+
+    /// As [`make_room`](Heap::make_room), where the source has granted too little so far.
+    #[cold]
+    fn ask_for_room(&mut self, fit: Fit) -> Result<Result<Room, Shortage>, Corruption> {
+        let (end, limit) = (self.end(), self.row.limit());
         for _ in 0..ATTEMPTS {
             let frontier = self.source.frontier()?;
             let foreign = (frontier != limit).then_some(Foreign {
@@ -210,6 +216,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     }
 
     /// Makes the room part of the row: a free block in hand at its end.
+    #[inline(always)]
     pub(super) fn lengthen(&mut self, room: &Room) -> FreeBlock {
         if let Some(foreign) = &room.foreign {
             self.fence(foreign);
@@ -220,6 +227,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     /// Puts a block in use for ever around somebody else's bytes, which are not touched. Its header
     /// stands in the room a source keeps for it in front of them; what is between that and the
     /// row's end becomes a free block, if it can be one.
+    #[cold]
     fn fence(&mut self, foreign: &Foreign) {
         if foreign.from - self.end() >= SMALLEST {
             let rest = self.row.lengthen(foreign.from);

@@ -185,7 +185,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
             sum.blocks += counted.blocks;
             sum.bytes += counted.bytes;
         }
-        if sum == used {
+        if sum == used && self.ledger.blocks() == used.blocks {
             Ok(())
         } else {
             Err(Corruption::Account { tag: Tag::HEAP })

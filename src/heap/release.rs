@@ -8,6 +8,7 @@ use crate::memory::row::Held;
 use crate::policy::placement::Placement;
 use crate::policy::rule::Rule;
 use crate::tags::account::Account;
+use crate::tags::ledger::AccountId;
 use crate::words::error::{Corruption, Error, Misuse, OutOfMemory, Shortage};
 use crate::words::header::Freed;
 use crate::words::stats::{Amount, Mark};
@@ -38,15 +39,51 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     #[expect(unsafe_code, reason = "takes memory from whoever may still use it")]
     pub unsafe fn release(&mut self, tag: Tag) -> Result<Amount, Error> {
         refuse_reserved(tag)?;
-        let account = match self.ledger.account(tag) {
+        let id = self.ledger.find(tag);
+        match self.ledger.known(id) {
             None if self.ledger.is_on() => return Ok(Amount::default()),
             Some(account) if account.blocks == 0 => return Ok(Amount::default()),
-            Some(account) if account.is_listed() => *account,
-            _ => return self.sweep(|other| other == tag),
-        };
-        if account.blocks > self.ledger.blocks() / SWEEP_FROM {
-            return self.sweep(|other| other == tag);
+            Some(account) if account.has_one() => {
+                if let Some(block) = self.listed(account, 0)? {
+                    return self.release_one(id, block);
+                }
+            }
+            _ => {}
         }
+        self.release_all(tag)
+    }
+
+    /// Frees the only block of an account: a pool that took one chunk goes with one look at each header.
+    #[inline(always)]
+    fn release_one(&mut self, id: AccountId, block: UsedBlock) -> Result<Amount, Error> {
+        let (size, requested) = (block.size(), block.requested());
+        let around = self.around(&block)?;
+        self.commit(
+            #[inline(always)]
+            |heap| {
+                heap.ledger.deallocate_one(id, size, requested);
+                heap.free(block, around, Freed::WithItsTag);
+            },
+        );
+        self.relax();
+        Ok(Amount {
+            blocks: 1,
+            bytes: size,
+        })
+    }
+
+    /// Frees the blocks of a tag, however many.
+    #[inline(never)]
+    fn release_all(&mut self, tag: Tag) -> Result<Amount, Error> {
+        let account = match self.ledger.account(tag) {
+            Some(account) if self.is_few(account) => *account,
+            _ => {
+                let amount = self.sweep(|other| other == tag)?;
+                // Without holes, the next release of one block finds it first in the list.
+                self.ledger.clear(tag);
+                return Ok(amount);
+            }
+        };
         self.verify_listed(&account)?;
         let amount = self.commit(|heap| {
             let mut amount = Amount::default();
@@ -59,6 +96,11 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         });
         self.relax();
         Ok(amount)
+    }
+
+    /// Whether an account's blocks are all listed, and so few that a sweep would take longer.
+    fn is_few(&self, account: &Account) -> bool {
+        account.is_listed() && account.blocks <= self.ledger.blocks() / SWEEP_FROM
     }
 
     /// Frees the blocks under `tag` that were allocated after `mark`; what was only resized since, or came

@@ -90,7 +90,7 @@ impl FreeBlock {
     }
 
     /// Writes the block's header; it stays free.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn settle(&self, row: &mut Row) {
         let header = Header::free(self.at, self.size, self.freed, row.secret());
         row.write(self.at, header);

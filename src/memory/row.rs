@@ -134,7 +134,7 @@ impl Row {
     }
 
     /// The verified header at `at`.
-    #[inline]
+    #[inline(always)]
     fn verified(&self, at: usize) -> Result<Header, Corruption> {
         let header = self.read(at).ok_or(Corruption::Header { at })?;
         header.verify(at, self.end, Some(self.key))?;
@@ -159,19 +159,31 @@ impl Row {
     }
 
     /// The block of `tag` that starts at `at`, as the tag's list knows it at `place`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn listed(
         &self,
         at: usize,
         tag: Tag,
         place: usize,
     ) -> Result<UsedBlock, Corruption> {
-        match self.block(at)? {
-            Held::Used(block) if block.tag() == tag && block.slot().place as usize == place => {
-                Ok(block)
+        if let Some(header) = self.read(at)
+            && header.in_use == 1
+            && header.tag == tag
+            && header.verify(at, self.end, Some(self.key)).is_ok()
+        {
+            let slot = Slot::from_word(header.slot);
+            if slot.place as usize == place {
+                return Ok(UsedBlock::new(at, header.size as usize, tag, slot));
             }
-            _ => Err(Corruption::Index { at }),
         }
+        Err(self.unlisted(at))
+    }
+
+    /// What is wrong with an address at which no block stands as a list says.
+    #[cold]
+    fn unlisted(&self, at: usize) -> Corruption {
+        let header = self.verified(at);
+        header.err().unwrap_or(Corruption::Index { at })
     }
 
     /// Says that the header at `at` will be looked at soon. Every fourth lies across two cache lines.

@@ -209,7 +209,10 @@ impl Placement for Directory {
     #[inline(always)]
     fn find(&self, row: &impl Image, fit: Fit, splits: bool) -> Result<Option<Extent>, Corruption> {
         let bound = number(fit.size(), 0) - 1;
-        let mut found = self.maxima.first(bound);
+        let mut found = match self.count {
+            0 => None,
+            _ => self.maxima.first(bound),
+        };
         while let Some(index) = found {
             let block = self.extent(row, index)?;
             if takes(block, fit, splits) {

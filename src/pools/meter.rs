@@ -45,15 +45,12 @@ impl Watermark {
     }
 }
 
-/// What a pool counts.
+/// What is counted of pieces, or of slots.
 ///
 /// Whatever is taken is added up, and whatever is given back, apart from each other: so neither waits for the
 /// other, and the peak is looked for only when something is given back.
-#[derive(Debug)]
-pub(crate) struct Meter {
-    tag: Tag,
-    measure: Measure,
-    total: usize,
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
     /// All that was ever taken, and given back, modulo 2^64; of slots as many as pieces.
     taken: Cell<usize>,
     given: Cell<usize>,
@@ -63,28 +60,9 @@ pub(crate) struct Meter {
     /// The most that was in use before something was given back.
     peak: Cell<usize>,
     failures: Cell<u64>,
-    watermark: Watermark,
-    /// What must be in use for a call.
-    mark: usize,
 }
 
-impl Meter {
-    pub(crate) fn new(tag: Tag, measure: Measure, total: usize, watermark: Watermark) -> Self {
-        Self {
-            tag,
-            measure,
-            total,
-            taken: Cell::new(0),
-            given: Cell::new(0),
-            allocations: Cell::new(0),
-            deallocations: Cell::new(0),
-            peak: Cell::new(0),
-            failures: Cell::new(0),
-            watermark,
-            mark: watermark.of(total),
-        }
-    }
-
+impl Counters {
     #[inline]
     pub(crate) fn used(&self) -> usize {
         self.taken.get().wrapping_sub(self.given.get())
@@ -96,46 +74,11 @@ impl Meter {
         self.allocations.get() - self.deallocations.get()
     }
 
-    /// Counts an allocation of so much; calls if that reaches the watermark.
+    /// Counts an allocation of so much.
     #[inline]
     pub(crate) fn take(&self, amount: usize) {
         self.allocations.set(self.allocations.get() + 1);
         self.rise(amount);
-    }
-
-    /// Counts an allocation of a slot, as [`take`](Meter::take) does.
-    #[inline]
-    pub(crate) fn take_slot(&self) {
-        debug_assert_eq!(self.measure, Measure::Slots);
-        let used = self.used() + 1;
-        self.taken.set(self.taken.get().wrapping_add(1));
-        if used == self.mark {
-            self.call();
-        }
-    }
-
-    /// Counts a piece in use that is now larger or smaller; calls as [`take`](Meter::take) does.
-    pub(crate) fn resize(&self, old: usize, new: usize) {
-        match new.checked_sub(old) {
-            Some(more) => self.rise(more),
-            None => self.fall(old - new),
-        }
-    }
-
-    #[inline]
-    fn rise(&self, amount: usize) {
-        let before = self.used();
-        self.taken.set(self.taken.get().wrapping_add(amount));
-        let mark = self.mark;
-        // Whether the mark is above what was in use and not above what is: wraps to far above if it is not.
-        if mark.wrapping_sub(before).wrapping_sub(1) < amount {
-            self.call();
-        }
-    }
-
-    #[cold]
-    fn call(&self) {
-        self.watermark.call(self.tag, &self.usage());
     }
 
     /// Counts a deallocation of so much.
@@ -145,11 +88,17 @@ impl Meter {
         self.fall(amount);
     }
 
-    /// Counts a deallocation of a slot.
+    /// Counts a piece in use that is now larger or smaller.
+    pub(crate) fn resize(&self, old: usize, new: usize) {
+        match new.checked_sub(old) {
+            Some(more) => self.rise(more),
+            None => self.fall(old - new),
+        }
+    }
+
     #[inline]
-    pub(crate) fn give_slot(&self) {
-        debug_assert_eq!(self.measure, Measure::Slots);
-        self.fall(1);
+    fn rise(&self, amount: usize) {
+        self.taken.set(self.taken.get().wrapping_add(amount));
     }
 
     #[inline]
@@ -173,21 +122,120 @@ impl Meter {
         self.deallocations.set(self.allocations.get());
     }
 
-    pub(crate) fn usage(&self) -> Usage {
+    pub(crate) fn usage(&self, measure: Measure, total: usize) -> Usage {
         let used = self.used();
-        let (allocations, deallocations) = match self.measure {
+        let (allocations, deallocations) = match measure {
             Measure::Bytes => (self.allocations.get(), self.deallocations.get()),
             Measure::Slots => (self.taken.get() as u64, self.given.get() as u64),
         };
         Usage {
-            measure: self.measure,
-            total: self.total,
+            measure,
+            total,
             used,
             peak: self.peak.get().max(used),
             allocations,
             deallocations,
             failures: self.failures.get(),
         }
+    }
+}
+
+/// What a pool counts of a total, and whom it calls.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    tag: Tag,
+    measure: Measure,
+    total: usize,
+    counters: Counters,
+    watermark: Watermark,
+    /// What must be in use for a call.
+    mark: usize,
+}
+
+impl Meter {
+    pub(crate) fn new(tag: Tag, measure: Measure, total: usize, watermark: Watermark) -> Self {
+        Self {
+            tag,
+            measure,
+            total,
+            counters: Counters::default(),
+            watermark,
+            mark: watermark.of(total),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn used(&self) -> usize {
+        self.counters.used()
+    }
+
+    /// Counts an allocation of so much; calls if that reaches the watermark.
+    #[inline]
+    pub(crate) fn take(&self, amount: usize) {
+        let before = self.used();
+        self.counters.take(amount);
+        self.ring(before, amount);
+    }
+
+    /// Counts an allocation of a slot, as [`take`](Meter::take) does.
+    #[inline]
+    pub(crate) fn take_slot(&self) {
+        debug_assert_eq!(self.measure, Measure::Slots);
+        let used = self.used() + 1;
+        self.counters.rise(1);
+        if used == self.mark {
+            self.call();
+        }
+    }
+
+    /// Counts a piece in use that is now larger or smaller; calls as [`take`](Meter::take) does.
+    pub(crate) fn resize(&self, old: usize, new: usize) {
+        let before = self.used();
+        self.counters.resize(old, new);
+        self.ring(before, new.saturating_sub(old));
+    }
+
+    /// Calls if so much more than before reached the watermark.
+    #[inline]
+    fn ring(&self, before: usize, amount: usize) {
+        let mark = self.mark;
+        // Whether the mark is above what was in use and not above what is: wraps to far above if it is not.
+        if mark.wrapping_sub(before).wrapping_sub(1) < amount {
+            self.call();
+        }
+    }
+
+    #[cold]
+    fn call(&self) {
+        self.watermark.call(self.tag, &self.usage());
+    }
+
+    /// Counts a deallocation of so much.
+    #[inline]
+    pub(crate) fn give(&self, amount: usize) {
+        self.counters.give(amount);
+    }
+
+    /// Counts a deallocation of a slot.
+    #[inline]
+    pub(crate) fn give_slot(&self) {
+        debug_assert_eq!(self.measure, Measure::Slots);
+        self.counters.fall(1);
+    }
+
+    /// Counts a request refused.
+    #[cold]
+    pub(crate) fn fail(&self) {
+        self.counters.fail();
+    }
+
+    /// Counts all pieces in use as given back.
+    pub(crate) fn reset(&self) {
+        self.counters.reset();
+    }
+
+    pub(crate) fn usage(&self) -> Usage {
+        self.counters.usage(self.measure, self.total)
     }
 }
 

@@ -11,12 +11,12 @@ use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use crate::heap::Heap;
+use crate::heap::owned::Owning;
 use crate::pools::chunk::Chunk;
 use crate::pools::kind::{self, Kind};
-use crate::pools::meter::{Meter, PERCENT, Watermark};
+use crate::pools::meter::{Counters, Meter, PERCENT, Watermark};
 use crate::sharing::share::Share;
 use crate::words::error::{Corruption, Error, Misuse, OutOfMemory, Shortage};
-use crate::words::size::{HEADER, UNIT, align_down};
 use crate::words::stats::Amount;
 use crate::words::tag::Tag;
 use crate::words::usage::{Alarm, Measure, Usage};
@@ -57,7 +57,7 @@ pub struct Pool<H: Share> {
     /// Bytes of payload that the pool may hold.
     bound: usize,
     /// Blocks taken from the heap, in bytes of payload: pieces of its own, or chunks for a kind.
-    meter: Meter,
+    counters: Counters,
 }
 
 impl<H: Share> Pool<H> {
@@ -65,14 +65,13 @@ impl<H: Share> Pool<H> {
     ///
     /// A tag of the heap's own is refused at the first request.
     pub fn new(heap: H, tag: Tag) -> Self {
-        let silent = Watermark::default();
         Self {
             heap,
             tag,
-            watermark: silent,
+            watermark: Watermark::default(),
             passes: false,
             bound: usize::MAX,
-            meter: Meter::new(tag, Measure::Bytes, 0, silent),
+            counters: Counters::default(),
         }
     }
 
@@ -127,7 +126,7 @@ impl<H: Share> Pool<H> {
 
     /// Bytes that it holds.
     pub(crate) fn held(&self) -> usize {
-        self.meter.used()
+        self.counters.used()
     }
 
     /// Whether pooling is switched off.
@@ -172,7 +171,7 @@ impl<H: Share> Pool<H> {
     /// all, but of `most` at most, which the pool's bound must allow.
     pub(crate) fn take_chunk_as_before(&self, layout: Layout, most: usize) -> Result<Chunk, Error> {
         let block = self.take(layout, most)?;
-        self.meter.take(block.len());
+        self.counters.take(block.len());
         // SAFETY: the block is this pool's until the tag is released or the chunk put back.
         Ok(unsafe { Chunk::new(block) })
     }
@@ -193,27 +192,19 @@ impl<H: Share> Pool<H> {
     pub(crate) unsafe fn put_chunk(&self, chunk: Chunk, layout: Layout) -> Result<(), Error> {
         // SAFETY: the caller's promise.
         unsafe { self.put(chunk.start(), layout) }?;
-        self.meter.give(layout.size());
+        self.counters.give(layout.size());
         Ok(())
     }
 
     fn take(&self, layout: Layout, most: usize) -> Result<NonNull<[u8]>, Error> {
         self.allow(layout, layout.size())?;
-        let first = self.meter.live() == 0;
-        let tag = self.tag;
+        let first = self.counters.live() == 0;
+        let owning = Owning { first, most };
         // SAFETY: the heap stays; a new block is nobody's yet.
         let answer = unsafe {
-            self.heap.with(|heap| {
-                let mut layout = layout;
-                if (first || most > 0) && !tag.is_reserved() {
-                    let (blocks, peak) = heap.held_under(tag)?;
-                    if first && blocks > 0 {
-                        return Err(Misuse::TagInUse { tag }.into());
-                    }
-                    layout = enlarged(layout, peak.min(most).saturating_sub(HEADER));
-                }
-                heap.allocate(tag, layout)
-            })
+            let tag = self.tag;
+            self.heap
+                .with(|heap| heap.allocate_owned(tag, layout, owning))
         };
         self.counted(answer)
     }
@@ -224,14 +215,14 @@ impl<H: Share> Pool<H> {
         if more <= total - used {
             return Ok(());
         }
-        self.meter.fail();
+        self.counters.fail();
         Err(self.refusal(layout, Shortage::Full { total, used }))
     }
 
     /// The heap's answer to a request; a refusal counts.
     fn counted<T>(&self, answer: Result<Result<T, Error>, Misuse>) -> Result<T, Error> {
         let answer = answer.map_err(Error::from).flatten();
-        answer.inspect_err(|_| self.meter.fail())
+        answer.inspect_err(|_| self.counters.fail())
     }
 
     /// Calls if the last request made what is held reach the watermark.
@@ -245,9 +236,8 @@ impl<H: Share> Pool<H> {
     }
 
     fn numbers(&self) -> Usage {
-        let usage = self.meter.usage();
-        let total = self.bound().unwrap_or(usage.used);
-        Usage { total, ..usage }
+        let total = self.bound().unwrap_or(self.held());
+        self.counters.usage(Measure::Bytes, total)
     }
 
     /// Resizes a block of this pool's by the heap's call for that; calls if that reaches the watermark.
@@ -318,7 +308,7 @@ impl<H: Share> Pool<H> {
         // SAFETY: the heap, and all but the caller's block, stay in place.
         let answer = unsafe { self.heap.with(resize) };
         let block = self.counted(answer)?;
-        self.meter.resize(old.size(), new.size());
+        self.counters.resize(old.size(), new.size());
         Ok(block)
     }
 
@@ -337,12 +327,12 @@ impl<H: Share> Pool<H> {
 
     /// Gives all blocks back.
     pub(crate) fn release(&mut self) -> Result<Amount, Error> {
-        if self.meter.live() == 0 {
+        if self.counters.live() == 0 {
             return Ok(Amount::default());
         }
         // SAFETY: the pool is borrowed exclusively, so nobody borrows from it what its tag holds.
         let amount = unsafe { self.heap.release(self.tag) }?;
-        self.meter.reset();
+        self.counters.reset();
         Ok(amount)
     }
 }
@@ -353,7 +343,7 @@ unsafe impl<H: Share> Kind for Pool<H> {
     fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, Error> {
         let block = self.take(layout, 0)?;
         let before = self.held();
-        self.meter.take(layout.size());
+        self.counters.take(layout.size());
         self.ring(before);
         Ok(block)
     }
@@ -361,7 +351,7 @@ unsafe impl<H: Share> Kind for Pool<H> {
     unsafe fn deallocate(&self, ptr: NonNull<u8>, layout: Layout) -> Result<(), Error> {
         // SAFETY: the caller's promise.
         unsafe { self.put(ptr, layout) }?;
-        self.meter.give(layout.size());
+        self.counters.give(layout.size());
         Ok(())
     }
 
@@ -410,7 +400,7 @@ unsafe impl<H: Share> Kind for Pool<H> {
             heap.blocks_of(tag)
                 .try_for_each(|block| block.map(|_| blocks += 1))
         })??;
-        if blocks < self.meter.live() {
+        if blocks < self.counters.live() {
             return Err(Corruption::Account { tag }.into());
         }
         Ok(())
@@ -421,15 +411,18 @@ unsafe impl<H: Share> Kind for Pool<H> {
     }
 }
 
-/// The layout, with so many bytes if that is more, in whole units.
-fn enlarged(layout: Layout, bytes: usize) -> Layout {
-    let bytes = align_down(bytes, UNIT).max(layout.size());
-    Layout::from_size_align(bytes, layout.align()).unwrap_or(layout)
-}
-
 impl<H: Share> Drop for Pool<H> {
     fn drop(&mut self) {
+        if self.counters.live() == 0 {
+            return;
+        }
         // Nobody can be told. What could not be released stays under the tag, where the table shows it.
-        let _ = self.release();
+        let release = |heap: &mut Heap<_, _, _>| {
+            // SAFETY: nobody borrows from the pool any more.
+            let released = unsafe { heap.release(self.tag) };
+            released.is_ok()
+        };
+        // SAFETY: as above.
+        let _ = unsafe { self.heap.with(release) };
     }
 }

@@ -90,9 +90,8 @@ use crate::words::usage::{Measure, Usage};
 /// [`Corruption::Pool`](crate::Corruption::Pool); no request of this class is served from then on, until a
 /// reset.
 #[derive(Debug)]
+#[repr(C, align(16))] // so that the cursor and the limit are in one cache line
 pub struct SizeClasses<H: Share> {
-    /// Each request is looked at, for somebody is to be called, or pooling is off.
-    watched: bool,
     /// Behind the last piece.
     cursor: Cell<NonNull<u8>>,
     /// The log's last entry, which no piece reaches; where the cursor is, without a chunk.
@@ -117,6 +116,8 @@ pub struct SizeClasses<H: Share> {
     grain: usize,
     /// Whether it counts what the tag held before.
     learns: bool,
+    /// Each request is looked at, for somebody is to be called, or pooling is off.
+    watched: bool,
     lists: Lists,
     shelf: Shelf,
     pool: Pool<H>,
@@ -140,10 +141,9 @@ impl<H: Share> SizeClasses<H> {
     /// sort, one after the other under one tag, need one chunk each.
     #[inline]
     pub fn new(pool: Pool<H>) -> Self {
-        Self {
-            learns: true,
-            ..Self::with_chunk(pool, GRAIN)
-        }
+        let mut classes = Self::with_chunk(pool, GRAIN);
+        classes.learns = true;
+        classes
     }
 
     /// A pool of size classes whose first chunk has so many bytes, if the pool and the heap have that: what it
@@ -152,7 +152,6 @@ impl<H: Share> SizeClasses<H> {
     pub fn with_chunk(pool: Pool<H>, bytes: usize) -> Self {
         let watched = pool.passes() || pool.watermark().calls();
         Self {
-            watched,
             cursor: Cell::new(NonNull::without_provenance(NOWHERE)),
             limit: Cell::new(NonNull::without_provenance(NOWHERE)),
             verge: Cell::new(0),
@@ -166,6 +165,7 @@ impl<H: Share> SizeClasses<H> {
             blocks: Cell::new(0),
             grain: bytes.clamp(LEAST_GRAIN, MOST_GRAIN),
             learns: false,
+            watched,
             lists: Lists::new(),
             shelf: Shelf::new(),
             pool,

@@ -76,6 +76,12 @@ impl Account {
         self.list.unlisted == 0
     }
 
+    /// Whether its only block is the only entry of its list.
+    #[inline]
+    pub(crate) fn has_one(&self) -> bool {
+        self.blocks == 1 && self.is_listed() && self.list.length() == 1
+    }
+
     /// One of its blocks changes its size and what was asked for.
     pub(crate) fn resize(&mut self, before: (usize, usize), after: (usize, usize)) {
         self.bytes = self.bytes - before.0 + after.0;

@@ -113,6 +113,11 @@ impl Ledger {
         self.accounts.iter()
     }
 
+    #[inline]
+    pub(crate) fn known(&self, id: AccountId) -> Option<&Account> {
+        self.accounts.get(id.0)
+    }
+
     /// Every tag that has an account.
     pub(crate) fn iter(&self) -> impl Iterator<Item = TagStats> {
         self.accounts.iter().map(Account::stats)
@@ -139,7 +144,7 @@ impl Ledger {
     /// Whether the tag may hold so many bytes more.
     #[inline]
     pub(crate) fn allows(&self, id: AccountId, bytes: usize) -> Result<(), Shortage> {
-        let account = self.accounts.get(id.0);
+        let account = self.known(id);
         match account.and_then(|account| Some((account.bytes, account.limit()?))) {
             Some((held, limit)) if held.saturating_add(bytes) > limit => {
                 Err(Shortage::Limit { limit })
@@ -185,6 +190,17 @@ impl Ledger {
     pub(crate) fn deallocate(&mut self, tag: Tag, place: u32, size: usize, requested: usize) {
         if let Some(account) = self.leave(tag, place, size, requested) {
             account.deallocations += 1;
+        }
+    }
+
+    /// The only block of an account, which stands first in its list, is deallocated.
+    #[inline]
+    pub(crate) fn deallocate_one(&mut self, id: AccountId, size: usize, requested: usize) {
+        if let Some(account) = self.accounts.get_mut(id.0) {
+            account.lose(size, requested);
+            account.deallocations += 1;
+            self.blocks -= 1;
+            self.lists.leave(&mut account.list, 0);
         }
     }
 

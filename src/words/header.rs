@@ -152,7 +152,7 @@ impl Header {
     ///
     /// The slot shares a word with `in_use`, in bits that are zero in every valid header. The last
     /// multiply spreads flips of high bits, which one multiply alone would leave in one place.
-    #[inline]
+    #[inline(always)]
     const fn mix(self, at: usize, key: Key, tag: u64) -> u32 {
         let [k0, k1, _] = key.words;
         let state = self.in_use ^ ((self.slot as u64) << 32);
@@ -163,7 +163,7 @@ impl Header {
     }
 
     /// Whether the check word belongs to this header at address `at`.
-    #[inline]
+    #[inline(always)]
     pub fn is_sealed(&self, at: usize, key: Key) -> bool {
         self.in_use <= 1 && self.check == self.mix(at, key, key.tag(self.tag))
     }
@@ -189,7 +189,7 @@ impl Header {
     /// # Errors
     ///
     /// [`Corruption::Header`] with the header's address.
-    #[inline]
+    #[inline(always)]
     pub fn verify(&self, at: usize, end: usize, key: Option<Key>) -> Result<(), Corruption> {
         let left = end.saturating_sub(at) as u64;
         let whole = self.size.is_multiple_of(UNIT as u64) && self.size >= SMALLEST as u64;

@@ -38,6 +38,8 @@ mod requests;
 mod resize;
 mod scopes;
 mod signals;
+#[path = "../pools/storm.rs"]
+mod storm;
 mod support;
 mod whole;
 

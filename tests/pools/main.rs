@@ -27,6 +27,7 @@ mod priority;
 mod signals;
 mod size_classes;
 mod stack;
+mod storm;
 mod threads;
 mod timed;
 mod treiber;

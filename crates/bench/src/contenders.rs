@@ -1,6 +1,7 @@
 //! The list of contenders.
 
 pub(crate) mod arena;
+mod arenas;
 mod buddy_system;
 mod bump;
 mod bump_scope;
@@ -18,6 +19,8 @@ mod mimalloc;
 mod pools;
 mod regions;
 mod rlsf;
+#[cfg(rpmalloc)]
+mod rpmalloc;
 mod slab;
 #[cfg(feature = "snmalloc")]
 mod snmalloc;
@@ -46,13 +49,15 @@ pub(crate) const ALL: &[Entry] = &[
     entry::<talc::Arena>(),
     entry::<linked_list::Arena>(),
     entry::<glibc::Malloc>(),
-    entry::<bumpalo::Pools>(),
-    entry::<bump_scope::Pools>(),
+    entry::<arenas::Tagged<::bumpalo::Bump>>(),
+    entry::<arenas::Tagged<::bump_scope::Bump>>(),
     entry::<classes::Tagged>(),
     #[cfg(feature = "mimalloc")]
     entry::<mimalloc::Tagged>(),
     #[cfg(feature = "jemalloc")]
     entry::<jemalloc::Tagged>(),
+    #[cfg(rpmalloc)]
+    entry::<rpmalloc::Tagged>(),
     #[cfg(feature = "snmalloc")]
     entry::<Through<snmalloc_rs::SnMalloc>>(),
     entry::<bump::Pointer>(),
@@ -75,20 +80,23 @@ pub(crate) const ALL: &[Entry] = &[
     shared::<snmalloc::Snmalloc>(),
     local::<stack::Places>(),
     arena::<pools::Bump>(),
-    arena::<bumpalo::Arena>(),
-    arena::<bump_scope::Arena>(),
+    arena::<::bumpalo::Bump>(),
+    arena::<::bump_scope::Bump>(),
     arena::<bump::Endless>(),
     regions::<classes::Pools>(),
     regions::<classes::Resetting>(),
-    regions::<regions::Bumpalo>(),
-    regions::<regions::BumpaloReset>(),
-    regions::<regions::BumpScope>(),
+    regions::<arenas::Pools<::bumpalo::Bump, false>>(),
+    regions::<arenas::Pools<::bumpalo::Bump, true>>(),
+    regions::<arenas::Pools<::bump_scope::Bump, false>>(),
+    regions::<arenas::Pools<::bump_scope::Bump, true>>(),
     #[cfg(feature = "mimalloc")]
     regions::<mimalloc::Heaps>(),
     #[cfg(feature = "jemalloc")]
     regions::<jemalloc::Arenas<false>>(),
     #[cfg(feature = "jemalloc")]
     regions::<jemalloc::Arenas<true>>(),
+    #[cfg(rpmalloc)]
+    regions::<rpmalloc::Heaps>(),
     #[cfg(feature = "snmalloc")]
     regions::<Through<snmalloc_rs::SnMalloc>>(),
     regions::<regions::Talc>(),
@@ -101,5 +109,7 @@ pub(crate) const ALL: &[Entry] = &[
     global::<snmalloc_rs::SnMalloc>(),
     #[cfg(feature = "jemalloc")]
     global::<tikv_jemallocator::Jemalloc>(),
+    #[cfg(rpmalloc)]
+    global::<rpmalloc::Rpmalloc>(),
     global::<global::Talc>(),
 ];

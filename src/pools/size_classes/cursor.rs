@@ -26,9 +26,13 @@ impl<H: Share> SizeClasses<H> {
         self.cursor.set(unsafe { at.add(small.bytes) });
         // Whoever asked for this piece will write it, and somebody ask for the next.
         prefetch(self.cursor.get().as_ptr());
+        let last = self.limit.get();
+        // The limit stands beside the cursor: what is written to one cache line, one behind the other, goes there
+        // in one step. With the entry between the two, an allocation takes a sixth longer.
         // SAFETY: the limit is the end of the log, and there is room in front of it up to the verge (C5).
-        let last = unsafe { log::write(self.limit.get(), small.units as u8) };
-        self.limit.set(last);
+        self.limit.set(unsafe { last.sub(1) });
+        // SAFETY: as above.
+        unsafe { log::write(last, small.units as u8) };
         Some(at)
     }
 

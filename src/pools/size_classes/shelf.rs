@@ -21,13 +21,13 @@ const _: () = assert!(MOST <= u32::BITS as usize);
 /// reset, the largest first, and hold nothing yet.
 #[derive(Debug)]
 pub(super) struct Shelf {
-    /// Those beyond the count are not written: a pool is made in a few instructions.
-    chunks: [Cell<MaybeUninit<Chunk>>; MOST],
     /// A bit for each chunk before the open one whose map tells of all its pieces.
     mapped: Cell<u32>,
-    count: Cell<usize>,
+    count: Cell<u32>,
     /// The place of the open chunk, if any is.
-    open: Cell<usize>,
+    open: Cell<u32>,
+    /// Those beyond the count are not written: a pool is made in a few instructions.
+    chunks: [Cell<MaybeUninit<Chunk>>; MOST],
 }
 
 impl Shelf {
@@ -43,19 +43,19 @@ impl Shelf {
 
     #[inline]
     pub(super) fn count(&self) -> usize {
-        self.count.get()
+        self.count.get() as usize
     }
 
     /// The place of the open chunk.
     #[inline]
     pub(super) fn place(&self) -> usize {
-        self.open.get()
+        self.open.get() as usize
     }
 
     /// The open chunk.
     #[inline]
     pub(super) fn open(&self) -> Option<Chunk> {
-        self.at(self.open.get())
+        self.at(self.place())
     }
 
     #[inline]
@@ -81,7 +81,7 @@ impl Shelf {
 
     /// Opens the chunk at a place.
     pub(super) fn turn_to(&self, place: usize) {
-        self.open.set(place);
+        self.open.set(place as u32);
     }
 
     /// Puts a chunk behind the others; whether there is a place for it.
@@ -90,7 +90,7 @@ impl Shelf {
             return false;
         };
         place.set(MaybeUninit::new(chunk));
-        self.count.set(self.count() + 1);
+        self.count.set(self.count.get() + 1);
         true
     }
 
@@ -115,7 +115,7 @@ impl Shelf {
 
     /// Takes the last chunk away.
     pub(super) fn pop(&self) {
-        self.count.set(self.count().saturating_sub(1));
+        self.count.set(self.count.get().saturating_sub(1));
     }
 
     pub(super) fn last(&self) -> Option<Chunk> {
@@ -125,7 +125,7 @@ impl Shelf {
     /// The chunk that holds an address, and its place, among those up to the open one, the largest first.
     #[inline]
     pub(super) fn holding(&self, address: usize) -> Option<(usize, Chunk)> {
-        let mut place = self.open.get();
+        let mut place = self.place();
         loop {
             let chunk = self.at(place)?;
             if chunk.holds(address) {

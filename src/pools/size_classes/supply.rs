@@ -42,38 +42,22 @@ impl<H: Share> SizeClasses<H> {
     #[cold]
     #[inline(never)]
     pub(super) fn allocate_otherwise(&self, asked: Layout) -> Result<NonNull<[u8]>, Error> {
-        if let Some(class) = Class::of(kind::at_least_one(asked))
-            && !self.watched
-            && let Some(piece) = self.serve_at_once(class)
-        {
-            return Ok(NonNull::slice_from_raw_parts(piece, asked.size()));
+        if self.watched {
+            return self.allocate_watched(asked);
         }
-        self.allocate_slowly(asked)
+        let served = self.serve(kind::at_least_one(asked));
+        let piece = served.map_err(|error| self.refused(asked, error))?;
+        Ok(NonNull::slice_from_raw_parts(piece, asked.size()))
     }
 
-    /// A piece from a list, or from the cursor if the open chunk has room and nothing must be left out.
-    #[inline]
-    fn serve_at_once(&self, class: Class) -> Option<NonNull<u8>> {
-        if self.lists.has(class) {
-            return self.reuse(class).ok();
-        }
-        if class.align() > UNIT {
-            return None;
-        }
-        let piece = self.advance(class)?;
-        self.look_ahead();
-        Some(piece)
-    }
-
-    /// The way for a request that is not served at once.
+    /// The way where somebody is to be called, or pooling is off.
     #[cold]
-    fn allocate_slowly(&self, asked: Layout) -> Result<NonNull<[u8]>, Error> {
+    fn allocate_watched(&self, asked: Layout) -> Result<NonNull<[u8]>, Error> {
         if self.pool.passes() {
             return self.pool.allocate(asked);
         }
-        let layout = kind::at_least_one(asked);
         let before = self.used();
-        let served = self.serve(layout);
+        let served = self.serve(kind::at_least_one(asked));
         let piece = served.map_err(|error| self.refused(asked, error))?;
         self.ring(before);
         Ok(NonNull::slice_from_raw_parts(piece, asked.size()))
@@ -97,6 +81,9 @@ impl<H: Share> SizeClasses<H> {
         }
     }
 
+    /// A piece from a list, or from the cursor if the open chunk has room and nothing must be left out; or from
+    /// farther away.
+    #[inline(always)]
     fn serve(&self, layout: Layout) -> Result<NonNull<u8>, Error> {
         let Some(class) = Class::of(layout) else {
             return self.take_block(layout);
@@ -104,18 +91,38 @@ impl<H: Share> SizeClasses<H> {
         if self.lists.has(class) {
             return self.reuse(class).map_err(|at| self.pool.damage(at));
         }
-        if let Some(piece) = self.carve(class) {
+        if class.align() <= UNIT
+            && let Some(piece) = self.advance(class)
+        {
+            self.look_ahead();
             return Ok(piece);
         }
-        if self.turn_over(class)?
+        self.serve_anew(layout, class)
+    }
+
+    /// A piece of the open chunk or of the next, or a block.
+    #[inline(always)]
+    fn serve_anew(&self, layout: Layout, class: Class) -> Result<NonNull<u8>, Error> {
+        if class.align() > UNIT
             && let Some(piece) = self.carve(class)
         {
             return Ok(piece);
         }
-        self.take_block(layout)
+        if !self.turn_over(class)? {
+            return self.take_block(layout);
+        }
+        let piece = match class.align() {
+            UNIT => self.advance(class),
+            _ => self.carve(class),
+        };
+        match piece {
+            Some(piece) => Ok(piece),
+            None => self.take_block(layout),
+        }
     }
 
     /// Moves the cursor over a piece, and what must be left out for its alignment, if the open chunk has room.
+    #[inline(never)]
     fn carve(&self, class: Class) -> Option<NonNull<u8>> {
         self.shelf.open()?;
         let cursor = self.cursor.get();
@@ -199,10 +206,12 @@ impl<H: Share> SizeClasses<H> {
 
     /// Bytes that the block of the chunk at a place has: twice as many as the one before in the end.
     fn ample(&self, place: usize) -> usize {
-        let grown = self.grain << (2 * place).min(place + EARLY);
         match self.shelf.at(0) {
-            Some(first) => grown.max(first.bytes() + HEADER),
-            None => grown,
+            Some(first) => {
+                let grown = self.grain << (2 * place).min(place + EARLY);
+                grown.max(first.bytes() + HEADER)
+            }
+            None => self.grain,
         }
     }
 

@@ -12,6 +12,9 @@ pub(crate) trait Arena: Sized {
     /// Its name in tables and plots.
     const NAME: &'static str;
 
+    /// Its name where one serves all requests, reset in between.
+    const RESET: &'static str = "";
+
     /// What it is in a comparison.
     const ROLE: Role = Role::Peer;
 

@@ -132,7 +132,7 @@ impl<G: Global> Regions for Through<G> {
         Self::allocate(layout)
     }
 
-    unsafe fn release((): (), objects: &Objects) {
+    unsafe fn release((): &mut (), objects: &Objects) {
         for (at, size) in objects {
             // SAFETY: the caller's promise.
             unsafe { Self::deallocate(*at, layout(*size)) };

@@ -35,12 +35,12 @@ pub(crate) trait Regions: Sized {
     /// Memory for `layout` from a pool.
     fn allocate(region: &mut Self::Region<'_>, layout: Layout) -> Option<NonNull<u8>>;
 
-    /// Frees a pool with all that it handed out.
+    /// Frees what a pool handed out, as far as its drop, which follows, does not.
     ///
     /// # Safety
     ///
     /// These are all its objects, and they are used no more.
-    unsafe fn release(region: Self::Region<'_>, objects: &Objects);
+    unsafe fn release(_region: &mut Self::Region<'_>, _objects: &Objects) {}
 
     /// Frees all that a pool handed out, and puts an empty one of this number in its place: a new one, or the same
     /// where it is. `None` if there was none.
@@ -55,7 +55,9 @@ pub(crate) trait Regions: Sized {
         number: u64,
     ) -> Option<()> {
         // SAFETY: the caller's promise.
-        unsafe { Self::release(region.take()?, objects) };
+        unsafe { Self::release(region.as_mut()?, objects) };
+        // Dropped where it is, as a local variable would be.
+        *region = None;
         *region = Some(self.open(number));
         Some(())
     }

@@ -48,10 +48,6 @@ macro_rules! regions {
                 Some(region.allocate(layout).ok()?.cast())
             }
 
-            unsafe fn release(region: SizeClasses<&Shared>, _objects: &Objects) {
-                drop(region);
-            }
-
             $($renew)?
         }
     };

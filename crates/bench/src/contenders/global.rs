@@ -1,7 +1,4 @@
 //! Allocators that programs name as their own, a row each: its type, its name, what it is, and the only one of it.
-//!
-//! rpmalloc is not among them. Its crate's last version is of May 2021, wraps the C of that year and does not build
-//! its heaps, and brings a `pthread_create` that would take the place of the C library's for all contenders.
 
 use std::alloc::System;
 
@@ -44,6 +41,9 @@ globals! {
 
     #[cfg(feature = "jemalloc")]
     tikv_jemallocator::Jemalloc: "jemalloc", Peer, tikv_jemallocator::Jemalloc;
+
+    #[cfg(rpmalloc)]
+    super::rpmalloc::Rpmalloc: "rpmalloc", Peer, super::rpmalloc::Rpmalloc;
 
     Talc: "talc, locked", Peer, Talc::new(Once::new());
 }

@@ -144,10 +144,10 @@ impl<const CACHED: bool> Regions for Arenas<CACHED> {
         arena.allocate(layout)
     }
 
-    unsafe fn release((arena, arenas): Self::Region<'_>, _objects: &Objects) {
+    unsafe fn release((arena, arenas): &mut Self::Region<'_>, _objects: &Objects) {
         // SAFETY: the caller's promise.
-        unsafe { arenas.operations.reset(arena) };
-        arenas.idle.borrow_mut().push(arena);
+        unsafe { arenas.operations.reset(*arena) };
+        arenas.idle.borrow_mut().push(*arena);
     }
 }
 

@@ -82,9 +82,9 @@ impl Regions for Heaps {
         allocate(*region, layout)
     }
 
-    unsafe fn release(region: *mut mi_heap_t, _objects: &Objects) {
+    unsafe fn release(region: &mut *mut mi_heap_t, _objects: &Objects) {
         // SAFETY: a live heap, whose objects nobody uses.
-        unsafe { mi_heap_destroy(region) };
+        unsafe { mi_heap_destroy(*region) };
     }
 }
 

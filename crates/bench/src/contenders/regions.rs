@@ -1,109 +1,14 @@
-//! Other crates' arenas as pools, and allocators that free a pool's objects one by one.
+//! Allocators that free a pool's objects one by one.
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::ptr::NonNull;
 
-use bump_scope::traits::BumpAllocatorTyped;
-use bumpalo::Bump;
 use talc::TalcCell;
 use talc::source::Claim;
 
 use super::arena;
 use crate::contender::layout;
 use crate::contender::regions::{Objects, Regions};
-use crate::job::Workload;
-
-/// bumpalo, a new arena for each pool.
-pub(crate) struct Bumpalo;
-
-impl Regions for Bumpalo {
-    const NAME: &'static str = "bumpalo";
-
-    type Region<'a> = Bump;
-
-    fn new() -> Self {
-        Self
-    }
-
-    #[inline]
-    fn open(&self, _number: u64) -> Bump {
-        Bump::new()
-    }
-
-    #[inline]
-    fn allocate(region: &mut Bump, layout: Layout) -> Option<NonNull<u8>> {
-        region.try_alloc_layout(layout).ok()
-    }
-
-    unsafe fn release(region: Bump, _objects: &Objects) {
-        drop(region);
-    }
-}
-
-/// bumpalo, one arena for all requests, reset in between.
-pub(crate) struct BumpaloReset;
-
-impl Regions for BumpaloReset {
-    const NAME: &'static str = "bumpalo, reset";
-    const JOINS: &'static [Workload] = &[Workload::Requests];
-
-    type Region<'a> = Bump;
-
-    fn new() -> Self {
-        Self
-    }
-
-    #[inline]
-    fn open(&self, _number: u64) -> Bump {
-        Bump::new()
-    }
-
-    #[inline]
-    fn allocate(region: &mut Bump, layout: Layout) -> Option<NonNull<u8>> {
-        region.try_alloc_layout(layout).ok()
-    }
-
-    unsafe fn release(region: Bump, _objects: &Objects) {
-        drop(region);
-    }
-
-    unsafe fn renew(
-        &self,
-        region: &mut Option<Bump>,
-        _objects: &Objects,
-        _number: u64,
-    ) -> Option<()> {
-        region.as_mut()?.reset();
-        Some(())
-    }
-}
-
-/// bump-scope, a new arena for each pool.
-pub(crate) struct BumpScope;
-
-impl Regions for BumpScope {
-    const NAME: &'static str = "bump-scope";
-
-    type Region<'a> = bump_scope::Bump;
-
-    fn new() -> Self {
-        Self
-    }
-
-    #[inline]
-    fn open(&self, _number: u64) -> bump_scope::Bump {
-        bump_scope::Bump::new()
-    }
-
-    #[inline]
-    fn allocate(region: &mut bump_scope::Bump, layout: Layout) -> Option<NonNull<u8>> {
-        region.try_allocate_layout(layout).ok()
-    }
-
-    unsafe fn release(region: bump_scope::Bump, _objects: &Objects) {
-        drop(region);
-    }
-}
 
 /// talc over one large arena; a pool's objects are freed one by one.
 pub(crate) struct Talc(TalcCell<Claim>);
@@ -131,7 +36,7 @@ impl Regions for Talc {
         NonNull::new(unsafe { region.alloc(layout) })
     }
 
-    unsafe fn release(region: &TalcCell<Claim>, objects: &Objects) {
+    unsafe fn release(region: &mut &TalcCell<Claim>, objects: &Objects) {
         for (at, size) in objects {
             // SAFETY: the caller's promise.
             unsafe { region.dealloc(at.as_ptr(), layout(*size)) };
@@ -160,7 +65,7 @@ impl Regions for Glibc {
         NonNull::new(unsafe { libc::malloc(layout.size()) }.cast())
     }
 
-    unsafe fn release((): (), objects: &Objects) {
+    unsafe fn release((): &mut (), objects: &Objects) {
         for (at, _size) in objects {
             // SAFETY: the caller's promise.
             unsafe { libc::free(at.as_ptr().cast()) };

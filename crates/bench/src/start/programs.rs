@@ -63,11 +63,13 @@ impl fmt::Display for Tools {
         let mimalloc = built(cfg!(feature = "mimalloc"));
         let snmalloc = built(cfg!(feature = "snmalloc"));
         let jemalloc = built(cfg!(feature = "jemalloc"));
+        let rpmalloc = built(cfg!(rpmalloc));
         write!(
             f,
             "C peers: glibc {glibc} (malloc); gcc {gcc}; static glibc {library}; mimalloc {mimalloc} \
              (feature `mimalloc`, needs gcc); snmalloc {snmalloc} (feature `snmalloc`, needs g++); \
-             jemalloc {jemalloc} (feature `jemalloc`, needs gcc and make)"
+             jemalloc {jemalloc} (feature `jemalloc`, needs gcc and make); rpmalloc {rpmalloc} \
+             (feature `rpmalloc`, needs gcc)"
         )
     }
 }

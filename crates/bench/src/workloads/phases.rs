@@ -64,9 +64,10 @@ fn fill<'a, R: Regions>(
 
 /// Releases them, one after the other.
 fn end<R: Regions>(pools: [R::Region<'_>; POOLS], objects: &mut Lists) {
-    for (pool, list) in pools.into_iter().zip(objects) {
+    for (mut pool, list) in pools.into_iter().zip(objects) {
         // SAFETY: all that came from the pool.
-        unsafe { R::release(pool, list) };
+        unsafe { R::release(&mut pool, list) };
+        drop(pool);
         list.clear();
     }
 }
