@@ -61,6 +61,15 @@ impl<T: Number> Book<T> {
         unsafe { core::slice::from_raw_parts(cells, self.count) }
     }
 
+    /// # Safety
+    ///
+    /// There are more numbers than that.
+    #[inline]
+    pub(crate) unsafe fn at_unchecked(&self, index: usize) -> &Cell<T> {
+        // SAFETY: the caller's promise.
+        unsafe { self.cells().get_unchecked(index) }
+    }
+
     #[inline]
     pub(crate) fn at(&self, index: usize) -> Option<&Cell<T>> {
         self.cells().get(index)

@@ -2,38 +2,50 @@
 //!
 //! # Safety
 //!
-//! A piece is a block that was free, or a half, a quarter, ... of one, and no block is free while a piece that
-//! overlaps it is in use. All this is kept beside the pieces, so nothing written into them changes it.
+//! A piece is a block that was free, or a half, a quarter, ... of one, and no block is free, or in the hand, while a
+//! piece that overlaps it is in use. All this is kept beside the pieces, so nothing written into them changes it.
 #![allow(unsafe_code)]
 
 use core::alloc::Layout;
-use core::cell::Cell;
 use core::ptr::NonNull;
 
-use crate::pools::book::Book;
 use crate::pools::kind::{self, Kind};
-use crate::pools::meter::Meter;
 use crate::pools::orders::Orders;
 use crate::pools::pool::Pool;
 use crate::pools::region::Region;
 use crate::sharing::share::Share;
 use crate::words::error::{Error, Misuse, OutOfMemory, Shortage};
 use crate::words::size::{UNIT, align_down};
-use crate::words::usage::{Measure, Usage};
+use crate::words::usage::Usage;
 
 mod check;
 mod drawing;
+mod hand;
+mod joined;
+mod lazy;
+mod tally;
 
-/// A buddy system: blocks of two to the n bytes, halved and joined.
+use crate::pools::buddy::hand::Hand;
+use crate::pools::buddy::tally::Tally;
+
+/// A buddy system: blocks of two to the n bytes, halved, and joined as late as may be.
 ///
 /// K. C. Knowlton, *A fast storage allocator* (1965); D. E. Knuth, *The Art of Computer Programming*, section
-/// 2.5, algorithms R and S. A request takes the lowest of the smallest free blocks that fit, and halves it as
-/// long as a half fits; a block given back joins its other half if that is free, and so on. A block is aligned
-/// to its size, and to 4096 bytes at most.
+/// 2.5, algorithms R and S; T. P. Lee and R. E. Barkley, *A watermark-based lazy buddy system for kernel memory
+/// allocation* (1989). A block is aligned to its size, and to 4096 bytes at most.
+///
+/// The block that was given back last is kept in hand, one for each power of two that is asked for, and is the
+/// next one handed out for it. Else a request takes the lowest of the smallest free blocks that fit, and halves it
+/// as long as a half fits; the last half left over is kept in hand, too. What another takes the place of comes
+/// free: it joins its other half if that is free, and so on; and if that other is its other half, both do at once.
+/// All in hand comes free where a request finds no block, a piece grows in place, or more blocks than ever are
+/// needed, and none is kept while the watermark is reached. So no request fails for what is in hand; and what is
+/// displayed, counted and answered is as if it were free.
 ///
 /// What is known of the blocks is beside them, a byte and a quarter for each smallest block: nothing written
-/// into a free block does harm. Requests and returns take O(log blocks): a few instructions for each half that
-/// comes or goes where its order has one free block or none, else a way through summaries, 64 blocks a bit.
+/// into a free block does harm. Requests and returns take O(1) where the hand serves them, else O(log blocks): a few
+/// instructions for each half that comes or goes where its order has one free block or none, else a way through
+/// summaries, 64 blocks a bit.
 ///
 /// ```
 /// use core::alloc::Layout;
@@ -51,7 +63,7 @@ mod drawing;
 /// ```
 ///
 /// Found exactly, with nothing changed: blocks that are free already, pointers at which no block in use starts,
-/// and sizes that another block would have been for.
+/// and sizes that another power of two would have been for.
 ///
 /// Displayed, it draws its blocks by address: those in use by their bytes, free ones in brackets, equal
 /// neighbours counted. O(blocks).
@@ -65,9 +77,8 @@ pub struct Buddy<H: Share> {
     /// Bytes that requests may be aligned to.
     align: usize,
     free: Orders,
-    /// For each smallest block at which a block in use starts, that one's order and 1; 0 for others.
-    used: Book<u8>,
-    meter: Meter,
+    hand: Hand,
+    tally: Tally,
     pool: Pool<H>,
 }
 
@@ -100,17 +111,18 @@ impl<H: Share> Buddy<H> {
         let books = |blocks| words * size_of::<u64>() + blocks;
         let mut region = Region::take(&pool, [bytes, smallest, align], books)?;
         let taken = region.bytes() > 0;
-        let free = Orders::new(region.book(words), shift, top);
+        let free = Orders::new(region.book(words), top);
         if taken {
             free.insert(0, top);
         }
+        let notes = region.book(if taken { 1 << top } else { 0 });
         Ok(Self {
             shift,
             top,
             align,
             free,
-            used: region.book(if taken { 1 << top } else { 0 }),
-            meter: pool.meter_of(Measure::Bytes, region.bytes()),
+            hand: Hand::new(notes, region.base(), shift),
+            tally: Tally::new(pool.tag(), region.bytes(), shift, pool.watermark()),
             region,
             pool,
         })
@@ -121,9 +133,10 @@ impl<H: Share> Buddy<H> {
         &self.pool
     }
 
-    /// Bytes of the largest free block: the most that a request may have now. O(1).
+    /// Bytes of the largest free block: the most that a request may have now. O(log³ blocks) at most.
     pub fn largest_free(&self) -> usize {
-        let highest = self.free.highest();
+        let held = self.held().map(|(block, order)| self.joined(block, order));
+        let highest = self.free.highest().into_iter().chain(held).max();
         highest.map_or(0, |order| self.bytes(order))
     }
 
@@ -133,28 +146,35 @@ impl<H: Share> Buddy<H> {
         1 << (order + self.shift)
     }
 
-    /// The order of the block for a layout of less than 2^63 bytes and so aligned.
+    /// Two to how many bytes a request of less than 2^63 bytes and so aligned asks for.
     #[inline]
-    fn order(&self, layout: Layout) -> u32 {
+    fn power(layout: Layout) -> u32 {
         let needed = layout.size().max(layout.align());
-        let bits = usize::BITS - needed.saturating_sub(1).leading_zeros();
-        bits.saturating_sub(self.shift)
+        usize::BITS - needed.saturating_sub(1).leading_zeros()
     }
 
-    /// The note on a piece that starts so far into the region.
+    /// The order of the block for a request of a power of two.
     #[inline]
-    fn note(&self, block: usize) -> Option<&Cell<u8>> {
-        // Where no smallest block starts, the low bits come up here, and reach far behind the last note.
-        self.used.at(block.rotate_right(self.shift))
+    fn order(&self, power: u32) -> u32 {
+        power.saturating_sub(self.shift)
     }
 
-    /// The piece that starts there and was handed out for this layout: how far into the region, and its order.
+    /// Whether the layout is aligned no more than blocks are.
     #[inline]
-    fn held(&self, ptr: NonNull<u8>, layout: Layout) -> Option<(usize, u32)> {
-        let block = ptr.addr().get().wrapping_sub(self.region.base());
-        let order = self.order(layout);
-        let note = self.note(block)?;
-        (u32::from(note.get()) == order + 1).then_some((block, order))
+    fn aligns(&self, layout: Layout) -> bool {
+        layout.align() <= UNIT || layout.align() <= self.align
+    }
+
+    /// The piece that starts there and was handed out for this layout: its block and its power.
+    fn piece(&self, ptr: NonNull<u8>, layout: Layout) -> Option<(usize, u32)> {
+        let block = self.hand.number(ptr.addr().get());
+        let power = Self::power(layout);
+        let in_use = self.hand.out(block) == Some(power) && !self.hand.holds(block, power);
+        in_use.then_some((block, power))
+    }
+
+    fn numbers(&self) -> Usage {
+        self.tally.usage(self.held_in_all())
     }
 
     /// The error for what is no piece, or not one for this layout.
@@ -164,23 +184,22 @@ impl<H: Share> Buddy<H> {
         if !self.region.holds(address) {
             return Misuse::NotFromHere { address }.into();
         }
-        let block = address - self.region.base();
-        let is_free = |order| {
-            self.free
-                .is_free(align_down(block, self.bytes(order)), order)
+        let within = (address - self.region.base()) >> self.shift;
+        let is_free = |order: u32| {
+            let block = align_down(within, 1_usize << order);
+            self.free.is_free(block, order) || self.is_held(block, order)
         };
         if (0..=self.top).any(is_free) {
             return Misuse::DoubleFree { address }.into();
         }
-        let note = self.note(block).map_or(0, Cell::get);
-        let Some(order) = u32::from(note).checked_sub(1) else {
+        let Some(power) = self.hand.out(self.hand.number(address)) else {
             return Misuse::NotABlock { address }.into();
         };
         let claimed = layout.align();
         if !address.is_multiple_of(claimed) {
             return Misuse::AlignMismatch { address, claimed }.into();
         }
-        let (claimed, usable) = (layout.size(), self.bytes(order));
+        let (claimed, usable) = (layout.size(), 1 << power);
         Misuse::SizeMismatch {
             address,
             claimed,
@@ -195,8 +214,8 @@ impl<H: Share> Buddy<H> {
         if self.pool.passes() {
             return self.pool.allocate(layout);
         }
-        self.meter.fail();
-        let (total, used) = (self.region.bytes(), self.meter.used());
+        self.tally.fail();
+        let (total, used) = (self.region.bytes(), self.numbers().used);
         let cause = if layout.size() > total {
             Shortage::Oversized { most: total }
         } else if layout.align() > self.align {
@@ -221,20 +240,32 @@ impl<H: Share> Buddy<H> {
         Err(self.refuse(ptr, layout))
     }
 
-    /// Makes a block of one order one of another where it starts; answers whether it could.
+    /// Makes a block for one power one for another where it starts; answers whether it could.
     fn resize(&self, block: usize, old: u32, new: u32) -> bool {
+        let power = new;
+        let (old, new) = (self.order(old), self.order(new));
+        if old < new {
+            self.settle();
+        }
         // Growing, it is the lower half each time, and the upper one is free.
-        let upper = |order| block ^ self.bytes(order);
+        let upper = |order: u32| block ^ 1 << order;
         let joins = |order| upper(order) > block && self.free.is_free(upper(order), order);
         if !(old..new).all(joins) {
             return false;
         }
         (old..new).for_each(|order| self.free.remove(upper(order), order));
         (new..old).for_each(|order| self.free.insert(upper(order), order));
-        if let Some(note) = self.note(block) {
-            note.set(new as u8 + 1);
+        self.hand.note(block, power);
+        let (old, new) = (1 << old, 1 << new);
+        if new > old {
+            self.tally.grow(new - old);
+            if self.tally.is_new() {
+                self.after_rise(new - old, ());
+            }
+        } else if new < old {
+            self.reopen();
+            self.tally.shrink(old - new);
         }
-        self.meter.resize(self.bytes(old), self.bytes(new));
         true
     }
 
@@ -245,11 +276,11 @@ impl<H: Share> Buddy<H> {
         old: Layout,
         new: Layout,
     ) -> Result<Option<NonNull<[u8]>>, Error> {
-        let held = self.held(ptr, old);
-        let (block, order) = held.ok_or_else(|| self.refuse(ptr, old))?;
+        let piece = self.piece(ptr, old);
+        let (block, power) = piece.ok_or_else(|| self.refuse(ptr, old))?;
         let address = ptr.addr().get();
         let fits = new.align() <= self.align && address.is_multiple_of(new.align());
-        if fits && self.resize(block, order, self.order(new)) {
+        if fits && self.resize(block, power, Self::power(new)) {
             return Ok(Some(self.region.piece(address, new.size())));
         }
         Ok(None)
@@ -261,33 +292,22 @@ impl<H: Share> Buddy<H> {
 unsafe impl<H: Share> Kind for Buddy<H> {
     #[inline]
     fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, Error> {
-        let order = self.order(layout);
-        if layout.align() > self.align {
-            return self.allocate_elsewhere(layout);
+        let power = Self::power(layout);
+        if self.aligns(layout)
+            && let Some(at) = self.hand.take(power).or_else(|| self.take(power))
+        {
+            return Ok(self.region.piece(at.get(), layout.size()));
         }
-        let Some(block) = self.free.take(order) else {
-            return self.allocate_elsewhere(layout);
-        };
-        let Some(note) = self.note(block) else {
-            return self.allocate_elsewhere(layout);
-        };
-        note.set(order as u8 + 1);
-        self.meter.take(self.bytes(order));
-        Ok(self.region.piece(self.region.base() + block, layout.size()))
+        self.allocate_elsewhere(layout)
     }
 
     #[inline]
     unsafe fn deallocate(&self, ptr: NonNull<u8>, layout: Layout) -> Result<(), Error> {
-        let Some((block, order)) = self.held(ptr, layout) else {
-            // SAFETY: the caller's promise.
-            return unsafe { self.deallocate_elsewhere(ptr, layout) };
-        };
-        if let Some(note) = self.note(block) {
-            note.set(0);
+        if self.give(ptr.addr().get(), Self::power(layout)) {
+            return Ok(());
         }
-        self.free.join(block, order);
-        self.meter.give(self.bytes(order));
-        Ok(())
+        // SAFETY: the caller's promise.
+        unsafe { self.deallocate_elsewhere(ptr, layout) }
     }
 
     /// In place if the block is large enough, or the halves that follow it are free.
@@ -337,10 +357,11 @@ unsafe impl<H: Share> Kind for Buddy<H> {
         if self.pool.passes() {
             return self.pool.reset();
         }
-        self.used.clear();
+        self.reopen();
+        self.hand.clear();
         self.free.clear();
         self.free.insert(0, self.top);
-        self.meter.reset();
+        self.tally.reset(self.held_in_all());
         Ok(())
     }
 
@@ -364,6 +385,6 @@ unsafe impl<H: Share> Kind for Buddy<H> {
         if self.pool.passes() {
             return self.pool.usage();
         }
-        Ok(self.meter.usage())
+        Ok(self.numbers())
     }
 }

@@ -13,13 +13,11 @@ use core::cell::Cell;
 
 use crate::pools::book::Book;
 
-/// Which blocks are free. A block is named by its offset in the region, in bytes, and its order.
+/// Which blocks are free. A block is named by the number of its first smallest block, and its order.
 #[derive(Debug)]
 pub(crate) struct Orders {
     words: Book<u64>,
-    /// Two to so many bytes are a smallest block, which is of order 0.
-    shift: u32,
-    /// The order of the region: it has two to so many smallest blocks.
+    /// The order of the region: it has two to so many smallest blocks, which are of order 0.
     top: u32,
     /// A bit for each order that has free blocks.
     nonempty: Cell<u64>,
@@ -61,12 +59,6 @@ fn bit_of(word: u64) -> Option<usize> {
     (word != 0).then(|| word.trailing_zeros() as usize)
 }
 
-/// A word with no bit but its lowest.
-#[inline]
-const fn lowest_bit(word: u64) -> usize {
-    (word & word.wrapping_neg()) as usize
-}
-
 impl Orders {
     /// Words of a book for a region of two to so many smallest blocks.
     pub(crate) fn words(top: u32) -> usize {
@@ -76,10 +68,9 @@ impl Orders {
     }
 
     /// Nothing is free. `words` as the function of that name says.
-    pub(crate) fn new(words: Book<u64>, shift: u32, top: u32) -> Self {
+    pub(crate) fn new(words: Book<u64>, top: u32) -> Self {
         Self {
             words,
-            shift,
             top,
             nonempty: Cell::new(0),
             more: Cell::new(0),
@@ -112,20 +103,14 @@ impl Orders {
         self.more.get() >> order & 1 != 0
     }
 
-    /// Bytes of a block of an order.
-    #[inline]
-    fn bytes(&self, order: u32) -> usize {
-        1 << (order + self.shift)
-    }
-
     #[inline]
     fn node(&self, block: usize, order: u32) -> usize {
-        ((1 << self.top) + (block >> self.shift)) >> order
+        ((1 << self.top) + block) >> order
     }
 
     #[inline]
     fn block(&self, node: usize, order: u32) -> usize {
-        ((node << order) - (1 << self.top)) << self.shift
+        (node << order) - (1 << self.top)
     }
 
     /// Whether a block is free, and neither a part of a free one nor divided.
@@ -133,47 +118,58 @@ impl Orders {
         self.lowest(order).get() == block || self.is_up(self.node(block, order))
     }
 
+    /// Whether any block of an order is free.
+    #[inline]
+    pub(crate) fn has(&self, order: u32) -> bool {
+        self.nonempty.get() >> order & 1 != 0
+    }
+
     /// Takes the lowest of the smallest free blocks of an order or a higher one, halved as long as it is
     /// larger than of that order; its upper halves are free. `None` if there is none.
-    #[inline]
     pub(crate) fn take(&self, order: u32) -> Option<usize> {
+        self.take_only(order).or_else(|| self.take_of_more(order))
+    }
+
+    /// As [`take`](Orders::take); `None`, too, if there are several to choose the lowest from.
+    #[inline]
+    pub(crate) fn take_only(&self, order: u32) -> Option<usize> {
         let nonempty = self.nonempty.get();
         let found = nonempty & (u64::MAX << order);
-        if found == 0 {
+        let first = found & found.wrapping_neg();
+        if first & !self.more.get() == 0 {
             return None;
         }
-        let from = found.trailing_zeros();
-        if self.has_more(from) {
-            return Some(self.take_of_more(order, from));
-        }
-        let lowest = self.lowest(from);
+        let lowest = self.lowest(first.trailing_zeros());
         let block = lowest.get();
         lowest.set(NONE);
-        self.halve(block, order, from);
+        self.halve(block, first - (1 << order));
         // The lowest bit from `order` on goes, and those from `order` up to it come.
         self.nonempty.set(nonempty - (1 << order));
         Some(block)
     }
 
-    /// As [`take`](Orders::take), from an order that has some in the tree.
+    /// As [`take`](Orders::take), from an order that has some in the tree, if any.
     #[inline(never)]
-    fn take_of_more(&self, order: u32, from: u32) -> usize {
+    fn take_of_more(&self, order: u32) -> Option<usize> {
+        let found = self.nonempty.get() & (u64::MAX << order);
+        let from = bit_of(found)? as u32;
         let block = self.lowest(from).get();
         self.take_next(from);
-        self.halve(block, order, from);
         let halves = (1 << from) - (1 << order);
+        self.halve(block, halves);
         self.nonempty.set(self.nonempty.get() | halves);
-        block
+        Some(block)
     }
 
-    /// Notes the upper halves of a block of the order `from` that is halved down to `order`. No order between
-    /// has a free block.
+    /// Notes that upper halves of a block are free, which is halved down: a bit for each one's order, in which none
+    /// is free yet.
     #[inline]
-    fn halve(&self, block: usize, order: u32, from: u32) {
-        let mut halves = (1_u64 << from) - (1 << order);
+    fn halve(&self, block: usize, halves: u64) {
+        let mut halves = halves;
         while halves != 0 {
-            let upper = block + (lowest_bit(halves) << self.shift);
-            self.lowest(halves.trailing_zeros()).set(upper);
+            let half = halves & halves.wrapping_neg();
+            self.lowest(half.trailing_zeros())
+                .set(block + half as usize);
             halves &= halves - 1;
         }
     }
@@ -181,28 +177,29 @@ impl Orders {
     /// Makes a block free, joined with its other half if that is free, and so on.
     #[inline]
     pub(crate) fn join(&self, block: usize, order: u32) {
-        let (mut block, mut order, mut bytes) = (block, order, self.bytes(order));
-        let (mut nonempty, more) = (self.nonempty.get(), self.more.get());
-        loop {
+        let nonempty = self.nonempty.get();
+        // The sum carries over orders that have free blocks to the first that has none.
+        let joined = nonempty + (1 << order);
+        let passed = nonempty & !joined;
+        if self.more.get() & passed != 0 {
+            return self.join_slowly(block, order);
+        }
+        let (mut block, mut order) = (block, order);
+        let mut rest = passed >> order;
+        while rest != 0 {
             let lowest = self.lowest(order);
-            let was = lowest.get();
-            if was == NONE {
-                lowest.set(block);
-                self.nonempty.set(nonempty | 1 << order);
-                return;
-            }
             // The other half of the whole region lies outside, and is never free.
-            if was != block ^ bytes || more >> order & 1 != 0 {
-                self.nonempty.set(nonempty);
-                self.join_slowly(block, order);
-                return;
+            if lowest.get() != block ^ 1 << order {
+                self.nonempty.set(nonempty & !passed | rest << order);
+                return self.join_slowly(block, order);
             }
             lowest.set(NONE);
-            nonempty &= !(1 << order);
-            block &= !bytes;
-            bytes *= 2;
+            block &= !(1 << order);
             order += 1;
+            rest >>= 1;
         }
+        self.lowest(order).set(block);
+        self.nonempty.set(joined);
     }
 
     /// As [`join`](Orders::join), where some are in the tree.
@@ -210,7 +207,7 @@ impl Orders {
     fn join_slowly(&self, block: usize, order: u32) {
         let (mut block, mut order) = (block, order);
         while order < self.top {
-            let other = block ^ self.bytes(order);
+            let other = block ^ 1 << order;
             if !self.is_free(other, order) {
                 break;
             }
@@ -369,7 +366,7 @@ impl Orders {
         let next = nodes.find(|node| self.is_up(*node));
         let ordered = next.is_none_or(|next| lowest < self.block(next, order));
         let known = if nonempty {
-            lowest < self.bytes(self.top) && lowest.is_multiple_of(self.bytes(order))
+            lowest >> self.top == 0 && lowest.is_multiple_of(1 << order)
         } else {
             lowest == NONE
         };
