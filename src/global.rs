@@ -3,18 +3,21 @@
 //! # The theory
 //!
 //! A **small** request, of up to 8 KiB, gets a slot of a **span**: a block of the row, 64 KiB with the next
-//! block's header, cut into slots of one class. What is known of spans stands in a table beside the row. A span
-//! belongs to a **stock**, which is what one **thread** has under one tag; the thread takes slots and gives them
-//! back without a lock, others give back by setting a bit. Every other request gets a block of the heap's own,
-//! from the **centre**, behind a lock.
+//! block's header, cut into slots of one class. What is known of spans stands in a table beside the row, and there, or
+//! in an array beside it, a byte for each slot: whether it is free, held, or in use. A span belongs to a **stock**,
+//! which is what one **thread** has under one tag, by class on **shelves**. The thread takes slots and gives them back
+//! without a lock, and only it changes their bytes; others give back by setting a bit, which it collects. Every other
+//! request gets a block of the heap's own, from the **centre**, behind a lock.
 //!
-//! The way of a small request: the thread's own ([`local`]) names its stock; of the class's **shelf** there it takes the
-//! slot given back last, if one is remembered, else the lowest set bit of the word at hand; only when that is 0 the
-//! stock reaches for another group, another span, what others gave back, or asks the centre for a new span.
+//! The way of a small request: the thread's own ([`local`]) names its stock, and the class's shelf there has a
+//! [`magazine`] of slots at hand, of which the top one is taken. What is given back is put on top again; that
+//! the span, which the table names, is on that very shelf says at once whose it is, under which tag, and how large. Only
+//! when a magazine is empty or full somebody looks at spans: it is filled from one or from what others gave back,
+//! or emptied into those its slots are of, and a span that is empty goes.
 //!
-//! The shape follows mimalloc's pages (Leijen, Zorn, de Moura, "Mimalloc: Free List Sharding in Action", 2019),
-//! with bits beside the row in place of lists in free memory: so a slot given back twice is always found, and
-//! nothing that is written into free memory is followed.
+//! The shape follows mimalloc's pages (Leijen, Zorn, de Moura, "Mimalloc: Free List Sharding in Action", 2019)
+//! with Bonwick's magazines in front, and with bytes beside the row in place of lists in free memory: so a slot given
+//! back twice is always found, and nothing that is written into free memory is followed.
 //!
 //! # Safety
 //!
@@ -22,19 +25,23 @@
 //! given back, as large and aligned as asked for, and stays where it is. Nothing unwinds.
 #![allow(unsafe_code)]
 
+mod arrays;
 mod center;
 mod classes;
 mod exit;
 mod face;
+mod giving;
 mod ground;
 mod link;
 mod local;
+mod magazine;
 mod numbers;
 mod requests;
 mod scope;
 mod shelf;
 mod span;
 mod spans;
+mod states;
 mod stock;
 mod tags;
 mod thread;
@@ -81,10 +88,14 @@ const UNTAGGED: Tag = Tag::named("untagged");
 ///
 /// # Cost
 ///
-/// Up to 8 KiB a request takes some 40 instructions, its giving back some 60, no lock, and no header: a slot of the
-/// request's class ([`SizeClasses`](crate::SizeClasses) has the same) in a span of 64 KiB that the thread has under
-/// its tag. Whatever is larger, or aligned to more than 8 KiB, is a block of the heap's own, some 100 ns behind a lock.
-/// So a tag takes 64 KiB for each class that each thread uses under it.
+/// Up to 8 KiB a request takes some 20 instructions, its giving back some 35, no lock, and no header: a slot of the
+/// request's class in a span of 64 KiB that the thread has under its tag. Classes are 16 bytes apart up to 128 bytes,
+/// then eight to a doubling; what is known of a slot takes one to two bytes beside it. Whatever is larger, or aligned to
+/// more than 8 KiB, is a block of the heap's own, some 100 ns behind a lock.
+///
+/// So a tag takes 64 KiB for each class that each thread uses under it. Besides, a thread keeps slots at hand that were
+/// given back, for each class up to 128 or 64 KiB of them, whichever is less, and with them spans in which nothing is
+/// in use. These go with the thread, with the tag, and when somebody [trims](Global::trim).
 ///
 /// # Threads
 ///
@@ -171,7 +182,7 @@ impl Global {
     #[inline]
     pub unsafe fn deallocate(&self, ptr: NonNull<u8>, layout: Layout) -> Result<(), Error> {
         // SAFETY: the caller's promise.
-        unsafe { requests::deallocate(ptr, layout) }
+        unsafe { giving::deallocate(ptr, layout) }
     }
 
     /// Makes memory larger: in place where its slot has the bytes, or a large block can grow; else elsewhere
@@ -263,7 +274,7 @@ impl Global {
         center::with(|center| unsafe { center.release(tag) })?
     }
 
-    /// Gives back what the calling thread keeps warm, spans in which nothing is in use, and then what is free at
+    /// Gives back what the calling thread keeps at hand and spans in which nothing is in use, and then what is free at
     /// the end of the row to the kernel; answers how many bytes the kernel got.
     ///
     /// # Errors

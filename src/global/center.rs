@@ -10,15 +10,17 @@ use core::alloc::Layout;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, Ordering};
 
+use crate::global::classes::Class;
 use crate::global::ground::Ground;
-use crate::global::span::{ROOM, SPAN, Span, is_far};
+use crate::global::magazine::Entry;
+use crate::global::shelf::{self, Shelf};
+use crate::global::span::{ROOM, SPAN, Span};
 use crate::global::spans::{Roll, RollRoom};
 use crate::global::stock::Stock;
 use crate::global::thread::{self, Thread};
 use crate::ground::source::program_break::Break;
 use crate::ground::source::reserve::Reserve;
 use crate::heap::Heap;
-use crate::pools::size_classes::class::Class;
 use crate::sharing::lock::Guarded;
 use crate::sharing::share::Futex;
 use crate::words::error::{Error, OutOfMemory, Shortage};
@@ -136,9 +138,25 @@ impl Center {
         Ok(self.heap.allocate_zeroed(BOOKS, layout)?.cast())
     }
 
+    /// Gives the magazine of a class room.
+    fn furnish(&mut self, shelf: &Shelf, class: Class) -> Result<(), Error> {
+        // One more lies in front of the others.
+        let count = shelf::room(class) + 1;
+        let layout = Layout::array::<Entry>(count).unwrap_or(Layout::new::<Entry>());
+        let at = self.books(layout)?.cast::<Entry>();
+        // SAFETY: zero, so many, as aligned as that, and never given back.
+        let entries = unsafe { core::slice::from_raw_parts(at.as_ptr(), count) };
+        shelf.magazine.furnish(entries);
+        Ok(())
+    }
+
     fn open_span(&mut self, stock: &'static Stock, class: Class) -> Result<&'static Span, Error> {
+        let shelf = stock.shelf(class);
+        if shelf.magazine.room() == 0 {
+            self.furnish(shelf, class)?;
+        }
         let block = self.heap.allocate(stock.tag(), BLOCK)?.cast::<u8>();
-        let Some((span, far)) = self.roll.entry(block.addr().get(), is_far(class)) else {
+        let Some(span) = self.roll.open(block, class) else {
             // SAFETY: a block that nobody knows of.
             unsafe { self.heap.deallocate(block, BLOCK)? };
             return Err(OutOfMemory {
@@ -149,10 +167,8 @@ impl Center {
             }
             .into());
         };
-        span.open(class, block.as_ptr(), far);
-        span.be_open(stock.shelf(class));
         span.stock.set(Some(stock));
-        span.owner.set(stock.owner.get());
+        span.be_quick(shelf);
         stock.add(span);
         Ok(span)
     }
@@ -173,7 +189,7 @@ impl Center {
         // SAFETY: nobody holds a slot of it, and who comes late with one finds no span there.
         unsafe { self.heap.deallocate(block, BLOCK)? };
         stock.remove(span);
-        span.close();
+        self.roll.close(span);
         Ok(())
     }
 
@@ -187,7 +203,7 @@ impl Center {
         let amount = unsafe { self.heap.release(tag)? };
         let stocks = thread::all().flat_map(Thread::stocks);
         for stock in stocks.filter(|stock| stock.tag() == tag) {
-            stock.all().for_each(Span::close);
+            stock.all().for_each(|span| self.roll.close(span));
             stock.clear();
         }
         Ok(amount)

@@ -9,7 +9,7 @@
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::{self, NonNull};
 
-use crate::global::requests::Given;
+use crate::global::giving::{self, Given};
 use crate::global::{Global, requests};
 use crate::ground::fatal::fatal;
 use crate::words::error::{Error, Misuse};
@@ -35,6 +35,7 @@ fn answer(result: Result<NonNull<u8>, Error>, call: &str, at: *mut u8) -> *mut u
     }
 }
 
+#[cold]
 #[inline(never)]
 fn alloc_slowly(layout: Layout) -> *mut u8 {
     answer(requests::allocate(layout), "alloc", ptr::null_mut())
@@ -42,18 +43,20 @@ fn alloc_slowly(layout: Layout) -> *mut u8 {
 
 /// # Safety
 ///
-/// As for [`requests::give`], which answered this.
+/// As for [`giving::give`], which answered this, or it is null.
+#[cold]
 #[inline(never)]
-unsafe fn dealloc_slowly(given: Given, ptr: NonNull<u8>, layout: Layout) {
+unsafe fn dealloc_slowly(given: Given, at: *mut u8, layout: Layout) {
+    let Some(ptr) = NonNull::new(at) else { return };
     // SAFETY: the caller's promise.
-    if let Err(error) = unsafe { requests::finish(given, ptr, layout) } {
+    if let Err(error) = unsafe { giving::finish(given, ptr, layout) } {
         end(&error, "dealloc", ptr.as_ptr());
     }
 }
 
 // SAFETY: see the head of the file.
 unsafe impl GlobalAlloc for Global {
-    #[inline]
+    #[inline(always)]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         self.prepare();
         match requests::take(layout) {
@@ -69,14 +72,13 @@ unsafe impl GlobalAlloc for Global {
         answer(zeroed, "alloc_zeroed", ptr::null_mut())
     }
 
-    #[inline]
+    #[inline(always)]
     unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        let Some(ptr) = NonNull::new(at) else { return };
-        // SAFETY: the caller's promise.
-        match unsafe { requests::give(ptr, layout) } {
+        // SAFETY: the caller's promise. Null is in no span.
+        match unsafe { giving::give(at, layout) } {
             Given::Done => {}
             // SAFETY: the caller's promise.
-            given => unsafe { dealloc_slowly(given, ptr, layout) },
+            given => unsafe { dealloc_slowly(given, at, layout) },
         }
     }
 

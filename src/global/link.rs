@@ -44,6 +44,32 @@ impl<T: Sync> Link<T> {
         self.0.compare_exchange(from, to, done, not).is_ok()
     }
 
+    /// Whether there is one, asked after all that this thread did in sequentially consistent order.
+    pub(super) fn is_some_in_order(&self) -> bool {
+        !self.0.load(Ordering::SeqCst).is_null()
+    }
+
+    /// What it leads to, if that is at this address.
+    ///
+    /// # Safety
+    ///
+    /// The address is not 0.
+    #[inline(always)]
+    pub(super) unsafe fn get_if_at(&self, address: usize) -> Option<&'static T> {
+        let at = self.0.load(Ordering::Relaxed);
+        if at.addr() != address {
+            return None;
+        }
+        // SAFETY: not null, as the caller promises, so set from such a reference.
+        Some(unsafe { &*at })
+    }
+
+    /// Its address; 0 of none.
+    #[inline(always)]
+    pub(super) fn address(&self) -> usize {
+        self.0.load(Ordering::Relaxed).addr()
+    }
+
     /// Whether it is this one.
     #[inline]
     pub(super) fn is(&self, other: Option<&'static T>) -> bool {

@@ -45,7 +45,7 @@ fn count(tag: Tag, held: TagStats) -> Holding {
         let used = Span::used(span);
         small += 1;
         slots += used;
-        bytes += used * span.size();
+        bytes += used * span.class().bytes();
     }
     Holding {
         tag,

@@ -1,4 +1,5 @@
-//! What becomes of a request: a slot of the thread's stock, or a block of the heap's own.
+//! What becomes of a request: a slot of the thread's stock, or a block of the heap's own. What is given back is another
+//! [matter](crate::global::giving).
 //!
 //! # Safety
 //!
@@ -11,14 +12,14 @@ use core::ptr::NonNull;
 
 use crate::global::center;
 use crate::global::classes::{self, class_of};
+use crate::global::giving::{deallocate, not_a_block, slot_of};
 use crate::global::local::{self, Inside};
-use crate::global::span::{Slot, Span};
+use crate::global::span::Span;
 use crate::global::spans;
 use crate::global::stock::Stock;
 use crate::global::thread;
 use crate::global::{UNTAGGED, is_ours};
 use crate::words::error::{Error, Misuse};
-use crate::words::size::UNIT;
 use crate::words::tag::Tag;
 
 /// Serves a request under the tag of the thread's scope, if that is a matter of a few instructions.
@@ -26,11 +27,11 @@ use crate::words::tag::Tag;
 pub(super) fn take(layout: Layout) -> Option<NonNull<u8>> {
     let class = classes::quick(layout)?;
     let local = local::own()?;
-    let stock = local.stock.get()?;
     if !local.begin() {
         return None;
     }
-    let slot = stock.take(class);
+    let stock = local.stock.get();
+    let slot = stock.and_then(|stock| stock.shelf(class).magazine.pop());
     local.end();
     slot
 }
@@ -99,167 +100,6 @@ fn stock_under(tag: Tag, inside: &Inside<'_>) -> Result<&'static Stock, Error> {
     Ok(stock)
 }
 
-/// What became of memory that was to be taken back in a few instructions.
-pub(super) enum Given {
-    Done,
-    /// And nothing near it in its span is in use.
-    Last(&'static Span),
-    /// It takes more than that.
-    Not,
-}
-
-/// Takes memory back, if that is a matter of a few instructions.
-///
-/// # Safety
-///
-/// The caller holds it, and nobody uses it afterwards.
-#[inline(always)]
-pub(super) unsafe fn give(ptr: NonNull<u8>, layout: Layout) -> Given {
-    let Some(span) = spans::holding(ptr.addr().get()) else {
-        return Given::Not;
-    };
-    let Some(local) = local::own() else {
-        return Given::Not;
-    };
-    let Some(shelf) = span.shelf.get() else {
-        return Given::Not;
-    };
-    let is_own = shelf.owner.is_as(&local.thread);
-    if !is_own || !shelf.numbers.serve(layout.size()) || layout.align() > UNIT {
-        return Given::Not;
-    }
-    if !local.begin() {
-        return Given::Not;
-    }
-    let given = span.give(ptr.as_ptr(), &shelf.numbers);
-    if let Some(given) = &given {
-        shelf.hint(given);
-    }
-    local.end();
-    match given {
-        Some(given) if given.last => Given::Last(span),
-        Some(_) => Given::Done,
-        None => Given::Not,
-    }
-}
-
-/// Takes memory back.
-///
-/// # Errors
-///
-/// [`Misuse`], or [`Corruption`](crate::Corruption) if a header of the heap's is damaged.
-///
-/// # Safety
-///
-/// As for [`give`].
-#[inline]
-pub(super) unsafe fn deallocate(ptr: NonNull<u8>, layout: Layout) -> Result<(), Error> {
-    // SAFETY: the caller's promise.
-    match unsafe { give(ptr, layout) } {
-        Given::Done => Ok(()),
-        // SAFETY: the caller's promise.
-        given => unsafe { finish(given, ptr, layout) },
-    }
-}
-
-/// Does what is left to do.
-///
-/// # Errors
-///
-/// As for [`deallocate`].
-///
-/// # Safety
-///
-/// As for [`give`], which answered this.
-#[inline(never)]
-pub(super) unsafe fn finish(given: Given, ptr: NonNull<u8>, layout: Layout) -> Result<(), Error> {
-    match given {
-        Given::Done => Ok(()),
-        Given::Last(span) => match local::enter() {
-            // A signal handler that came in between may have given the span away.
-            Ok(inside) if span.owner.is_as(&inside.local.thread) => tidy(span),
-            // Whoever is in the middle of something finds it empty later.
-            _ => Ok(()),
-        },
-        // SAFETY: the caller's promise.
-        Given::Not => unsafe { deallocate_slowly(ptr, layout) },
-    }
-}
-
-/// Sees to a span that was full, or may be empty now.
-fn tidy(span: &'static Span) -> Result<(), Error> {
-    match span.stock.get().map_or(Ok(()), |stock| stock.tidy(span)) {
-        // From a signal handler, with the lock taken. The slot is given back, and the span found empty later.
-        Err(Error::Misuse(Misuse::Reentered)) => Ok(()),
-        answer => answer,
-    }
-}
-
-/// # Safety
-///
-/// As for [`give`].
-unsafe fn deallocate_slowly(ptr: NonNull<u8>, layout: Layout) -> Result<(), Error> {
-    let Some((span, slot)) = slot_of(ptr, layout)? else {
-        // SAFETY: the caller's promise.
-        return center::with(|center| unsafe { center.heap.deallocate(ptr, layout) })?;
-    };
-    let Some(stock) = span.stock.get() else {
-        return Err(not_a_block(ptr));
-    };
-    if let Ok(inside) = local::enter()
-        && span.owner.is_as(&inside.local.thread)
-    {
-        let given = span.give_slot(slot, ptr.as_ptr())?;
-        stock.shelf(span.class()).hint(&given);
-        return tidy(span);
-    }
-    // Another thread's, or its owner is in the middle of something: a signal handler came in between.
-    if span.give_from_afar(slot)? {
-        stock.note_changed(span);
-    }
-    if let Some(owner) = stock.owner.get() {
-        owner.note_changed();
-    }
-    Ok(())
-}
-
-/// The slot that starts at an address and serves this layout; `None` if there is no span.
-///
-/// # Errors
-///
-/// [`Misuse`] if there is a span, and no such slot.
-fn slot_of(ptr: NonNull<u8>, layout: Layout) -> Result<Option<(&'static Span, Slot)>, Error> {
-    let address = ptr.addr().get();
-    let Some(span) = spans::holding(address).filter(|span| span.is_open()) else {
-        return Ok(None);
-    };
-    let slot = span.slot_at(address).ok_or(not_a_block(ptr))?;
-    if class_of(layout) == Some(span.class()) {
-        return Ok(Some((span, slot)));
-    }
-    span.in_use(slot)?;
-    let (align, claimed) = (layout.align(), layout.size());
-    if !address.is_multiple_of(align) {
-        return Err(Misuse::AlignMismatch {
-            address,
-            claimed: align,
-        }
-        .into());
-    }
-    let usable = span.size();
-    Err(Misuse::SizeMismatch {
-        address,
-        claimed,
-        usable,
-    }
-    .into())
-}
-
-fn not_a_block(ptr: NonNull<u8>) -> Error {
-    let address = ptr.addr().get();
-    Misuse::NotABlock { address }.into()
-}
-
 /// Makes memory larger or smaller: in place if its slot has the bytes or the heap can do it, else elsewhere under
 /// the same tag.
 ///
@@ -304,13 +144,10 @@ pub(super) unsafe fn resize(
 ///
 /// [`Misuse`] if none that is in use starts there.
 pub(super) fn tag_of(ptr: NonNull<u8>) -> Result<Tag, Error> {
-    let address = ptr.addr().get();
-    let Some(span) = spans::holding(address).filter(|span| span.is_open()) else {
-        return center::with(|center| center.heap.tag_of(ptr))?;
-    };
-    let slot = span.slot_at(address).ok_or(not_a_block(ptr))?;
-    span.in_use(slot)?;
-    span.stock.get().map(Stock::tag).ok_or(not_a_block(ptr))
+    match slot_in_use(ptr)? {
+        Some(span) => span.stock.get().map(Stock::tag).ok_or(not_a_block(ptr)),
+        None => center::with(|center| center.heap.tag_of(ptr))?,
+    }
 }
 
 /// Bytes that the memory at an address has: at least those asked for.
@@ -319,11 +156,22 @@ pub(super) fn tag_of(ptr: NonNull<u8>) -> Result<Tag, Error> {
 ///
 /// [`Misuse`] if none that is in use starts there.
 pub(super) fn usable_size(ptr: NonNull<u8>) -> Result<usize, Error> {
+    match slot_in_use(ptr)? {
+        Some(span) => Ok(span.class().bytes()),
+        None => center::with(|center| center.heap.usable_size(ptr))?,
+    }
+}
+
+/// The span in which a slot in use starts at an address; `None` if there is no span.
+///
+/// # Errors
+///
+/// [`Misuse`] if there is a span, and no such slot.
+fn slot_in_use(ptr: NonNull<u8>) -> Result<Option<&'static Span>, Error> {
     let address = ptr.addr().get();
     let Some(span) = spans::holding(address).filter(|span| span.is_open()) else {
-        return center::with(|center| center.heap.usable_size(ptr))?;
+        return Ok(None);
     };
-    let slot = span.slot_at(address).ok_or(not_a_block(ptr))?;
-    span.in_use(slot)?;
-    Ok(span.size())
+    span.in_use(span.slot_at(address).ok_or(not_a_block(ptr))?)?;
+    Ok(Some(span))
 }

@@ -1,37 +1,42 @@
-//! One span: a block of the row cut into equal slots, and which of them are free.
+//! One span: a block of the row cut into equal slots, and what each of them is at the moment.
 //!
 //! What is known of a span stands in a table, not in the span: so nothing that users write, into slots in use or
-//! given back, is ever followed, and slots are not touched before they are handed out. A bit for each slot says
-//! whether it is free, and only the thread that owns the span changes those. Any other gives a slot back by a
-//! second set of bits, which the owner collects.
+//! given back, is ever followed, and slots are not touched before they are handed out. A byte for each slot, which
+//! only the thread that owns the span changes, says whether somebody has it; any other thread gives a slot back by
+//! a bit, which the owner collects.
 //!
 //! # Invariants
 //!
-//! - N1 A slot is in use until its bit is set, among the free ones or the returned ones. Of two who give the same
-//!   slot back one after the other, the second finds it set.
+//! - N1 A slot's state is in use from when it is handed out until its owner has it back: then it is held, or free.
+//!   Another gives it back by its bit, which stays until the owner collects it. So of two who give the same slot back
+//!   one after the other, the second finds the state or the bit.
 //! - N2 A word of returned bits that is not 0 has its bit in `changed`, or somebody is about to set that; whoever
 //!   makes `changed` other than 0 puts the span on its stock's list. Only what is taken off that list is
 //!   collected. So no span is empty, and none goes, while somebody is still to put it on a list.
-//! - N3 The pointers to words lead to as many as the span's slots have groups of 64, for good, once there were
-//!   any. Bits beyond the last slot are set among the free ones.
-//! - N4 A span that names its shelf is neither full nor shared.
+//! - N3 The pointers to states and words lead to one for each start of a slot in 64 KiB, and for each 64 of those, for
+//!   good, once there were any. The state of a start that has no slot is absent.
+//! - N4 Where a span names its shelf, every slot whose giving back is over has its state say so: its owner need
+//!   not look at bits. Whoever sets a bit looks for the shelf afterwards, and takes it away; the owner, who puts it there,
+//!   looks for bits afterwards, and takes it away. Both do so in sequentially consistent order, so one of them finds
+//!   what the other did: either way its owner does not find it named until the bit is collected. Who takes it away late, after all was
+//!   collected, or from another span in the same place, costs that span's owner a look, who then names it again.
+//! - N5 `free` is how many of the states are free, and none before `lowest` is. The owner changes them with the states.
 //!
 //! # Safety
 //!
-//! Words are reached by N3: a slot's number is checked against its address, and slots beyond the last are in the
-//! last group.
+//! States and words are reached by N3: a slot's number is that of a start.
 #![allow(unsafe_code)]
 
 use core::sync::atomic::{
     AtomicBool, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering, fence,
 };
 
-use crate::global::classes::{CLASSES, Numbers};
+use crate::global::arrays::{Array, GROUP};
+use crate::global::classes::Class;
 use crate::global::link::Link;
 use crate::global::shelf::Shelf;
+use crate::global::states::{self, ABSENT, FREE, IN_USE};
 use crate::global::stock::Stock;
-use crate::global::thread::Thread;
-use crate::pools::size_classes::class::Class;
 use crate::words::error::Misuse;
 use crate::words::size::HEADER;
 
@@ -41,64 +46,47 @@ pub(super) const SPAN: usize = 64 << 10;
 /// Bytes that a span has for its slots: the next block's header takes the others.
 pub(super) const ROOM: usize = SPAN - HEADER;
 
-/// Words of bits beside a span's numbers; a span of more slots has others.
-const NEAR: usize = 6;
-
-/// Words of bits for a span of the smallest slots.
-const FAR: usize = 64;
-
-/// Slots for which a word has the bits.
-pub(super) const GROUP: usize = 64;
-
-/// Words for spans of many slots: free and returned ones.
-pub(super) type FarWords = [[AtomicU64; FAR]; 2];
-
 /// What is known of a span. All-zero bytes are of none.
 #[derive(Debug)]
 #[repr(C, align(256))]
 pub(super) struct Span {
-    // All that its owner needs to give a slot back, in one line.
-    /// Where its stock has the spans of its class; none where to give a slot back takes more than that, since it is
-    /// full, or shared.
+    // What its owner needs to give a slot back, in one line.
+    /// Where its stock has the spans of its class; none where to give a slot back takes more than that, since others
+    /// gave some back (N4).
     pub(super) shelf: Link<Shelf>,
-    free: AtomicPtr<AtomicU64>,
-    near_free: [AtomicU64; NEAR],
-    // What stays as it is until the span goes, and its place among open ones.
-    pub(super) owner: Link<Thread>,
+    states: AtomicPtr<AtomicU8>,
     pub(super) stock: Link<Stock>,
     start: AtomicPtr<u8>,
     returned: AtomicPtr<AtomicU64>,
-    size: AtomicU32,
+    /// None where there is no span.
     slots: AtomicU16,
+    free: AtomicU16,
+    lowest: AtomicU16,
     class: AtomicU8,
-    /// Others gave slots back: so the returned bits count too.
-    shared: AtomicBool,
-    /// No slot was free when the owner last looked, so it is on no list.
-    pub(super) full: AtomicBool,
+    /// On the list of open ones.
+    pub(super) is_listed: AtomicBool,
+    /// The place of its array and one more, or 0.
+    array: AtomicU32,
+    /// On the list of those that may be empty.
+    pub(super) is_idle: AtomicBool,
+    // Its place among open ones, among all of the stock, and among those that may be empty.
     pub(super) next: Link<Span>,
     pub(super) before: Link<Span>,
-    // Its place among all of the stock.
     pub(super) next_of_all: Link<Span>,
     pub(super) before_of_all: Link<Span>,
-    _line: [u64; 6],
+    pub(super) next_idle: Link<Span>,
+    _line: [u64; 4],
+    near_states: [AtomicU8; GROUP],
     // What others change.
     pub(super) next_changed: Link<Span>,
     changed: AtomicU64,
-    near_returned: [AtomicU64; NEAR],
+    near_returned: AtomicU64,
 }
 
 const _: () = {
     assert!(size_of::<Span>() == 256);
-    assert!(core::mem::offset_of!(Span, owner) == 64);
-    assert!(core::mem::offset_of!(Span, next_of_all) == 128);
+    assert!(core::mem::offset_of!(Span, near_states) == 128);
     assert!(core::mem::offset_of!(Span, next_changed) == 192);
-    // What lies beyond the last slot is of its group.
-    let mut number = 0;
-    while number < CLASSES {
-        let bytes = Class::numbered(number).bytes();
-        assert!((ROOM / bytes - 1) / GROUP == (SPAN - 1) / bytes / GROUP);
-        number += 1;
-    }
 };
 
 /// A slot of a span.
@@ -106,195 +94,189 @@ const _: () = {
 pub(super) struct Slot(usize);
 
 impl Slot {
-    #[inline]
     fn group(self) -> usize {
         self.0 / GROUP
     }
 
-    #[inline]
     fn bit(self) -> u64 {
         1 << (self.0 % GROUP)
     }
 }
 
-/// A slot that its owner gave back.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Given {
-    pub(super) at: *mut u8,
-    /// Where its bit is.
-    pub(super) word: &'static AtomicU64,
-    pub(super) bit: u64,
-    /// No slot of its group is in use.
-    pub(super) last: bool,
-}
-
-/// Whether so many slots need words of their own.
-pub(super) fn is_far(class: Class) -> bool {
-    ROOM / class.bytes() > NEAR * GROUP
-}
-
-#[inline(always)]
-fn set_free(word: &'static AtomicU64, free: u64, bit: u64, at: *mut u8) -> Given {
-    let free = free | bit;
-    word.store(free, Ordering::Relaxed);
-    let last = free == u64::MAX;
-    Given {
-        at,
-        word,
-        bit,
-        last,
-    }
+/// Whether so many slots need an array of their own.
+pub(super) const fn is_far(class: Class) -> bool {
+    class.starts() > GROUP
 }
 
 impl Span {
-    /// Makes it one of a class, all slots free, whose slots start there; [`is_far`] tells whether it needs words.
-    pub(super) fn open(
-        &'static self,
-        class: Class,
-        start: *mut u8,
-        far: Option<&'static FarWords>,
-    ) {
-        let slots = ROOM / class.bytes();
-        let (free, returned) = match far {
-            Some([free, returned]) => (free.as_slice(), returned.as_slice()),
-            None => (self.near_free.as_slice(), self.near_returned.as_slice()),
+    /// Makes it one of a class, all slots free, whose slots start there, with an array if [`is_far`] says so.
+    pub(super) fn open(&'static self, class: Class, start: *mut u8, array: Option<Array>) {
+        let (states, returned, place) = match array {
+            Some(array) => (array.states, array.returned, array.place + 1),
+            None => (self.near_states.as_ptr(), &raw const self.near_returned, 0),
         };
-        for (free, returned) in free.iter().zip(returned).take(slots.div_ceil(GROUP)) {
-            free.store(u64::MAX, Ordering::Relaxed);
-            returned.store(0, Ordering::Relaxed);
-        }
-        let number = |word: &'static [AtomicU64]| word.as_ptr().cast_mut();
-        self.free.store(number(free), Ordering::Relaxed);
-        self.returned.store(number(returned), Ordering::Relaxed);
-        self.start.store(start, Ordering::Relaxed);
-        self.slots.store(slots as u16, Ordering::Relaxed);
+        self.states.store(states.cast_mut(), Ordering::Relaxed);
+        self.returned.store(returned.cast_mut(), Ordering::Relaxed);
+        self.array.store(place, Ordering::Relaxed);
         self.class.store(class.number() as u8, Ordering::Relaxed);
-        self.shared.store(false, Ordering::Relaxed);
+        let slots = ROOM / class.bytes();
+        for number in 0..class.starts().next_multiple_of(size_of::<u64>()) {
+            let state = if number < slots { FREE } else { ABSENT };
+            self.state(number).store(state, Ordering::Relaxed);
+        }
+        for group in self.groups(class) {
+            self.returned_in(group).store(0, Ordering::Relaxed);
+        }
+        self.start.store(start, Ordering::Relaxed);
+        self.free.store(slots as u16, Ordering::Relaxed);
+        self.lowest.store(0, Ordering::Relaxed);
+        self.is_listed.store(false, Ordering::Relaxed);
+        self.is_idle.store(false, Ordering::Relaxed);
         self.changed.store(0, Ordering::Relaxed);
-        self.size.store(class.bytes() as u32, Ordering::Release);
+        self.slots.store(slots as u16, Ordering::Release);
     }
 
-    /// Makes it none. Nobody uses its slots.
-    pub(super) fn close(&self) {
-        self.owner.set(None);
+    /// Makes it none. Nobody uses its slots. Answers its array's place, if it had one.
+    pub(super) fn close(&self) -> Option<u32> {
         self.stock.set(None);
         self.shelf.set(None);
-        self.size.store(0, Ordering::Relaxed);
+        self.slots.store(0, Ordering::Relaxed);
+        self.array.load(Ordering::Relaxed).checked_sub(1)
     }
 
     /// Whether there is a span.
     pub(super) fn is_open(&self) -> bool {
-        self.size() != 0
+        self.slots() != 0
     }
 
-    #[inline]
-    pub(super) fn size(&self) -> usize {
-        self.size.load(Ordering::Relaxed) as usize
-    }
-
-    #[inline(always)]
     pub(super) fn class(&self) -> Class {
-        Class::numbered(self.class.load(Ordering::Relaxed).into())
+        Class::numbered(self.class.load(Ordering::Relaxed))
     }
 
     pub(super) fn start(&self) -> *mut u8 {
         self.start.load(Ordering::Relaxed)
     }
 
-    fn slots(&self) -> usize {
+    pub(super) fn slots(&self) -> usize {
         self.slots.load(Ordering::Relaxed).into()
     }
 
-    /// Groups of slots.
-    pub(super) fn groups(&self) -> usize {
-        self.slots().div_ceil(GROUP)
+    /// How many slots are free; by its owner.
+    pub(super) fn free(&self) -> usize {
+        self.free.load(Ordering::Relaxed).into()
+    }
+
+    /// How many slots are in use or held; by its owner.
+    pub(super) fn taken(&self) -> usize {
+        self.slots() - self.free()
+    }
+
+    /// Whether an address is one of its 64 KiB.
+    pub(super) fn contains(&self, at: *const u8) -> bool {
+        at.addr() / SPAN == self.start().addr() / SPAN
+    }
+
+    fn groups(&self, class: Class) -> core::ops::Range<usize> {
+        0..class.starts().div_ceil(GROUP)
     }
 
     /// The slot that starts at an address in the span.
     pub(super) fn slot_at(&self, address: usize) -> Option<Slot> {
-        let (offset, size) = (address % SPAN, self.size());
-        let number = offset.checked_div(size)?;
-        (number < self.slots() && number * size == offset).then_some(Slot(number))
+        let number = self.class().slot_at(address % SPAN)?;
+        (number < self.slots()).then_some(Slot(number))
     }
 
-    /// The address at which a slot starts.
-    fn address_of(&self, slot: Slot) -> usize {
-        self.start().addr() + slot.0 * self.size()
-    }
-
-    /// The free bits of a group that there is.
-    #[inline]
-    fn free_in(&self, group: usize) -> &'static AtomicU64 {
-        let first = self.free.load(Ordering::Relaxed);
+    /// The state of the start of this number in its class.
+    #[inline(always)]
+    pub(super) fn state(&self, number: usize) -> &'static AtomicU8 {
+        let first = self.states.load(Ordering::Relaxed);
         // SAFETY: N3.
-        let at = unsafe { first.add(group) };
-        // SAFETY: N3; words are only reached as atomics.
+        let at = unsafe { first.add(number) };
+        // SAFETY: N3.
         unsafe { &*at }
     }
 
-    /// The returned bits of a group that there is.
+    /// The state of a slot.
+    pub(super) fn state_of(&self, slot: Slot) -> &'static AtomicU8 {
+        self.state(slot.0)
+    }
+
+    /// The returned bits of a group.
     fn returned_in(&self, group: usize) -> &'static AtomicU64 {
         let first = self.returned.load(Ordering::Relaxed);
         // SAFETY: N3.
         let at = unsafe { first.add(group) };
-        // SAFETY: N3; words are only reached as atomics.
+        // SAFETY: N3.
         unsafe { &*at }
     }
 
-    /// The bits of a group for slots that there are not.
-    pub(super) fn absent_in(&self, group: usize) -> u64 {
-        match self.slots().saturating_sub(group * GROUP) {
-            there @ 0..GROUP => u64::MAX << there,
-            _ => 0,
-        }
-    }
-
-    /// The next group, from this one on and around, in which a slot is free, and its word. By its owner.
-    pub(super) fn group_with_free(&self, from: usize) -> Option<(usize, &'static AtomicU64)> {
-        let groups = self.groups();
-        (from..groups).chain(0..from).find_map(|group| {
-            let word = self.free_in(group);
-            (word.load(Ordering::Relaxed) != self.absent_in(group)).then_some((group, word))
-        })
-    }
-
-    /// Gives the slot back that starts at an address in the span, which names this shelf, by its owner; `None` for
-    /// whoever has to find out what it is about.
+    /// Takes so many free slots, of which there are as many, the lowest: shows where each starts and its state, which is
+    /// made another then; by its owner.
     #[inline(always)]
-    pub(super) fn give(&self, at: *mut u8, numbers: &Numbers) -> Option<Given> {
-        let slot = Slot(numbers.slot_at(at.addr() % SPAN)?);
-        let word = self.free_in(slot.group());
-        let free = word.load(Ordering::Relaxed);
-        (free & slot.bit() == 0).then(|| set_free(word, free, slot.bit(), at))
+    pub(super) fn take(&self, count: usize, mut show: impl FnMut(*mut u8, &'static AtomicU8)) {
+        let (start, class) = (self.start(), self.class());
+        let states = self.states.load(Ordering::Relaxed).cast_const();
+        let lowest = self.lowest.load(Ordering::Relaxed).into();
+        let to = class.starts().next_multiple_of(size_of::<u64>());
+        let bytes = class.bytes();
+        let show = |number| {
+            // SAFETY: the slot lies in the span.
+            let slot = unsafe { start.add(number * bytes) };
+            show(slot, self.state(number));
+        };
+        // SAFETY: N3: made so long, of whole words, in an array's line or the table's.
+        let next = unsafe { states::free_from(states, lowest, to, count, show) };
+        self.lowest.store(next as u16, Ordering::Relaxed);
+        self.count_free(-(count as i16));
     }
 
-    /// Gives a slot back, by its owner.
-    ///
-    /// # Errors
-    ///
-    /// [`Misuse::DoubleFree`] if somebody did before.
-    pub(super) fn give_slot(&self, slot: Slot, at: *mut u8) -> Result<Given, Misuse> {
-        self.in_use(slot)?;
-        let word = self.free_in(slot.group());
-        let free = word.load(Ordering::Relaxed);
-        Ok(set_free(word, free, slot.bit(), at))
+    fn count_free(&self, more: i16) {
+        let free = self.free.load(Ordering::Relaxed);
+        self.free
+            .store(free.wrapping_add_signed(more), Ordering::Relaxed);
+    }
+
+    /// The slot of a state of this span's.
+    pub(super) fn slot_of_state(&self, state: *const AtomicU8) -> Slot {
+        Slot(state.addr() - self.states.load(Ordering::Relaxed).addr())
+    }
+
+    /// Makes a slot free that its owner gives back, unless that is a matter of more than a few instructions: since it is
+    /// the first that is free, or nothing may be in use any more but what a magazine of so many has.
+    #[inline(always)]
+    pub(super) fn put_quickly(&self, slot: Slot, held: usize) -> bool {
+        let free = self.free() + 1;
+        let is_quick = free > 1 && self.slots() - free > held;
+        if is_quick {
+            self.put(slot);
+        }
+        is_quick
+    }
+
+    /// Makes a slot free that nobody has, by its owner.
+    pub(super) fn put(&self, slot: Slot) {
+        self.state_of(slot).store(FREE, Ordering::Relaxed);
+        self.count_free(1);
+        if slot.0 < self.lowest.load(Ordering::Relaxed).into() {
+            self.lowest.store(slot.0 as u16, Ordering::Relaxed);
+        }
     }
 
     /// # Errors
     ///
     /// [`Misuse::DoubleFree`] if nobody holds the slot.
     pub(super) fn in_use(&self, slot: Slot) -> Result<(), Misuse> {
-        let free = self.free_in(slot.group()).load(Ordering::Relaxed);
-        let shared = self.shared.load(Ordering::Relaxed);
-        let returned = if shared {
-            self.returned_in(slot.group()).load(Ordering::Relaxed)
-        } else {
-            0
-        };
-        if (free | returned) & slot.bit() != 0 {
-            return Err(self.double_free(slot));
+        match self.has_owner(slot) {
+            true => Ok(()),
+            false => Err(self.double_free(slot)),
         }
-        Ok(())
+    }
+
+    /// Whether somebody holds the slot.
+    fn has_owner(&self, slot: Slot) -> bool {
+        let is_returned =
+            || self.returned_in(slot.group()).load(Ordering::Relaxed) & slot.bit() != 0;
+        self.state_of(slot).load(Ordering::Relaxed) == IN_USE && !is_returned()
     }
 
     /// Gives a slot back, by anybody; whether the caller has to put the span on its stock's list of changed
@@ -305,35 +287,27 @@ impl Span {
     /// [`Misuse::DoubleFree`] if somebody did before.
     pub(super) fn give_from_afar(&self, slot: Slot) -> Result<bool, Misuse> {
         let group = slot.group();
-        if self.free_in(group).load(Ordering::Relaxed) & slot.bit() != 0 {
+        if self.state_of(slot).load(Ordering::Relaxed) != IN_USE {
             return Err(self.double_free(slot));
         }
-        if !self.shared.load(Ordering::Relaxed) {
-            self.shared.store(true, Ordering::SeqCst);
-            self.shelf.set(None);
-        }
-        let before = self
-            .returned_in(group)
-            .fetch_or(slot.bit(), Ordering::AcqRel);
+        let returned = self.returned_in(group);
+        let before = returned.fetch_or(slot.bit(), Ordering::SeqCst);
         if before & slot.bit() != 0 {
             return Err(self.double_free(slot));
+        }
+        // N4.
+        if self.shelf.is_some_in_order() {
+            self.shelf.set(None);
         }
         Ok(before == 0 && self.changed.fetch_or(1 << group, Ordering::AcqRel) == 0)
     }
 
-    /// Notes that no slot is free, by its owner.
-    pub(super) fn be_full(&self) {
-        self.shelf.set(None);
-        self.full.store(true, Ordering::Relaxed);
-    }
-
-    /// Notes that slots may be free, by its owner.
-    pub(super) fn be_open(&self, shelf: &'static Shelf) {
-        self.full.store(false, Ordering::Relaxed);
+    /// Names its shelf, unless slots are given back that were not collected; by its owner (N4).
+    pub(super) fn be_quick(&self, shelf: &'static Shelf) {
         self.shelf.set(Some(shelf));
-        // Whoever makes it shared says so first: then one of the two takes the shelf away.
         fence(Ordering::SeqCst);
-        if self.shared.load(Ordering::Relaxed) {
+        let mut groups = self.groups(self.class());
+        if groups.any(|group| self.returned_in(group).load(Ordering::SeqCst) != 0) {
             self.shelf.set(None);
         }
     }
@@ -342,44 +316,216 @@ impl Span {
     ///
     /// # Errors
     ///
-    /// [`Misuse::DoubleFree`] for a slot that its owner had free already.
+    /// [`Misuse::DoubleFree`] for a slot that its owner had back already.
     pub(super) fn collect(&self) -> Result<(), Misuse> {
+        let mut answer = Ok(());
         let mut groups = self.changed.swap(0, Ordering::AcqRel);
         while groups != 0 {
             let group = groups.trailing_zeros() as usize;
             groups &= groups - 1;
-            let returned = self.returned_in(group).swap(0, Ordering::AcqRel);
-            let word = self.free_in(group);
-            let free = word.load(Ordering::Relaxed);
-            word.store(free | returned, Ordering::Relaxed);
-            if free & returned != 0 {
-                let bit = (free & returned).trailing_zeros() as usize;
-                return Err(self.double_free(Slot(group * GROUP + bit)));
+            let mut returned = self.returned_in(group).swap(0, Ordering::AcqRel);
+            while returned != 0 {
+                let slot = Slot(group * GROUP + returned.trailing_zeros() as usize);
+                returned &= returned - 1;
+                if self.state_of(slot).load(Ordering::Relaxed) == IN_USE {
+                    self.put(slot);
+                } else {
+                    answer = answer.and(Err(self.double_free(slot)));
+                }
             }
         }
-        Ok(())
+        answer
     }
 
+    #[cold]
     fn double_free(&self, slot: Slot) -> Misuse {
-        let address = self.address_of(slot);
+        let address = self.start().addr() + slot.0 * self.class().bytes();
         Misuse::DoubleFree { address }
     }
 
-    /// Whether no slot is in use, and nobody gave one back that its owner has to look at.
+    /// Whether somebody gave slots back that its owner has to look at.
+    pub(super) fn is_changed(&self) -> bool {
+        self.changed.load(Ordering::Acquire) != 0
+    }
+
+    /// Whether no slot is in use or held, and nobody gave one back that its owner has to look at; by its owner.
     pub(super) fn is_empty(&self) -> bool {
-        if self.changed.load(Ordering::Acquire) != 0 {
-            return false;
-        }
-        (0..self.groups()).all(|group| self.free_in(group).load(Ordering::Relaxed) == u64::MAX)
+        self.taken() == 0 && !self.is_changed()
     }
 
     /// How many slots are in use.
     pub(super) fn used(&self) -> usize {
-        let used = |group| {
-            let free = self.free_in(group).load(Ordering::Relaxed);
-            let returned = self.returned_in(group).load(Ordering::Relaxed);
-            (free | returned).count_zeros() as usize
+        let slots = (0..self.slots()).map(Slot);
+        slots.filter(|slot| self.has_owner(*slot)).count()
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::global::states::HELD;
+    use std::vec::Vec;
+
+    /// A span of a class that lies nowhere.
+    pub(in crate::global) fn opened(class: Class) -> &'static Span {
+        let layout = core::alloc::Layout::new::<Span>();
+        // SAFETY: not of size 0.
+        let at = unsafe { std::alloc::alloc_zeroed(layout) }.cast::<Span>();
+        // SAFETY: zeroed, and never given back.
+        let span: &'static Span = unsafe { &*at };
+        let words: Vec<_> = (0..GROUP).map(|_| AtomicU64::new(7)).collect();
+        let states: Vec<_> = (0..8 * 512).map(|_| AtomicU64::new(7)).collect();
+        let array = Array {
+            returned: words.leak().as_ptr(),
+            states: states.leak().as_ptr().cast(),
+            place: 4,
         };
-        (0..self.groups()).map(used).sum()
+        let start = core::ptr::without_provenance_mut(SPAN);
+        span.open(class, start, is_far(class).then_some(array));
+        span
+    }
+
+    fn held(span: &Span, count: usize) -> Vec<Slot> {
+        let mut taken = Vec::new();
+        span.take(count, |_, state| {
+            state.store(HELD, Ordering::Relaxed);
+            taken.push(span.slot_of_state(state));
+        });
+        taken
+    }
+
+    fn in_use(span: &Span, count: usize) -> Vec<Slot> {
+        let taken = held(span, count);
+        for slot in &taken {
+            span.state_of(*slot).store(IN_USE, Ordering::Relaxed);
+        }
+        taken
+    }
+
+    #[test]
+    fn slots_are_taken_and_put_lowest_first() {
+        for class in Class::all() {
+            let span = opened(class);
+            assert!(span.is_open() && span.is_empty() && span.used() == 0);
+            let slots = ROOM / class.bytes();
+            assert_eq!((span.slots(), span.free(), span.taken()), (slots, slots, 0));
+            let all = in_use(span, slots);
+            assert!(all.iter().map(|slot| slot.0).eq(0..slots));
+            assert_eq!((span.free(), span.used()), (0, slots));
+            for slot in [slots - 1, 0, slots / 2] {
+                span.put(Slot(slot));
+                assert_eq!(span.free(), 1);
+                assert_eq!(held(span, 1), [Slot(slot)]);
+                assert_eq!(span.used(), slots - 1, "what is held is not in use");
+                span.state(slot).store(IN_USE, Ordering::Relaxed);
+            }
+            // Behind the last there may be the start of another, which is not one.
+            for number in slots..class.starts() {
+                assert_eq!(span.state(number).load(Ordering::Relaxed), ABSENT);
+                assert_eq!(span.slot_at(SPAN + number * class.bytes()), None);
+            }
+            assert!(all.iter().all(|slot| !span.put_quickly(*slot, slots)));
+            all.iter().for_each(|slot| span.put(*slot));
+            assert!(span.is_empty());
+            span.close();
+            assert!(!span.is_open() && span.slot_at(SPAN).is_none());
+        }
+    }
+
+    #[test]
+    fn what_is_put_quickly_is_neither_the_first_nor_maybe_the_last() {
+        let span = opened(Class::numbered(7));
+        let all = in_use(span, span.slots());
+        assert!(!span.put_quickly(all[0], 3), "the first");
+        span.put(all[0]);
+        let quick = all[1..].iter().filter(|slot| span.put_quickly(**slot, 3));
+        assert_eq!(quick.count(), all.len() - 1 - 4);
+        assert_eq!(span.taken(), 4, "one more than may be held");
+    }
+
+    #[test]
+    fn what_others_give_back_is_told_once_and_collected() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        for class in Class::all() {
+            let span = opened(class);
+            let mut all = in_use(span, span.slots());
+            rng.shuffle(&mut all);
+            let (back, kept) = all.split_at(all.len() / 2);
+            let told = back
+                .iter()
+                .filter(|slot| span.give_from_afar(**slot).unwrap());
+            assert_eq!(told.count(), 1, "who is first puts it on the list");
+            for slot in back {
+                span.give_from_afar(*slot).unwrap_err();
+                span.in_use(*slot).unwrap_err();
+            }
+            assert!(span.is_changed() && !span.is_empty());
+            assert_eq!((span.used(), span.free()), (kept.len(), 0));
+            // Its owner gave one back at the same moment.
+            let (twice, more) = (back[0], kept[0]);
+            span.state_of(twice).store(HELD, Ordering::Relaxed);
+            let address = SPAN + twice.0 * class.bytes();
+            assert_eq!(span.collect(), Err(Misuse::DoubleFree { address }));
+            assert_eq!(span.free(), back.len() - 1, "all others are collected");
+            assert!(!span.is_changed());
+            assert!(
+                span.give_from_afar(more).unwrap(),
+                "it was taken off the list"
+            );
+            assert_eq!((span.collect(), span.collect()), (Ok(()), Ok(())));
+            assert_eq!(span.used(), kept.len() - 1);
+        }
+    }
+
+    /// Nobody's slot is forgotten: where it is not collected its owner does not take the quick way (N4).
+    #[test]
+    fn a_span_that_names_its_shelf_has_nothing_to_collect() {
+        let shelf: &'static Shelf = {
+            let layout = core::alloc::Layout::new::<Shelf>();
+            // SAFETY: not of size 0.
+            let at = unsafe { std::alloc::alloc_zeroed(layout) }.cast::<Shelf>();
+            // SAFETY: zeroed, and never given back.
+            unsafe { &*at }
+        };
+        let span = opened(Class::numbered(0));
+        let all = in_use(span, span.slots());
+        span.be_quick(shelf);
+        assert!(span.shelf.is(Some(shelf)));
+        let rounds = 100;
+        let (back, mine, failed) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for round in 0..rounds {
+                    for slot in &all[..7] {
+                        span.give_from_afar(*slot).unwrap();
+                        back.fetch_add(1, Ordering::Release);
+                    }
+                    while mine.load(Ordering::Acquire) <= round {
+                        std::thread::yield_now();
+                    }
+                }
+            });
+            for round in 0..rounds {
+                let mut given = 0;
+                while given < 7 {
+                    given = back.load(Ordering::Acquire) - 7 * round;
+                    // As its owner sees it: given back before now, and not collected.
+                    let note = || {
+                        let is_named = span.shelf.is(Some(shelf));
+                        failed.fetch_add((given > 0 && is_named).into(), Ordering::Relaxed);
+                    };
+                    note();
+                    span.be_quick(shelf);
+                    note();
+                }
+                span.collect().unwrap();
+                span.be_quick(shelf);
+                let is_whole = span.shelf.is(Some(shelf)) && span.free() == 7;
+                failed.fetch_add((!is_whole).into(), Ordering::Relaxed);
+                in_use(span, 7);
+                mine.store(round + 1, Ordering::Release);
+            }
+        });
+        assert_eq!(failed.into_inner(), 0);
     }
 }

@@ -12,9 +12,11 @@ use core::mem::ManuallyDrop;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
-use crate::global::span::{FarWords, SPAN, Span};
+use crate::global::arrays::{self, Arrays};
+use crate::global::classes::Class;
+use crate::global::span::{SPAN, Slot, Span, is_far};
 use crate::ground::sys::Mapping;
-use crate::words::size::align_down;
+use crate::words::size::align_up;
 
 /// What any thread may ask.
 struct Spans {
@@ -47,6 +49,12 @@ pub(super) fn holding(address: usize) -> Option<&'static Span> {
     Some(unsafe { at.as_ref() })
 }
 
+/// The span's slot that starts at an address, if there is one.
+pub(super) fn slot_at(at: *const u8) -> Option<(&'static Span, Slot)> {
+    let span = holding(at.addr())?;
+    Some((span, span.slot_at(at.addr())?))
+}
+
 /// Spans of which a table tells at most, and at least: so many stretches of 64 KiB.
 const MOST: usize = 1 << 20;
 const LEAST: usize = 1 << 10;
@@ -60,15 +68,16 @@ pub(super) struct Roll {
     /// Never given back: others may be looking.
     mapping: ManuallyDrop<Mapping>,
     reach: usize,
-    /// Bytes committed for spans, and for words of those with many slots.
-    near: usize,
-    far: usize,
+    /// Bytes committed.
+    committed: usize,
+    arrays: Arrays,
 }
 
 /// Room for a table, of which nobody knows yet.
 #[derive(Debug)]
 pub(super) struct RollRoom {
     mapping: Mapping,
+    arrays: Mapping,
     reach: usize,
 }
 
@@ -78,8 +87,16 @@ impl RollRoom {
     pub(super) fn new() -> Option<Self> {
         let mut reach = MOST;
         loop {
-            match Mapping::reserve(reach * (size_of::<Span>() + size_of::<FarWords>())) {
-                Some(mapping) => return Some(Self { mapping, reach }),
+            let mapping = Mapping::reserve(reach * size_of::<Span>());
+            let arrays = Mapping::reserve(reach * arrays::MOST);
+            match mapping.zip(arrays) {
+                Some((mapping, arrays)) => {
+                    return Some(Self {
+                        mapping,
+                        arrays,
+                        reach,
+                    });
+                }
                 None if reach > LEAST => reach /= 2,
                 None => return None,
             }
@@ -94,57 +111,47 @@ impl RollRoom {
         Roll {
             mapping: ManuallyDrop::new(self.mapping),
             reach: self.reach,
-            near: 0,
-            far: 0,
+            committed: 0,
+            arrays: Arrays::new(self.arrays),
         }
     }
 }
 
 impl Roll {
-    /// The entry for the stretch that starts at an address of the row, and words for it if it has many slots.
-    /// `None` if the table cannot tell of it.
-    pub(super) fn entry(
-        &mut self,
-        address: usize,
-        is_far: bool,
-    ) -> Option<(&'static Span, Option<&'static FarWords>)> {
+    /// Makes a block a span of a class, which the table tells of from now on; `None` if it cannot.
+    pub(super) fn open(&mut self, block: NonNull<u8>, class: Class) -> Option<&'static Span> {
+        let span = self.entry(block.addr().get())?;
+        let array = match is_far(class) {
+            true => Some(self.arrays.take(class)?),
+            false => None,
+        };
+        span.open(class, block.as_ptr(), array);
+        Some(span)
+    }
+
+    /// Makes a span none.
+    pub(super) fn close(&mut self, span: &'static Span) {
+        let class = span.class();
+        if let Some(place) = span.close() {
+            self.arrays.give(class, place);
+        }
+    }
+
+    /// The entry for the stretch that starts at an address of the row; `None` if the table cannot tell of it.
+    fn entry(&mut self, address: usize) -> Option<&'static Span> {
         let number = address / SPAN - SPANS.first.load(Ordering::Relaxed);
         if number >= self.reach {
             return None;
         }
-        let base = self.mapping.base().addr().get();
         let needed = (number + 1) * size_of::<Span>();
-        if needed > self.near {
-            self.near = self.commit(base, self.near, needed)?;
-            SPANS
-                .count
-                .store(self.near / size_of::<Span>(), Ordering::Release);
+        if needed > self.committed {
+            let base = self.mapping.base().addr().get();
+            let to = align_up(needed, STEP)?;
+            let is_there = self.mapping.commit(base + self.committed, base + to);
+            self.committed = is_there.then_some(to)?;
+            let count = to / size_of::<Span>();
+            SPANS.count.store(count, Ordering::Release);
         }
-        let far = if is_far {
-            let words = base + self.reach * size_of::<Span>();
-            let needed = (number + 1) * size_of::<FarWords>();
-            if needed > self.far {
-                self.far = self.commit(words, self.far, needed)?;
-            }
-            let at = self
-                .mapping
-                .base()
-                .as_ptr()
-                .with_addr(words)
-                .cast::<FarWords>();
-            // SAFETY: within what was committed for words.
-            let at = unsafe { at.add(number) };
-            // SAFETY: committed for good, zero at first, and only changed as atomics.
-            Some(unsafe { &*at })
-        } else {
-            None
-        };
-        Some((holding(address)?, far))
-    }
-
-    /// Commits a part of the reservation up to at least so many bytes, and answers up to how many.
-    fn commit(&mut self, base: usize, from: usize, to: usize) -> Option<usize> {
-        let to = align_down(to + STEP - 1, STEP);
-        self.mapping.commit(base + from, base + to).then_some(to)
+        holding(address)
     }
 }

@@ -1,5 +1,13 @@
 //! What one thread has under one tag: its spans, by class.
 //!
+//! Slots go round between users and the magazines of the [shelves](Shelf); here is what happens when one of these is
+//! empty or full, when others gave something back, and when a span may go.
+//!
+//! A full magazine is emptied but for the few slots on top, and then takes no more than these until it is filled
+//! again: who gives back much and asks for nothing frees slot by slot, and a span goes with its last slot, or when the
+//! magazine has all that is not free in it. Only what is given back between two fillings can keep spans: as
+//! many as there are places.
+//!
 //! The chain of all spans changes under the lock of the centre; all else by the owner only, but for the list of
 //! changed spans.
 
@@ -7,21 +15,19 @@ use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use crate::global::center::{self, Center};
-use crate::global::classes::CLASSES;
+use crate::global::classes::{CLASSES, Class};
 use crate::global::link::Link;
-use crate::global::shelf::Shelf;
-use crate::global::span::Span;
+use crate::global::shelf::{FEW, Shelf};
+use crate::global::span::{Slot, Span};
+use crate::global::spans;
 use crate::global::thread::{self, Thread};
-use crate::pools::size_classes::class::Class;
-use crate::words::error::Error;
+use crate::words::error::{Error, Misuse};
 use crate::words::tag::Tag;
 
-/// What a thread has under a tag. All-zero bytes are one without spans.
+/// What a thread has under a tag. All-zero bytes are one that is to [`begin`](Stock::begin).
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Stock {
-    shelves: [Shelf; CLASSES],
-    /// Spans into which others gave slots back.
-    changed: Link<Span>,
     pub(super) owner: Link<Thread>,
     tag: AtomicU64,
     /// All its spans.
@@ -30,7 +36,13 @@ pub(super) struct Stock {
     pub(super) next: Link<Stock>,
     /// The next of its thread's whose tags are alike.
     pub(super) alike: Link<Stock>,
+    // Behind the start: no shelf of a stock that there is not is at 0, as no link.
+    shelves: [Shelf; CLASSES],
+    /// Spans into which others gave slots back.
+    changed: Link<Span>,
 }
+
+const _: () = assert!(core::mem::offset_of!(Stock, shelves) > 0);
 
 /// How a span goes: by the lock, or by who has it.
 type Close<'a> = &'a mut dyn FnMut(&'static Stock, &'static Span) -> Result<(), Error>;
@@ -40,12 +52,10 @@ impl Stock {
         Tag::new(self.tag.load(Ordering::Relaxed))
     }
 
-    /// Makes it one of this thread's.
-    pub(super) fn set_owner(&self, owner: &'static Thread) {
+    /// Makes it one without spans, of this thread's.
+    pub(super) fn begin(&'static self, owner: &'static Thread) {
         self.owner.set(Some(owner));
-        for (number, shelf) in self.shelves.iter().enumerate() {
-            shelf.begin(owner, Class::numbered(number));
-        }
+        self.shelves.iter().for_each(|shelf| shelf.begin(owner));
     }
 
     pub(super) fn set_tag(&self, tag: Tag) {
@@ -53,18 +63,15 @@ impl Stock {
     }
 
     #[inline(always)]
-    #[expect(
-        clippy::indexing_slicing,
-        reason = "a class's number is below their count"
-    )]
     pub(super) fn shelf(&self, class: Class) -> &Shelf {
-        &self.shelves[class.number()]
+        class.of(&self.shelves)
     }
 
-    /// Takes a slot of the class of this number, if one is at hand.
+    /// The address of a class's shelf in the stock at an address.
     #[inline(always)]
-    pub(super) fn take(&self, class: usize) -> Option<NonNull<u8>> {
-        self.shelves.get(class)?.take()
+    pub(super) fn address_of_shelf(stock: usize, class: Class) -> usize {
+        let shelves = stock.wrapping_add(core::mem::offset_of!(Self, shelves));
+        shelves.wrapping_add(class.number() * size_of::<Shelf>())
     }
 
     /// Takes a slot, wherever there is one, or of a new span.
@@ -73,71 +80,148 @@ impl Stock {
     ///
     /// Those of a request to the heap.
     pub(super) fn allocate(&'static self, class: Class) -> Result<NonNull<u8>, Error> {
+        let shelf = self.shelf(class);
         loop {
-            if let Some(slot) = self.take(class.number()) {
+            if let Some(slot) = shelf.magazine.pop() {
                 return Ok(slot);
             }
-            if self.shelf(class).has_none() {
+            if !shelf.refill() {
                 self.reach(class)?;
             }
         }
     }
 
-    /// Puts the hand of a class, which is empty, where slots are free.
+    /// Makes a span current in which slots are free, where the one before has none.
     fn reach(&'static self, class: Class) -> Result<(), Error> {
         let shelf = self.shelf(class);
-        if shelf.advance() {
-            return Ok(());
-        }
-        if shelf.open.is(None) {
+        shelf.change_to(None);
+        let is_bare = shelf.open.is(None);
+        if is_bare {
             self.collect(&mut center::close_span)?;
         }
-        let span = match shelf.open.get() {
-            Some(span) => {
-                shelf.unlink(span);
-                span
-            }
-            None => {
-                thread::tidy_left()?;
-                center::open_span(self, class)?
-            }
+        let found = shelf.open.get();
+        // Else who others give back to would collect again after a few requests, from those who are still at it.
+        let is_enough = |span: &&Span| !is_bare || span.free() >= shelf.at_once();
+        let span = match found.filter(is_enough) {
+            Some(span) => span,
+            None => match self.open_span(class) {
+                Ok(span) => span,
+                Err(error) => found.ok_or(error)?,
+            },
         };
-        shelf.change_to(span);
+        shelf.unlink(span);
+        shelf.change_to(Some(span));
         Ok(())
     }
 
-    /// Sees to a span in which slots became free.
+    fn open_span(&'static self, class: Class) -> Result<&'static Span, Error> {
+        thread::tidy_left()?;
+        center::open_span(self, class)
+    }
+
+    /// Gives a slot back that starts at an address in a span of its own, by the owner, where that takes more than a
+    /// few instructions.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse::DoubleFree`] if nobody holds it. Those of giving a block back to the heap: the slot is given back all
+    /// the same.
+    pub(super) fn give(
+        &'static self,
+        span: &'static Span,
+        slot: Slot,
+        at: NonNull<u8>,
+    ) -> Result<(), Error> {
+        span.in_use(slot)?;
+        let shelf = self.shelf(span.class());
+        let mut answer = Ok(());
+        if span.shelf.is(None) {
+            answer = self.collect(&mut center::close_span);
+            // Also where another took it away late (N4).
+            span.be_quick(shelf);
+            span.in_use(slot)?;
+        }
+        let magazine = &shelf.magazine;
+        if !magazine.push(at.as_ptr(), span.state_of(slot)) {
+            if magazine.is_wide() {
+                answer = answer.and(self.spill(shelf));
+            }
+            span.put(slot);
+            if span.free() == 1 || span.taken() <= magazine.count() {
+                answer = answer.and(self.settle(span, &mut center::close_span));
+            }
+        }
+        match answer {
+            // From a signal handler, with the lock taken. The slot is given back, and a span found empty later.
+            Err(Error::Misuse(Misuse::Reentered)) => Ok(()),
+            answer => answer,
+        }
+    }
+
+    /// Makes all slots free of a full magazine but the few that were given back last, and puts no more than these in it
+    /// until it is filled again: what is given back in the meantime may be all of a span.
+    fn spill(&'static self, shelf: &Shelf) -> Result<(), Error> {
+        let room = shelf.magazine.room();
+        let stay = FEW.min(room / 2);
+        let mut left = room - stay;
+        let mut idle = None;
+        shelf.magazine.retain(|entry| {
+            let Some(span) = spans::holding(entry.slot().addr()) else {
+                return false;
+            };
+            let stays = left == 0;
+            if !stays {
+                left -= 1;
+                span.put(span.slot_of_state(entry.state()));
+            }
+            // The first that is free in it, or all that is not may be held.
+            if (span.free() == 1 || span.taken() <= room) && !span.is_idle.load(Ordering::Relaxed) {
+                span.is_idle.store(true, Ordering::Relaxed);
+                span.next_idle.set(idle);
+                idle = Some(span);
+            }
+            stays
+        });
+        shelf.magazine.narrow();
+        let mut answer = Ok(());
+        while let Some(span) = idle {
+            idle = span.next_idle.get();
+            span.is_idle.store(false, Ordering::Relaxed);
+            answer = answer.and(self.settle(span, &mut center::close_span));
+        }
+        answer
+    }
+
+    /// Sees to a span in which slots became free: it goes if nobody has one, but for one that the class keeps warm.
     ///
     /// # Errors
     ///
     /// Those of giving a block back to the heap.
-    #[inline(never)]
-    pub(super) fn tidy(&'static self, span: &'static Span) -> Result<(), Error> {
-        self.tidy_by(span, &mut center::close_span)
-    }
-
-    fn tidy_by(&'static self, span: &'static Span, close: Close<'_>) -> Result<(), Error> {
+    fn settle(&'static self, span: &'static Span, close: Close<'_>) -> Result<(), Error> {
         let shelf = self.shelf(span.class());
-        if shelf.current.is(Some(span)) {
+        if shelf.current.is(Some(span)) || span.free() == 0 {
             return Ok(());
         }
-        if span.full.load(Ordering::Relaxed) {
-            span.be_open(shelf);
-            shelf.link(span);
+        shelf.link(span);
+        let is_only = shelf.current.is(None) && shelf.open.is(Some(span)) && span.next.is(None);
+        if is_only || span.is_changed() || !shelf.take_back(span) {
+            return Ok(());
         }
-        if span.is_empty() {
-            shelf.forget_hints();
-            shelf.unlink(span);
-            return close(self, span).inspect_err(|_| shelf.link(span));
-        }
-        Ok(())
+        self.close(span, close)
+    }
+
+    /// Lets a span go in which nothing is in use.
+    fn close(&'static self, span: &'static Span, close: Close<'_>) -> Result<(), Error> {
+        let shelf = self.shelf(span.class());
+        shelf.unlink(span);
+        close(self, span).inspect_err(|_| shelf.link(span))
     }
 
     /// Makes free what others gave back, by the owner.
     ///
     /// # Errors
     ///
-    /// [`Misuse::DoubleFree`](crate::Misuse::DoubleFree) for what was free already, and those of giving a block
+    /// [`Misuse::DoubleFree`](crate::Misuse::DoubleFree) for what was back already, and those of giving a block
     /// back to the heap.
     fn collect(&'static self, close: Close<'_>) -> Result<(), Error> {
         let mut changed = self.changed.replace(None);
@@ -150,7 +234,8 @@ impl Stock {
                 continue;
             }
             let collected = span.collect().map_err(Error::from);
-            answer = answer.and(collected.and(self.tidy_by(span, close)));
+            span.be_quick(self.shelf(span.class()));
+            answer = answer.and(collected.and(self.settle(span, close)));
         }
         answer
     }
@@ -179,29 +264,32 @@ impl Stock {
     /// As for [`collect`](Stock::collect).
     pub(super) fn trim(&'static self, center: &mut Center) -> Result<(), Error> {
         let close: Close<'_> = &mut |stock, span| center.close_span(stock, span);
-        self.collect(close)?;
-        for shelf in &self.shelves {
-            // Left there by who was in the middle of something.
-            let open = core::iter::successors(shelf.open.get(), |span| span.next.get());
-            for span in open.filter(|span| span.is_empty()) {
-                self.tidy_by(span, close)?;
+        let mut answer = self.collect(close);
+        for shelf in self.shelves.iter().filter(|shelf| !shelf.is_bare()) {
+            shelf.magazine.retain(|entry| {
+                if let Some((span, slot)) = spans::slot_at(entry.slot()) {
+                    span.put(slot);
+                    shelf.link(span);
+                }
+                false
+            });
+            if let Some(span) = shelf.current.get().filter(|span| span.free() > 0) {
+                shelf.change_to(None);
+                shelf.link(span);
             }
-            if let Some(span) = shelf.current.get().filter(|span| span.is_empty()) {
-                shelf.forget_hints();
-                shelf.let_current_go();
-                close(self, span).inspect_err(|_| shelf.link(span))?;
+            let open = core::iter::successors(shelf.open.get(), |span| span.next.get());
+            for span in open {
+                if span.is_empty() {
+                    answer = answer.and(self.close(span, close));
+                }
             }
         }
-        Ok(())
+        answer
     }
 
     /// Forgets all spans, which are gone.
     pub(super) fn clear(&self) {
-        for shelf in &self.shelves {
-            shelf.forget_hints();
-            shelf.let_current_go();
-            shelf.open.set(None);
-        }
+        self.shelves.iter().for_each(Shelf::clear);
         self.changed.set(None);
         self.spans.set(None);
     }

@@ -204,7 +204,7 @@ impl Thread {
 
     fn new_stock(&'static self, center: &mut Center) -> Result<&'static Stock, Error> {
         let stock = center.make_stock()?;
-        stock.set_owner(self);
+        stock.begin(self);
         stock.next.set(self.stocks.get());
         self.stocks.set(Some(stock));
         Ok(stock)

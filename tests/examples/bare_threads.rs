@@ -41,7 +41,7 @@ fn threads_send_each_other_memory_and_later_ones_take_theirs_over() {
             if tag == "untagged" {
                 (tag, 0, 0)
             } else {
-                (tag, 2, 1040)
+                (tag, 2, 976)
             }
         });
         assert_eq!(objects(kept), expected, "{text}");

@@ -28,6 +28,7 @@ mod fatal;
 mod forks;
 mod limits;
 mod lives;
+mod magazines;
 mod misuse;
 mod model;
 mod races;

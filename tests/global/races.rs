@@ -102,10 +102,7 @@ fn f01_pieces_go_from_thread_to_thread() {
                             _ => rng.usize(..1000),
                         };
                         let piece = Piece::take(TAGS[rng.usize(..4)], bytes(size), rng.u8(..));
-                        // One may be gone already.
-                        if let Err(back) = senders[rng.usize(..4)].send(piece) {
-                            back.0.give_back();
-                        }
+                        senders[rng.usize(..4)].send(piece).unwrap();
                         mine.try_iter().take(2).for_each(Piece::give_back);
                     }
                     drop(senders);
@@ -115,10 +112,14 @@ fn f01_pieces_go_from_thread_to_thread() {
             let threads: Vec<_> = { receivers.into_iter().enumerate() }
                 .map(|(number, mine)| scope.spawn(hand_round(number, mine)))
                 .collect();
-            // What is left of those that are gone is freed here.
-            for thread in threads {
-                thread.join().unwrap().try_iter().for_each(Piece::give_back);
-            }
+            // What is left of those that are gone is freed here, when nobody sends any more.
+            let left: Vec<_> = threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap())
+                .collect();
+            left.iter()
+                .flat_map(|mine| mine.try_iter())
+                .for_each(Piece::give_back);
         });
         assert_eq!(TAGS.map(objects), [0; 4]);
         HEAP.trim().unwrap();
@@ -269,7 +270,7 @@ fn f03_the_owner_and_another_free_the_last_slot_of_a_span_at_once() {
     const TAG: Tag = Tag::named("f03 last");
     const LARGE: usize = 8192;
     alone(|| {
-        // The hand is in another span, which is in use: the first goes as soon as it is empty.
+        // What is given back before is more than is kept at hand: so the span goes as soon as it is empty.
         let fill = || [(); 7].map(|()| take(TAG, bytes(LARGE)));
         let kept: Vec<_> = (0..7).map(|n| Piece::take(TAG, bytes(LARGE), n)).collect();
         let late = AtomicUsize::new(0);
@@ -277,10 +278,9 @@ fn f03_the_owner_and_another_free_the_last_slot_of_a_span_at_once() {
             5000,
             || {
                 let [last, more @ ..] = fill();
-                let behind = take(TAG, bytes(LARGE));
-                more.iter()
-                    .for_each(|ptr| free(*ptr, bytes(LARGE)).unwrap());
-                free(behind, bytes(LARGE)).unwrap();
+                let behind = [(); 3].map(|()| fill());
+                let back = behind.iter().flatten().chain(&more);
+                back.for_each(|ptr| free(*ptr, bytes(LARGE)).unwrap());
                 last.addr().get()
             },
             |ptr| free(ptr, bytes(LARGE)),

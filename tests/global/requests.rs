@@ -226,7 +226,7 @@ fn a12_one_byte_around_every_class() {
     let edges: HashSet<_> = (1..=LARGEST)
         .filter_map(|size| slot_size(bytes(size)))
         .collect();
-    assert_eq!(edges.len(), 32);
+    assert_eq!(edges.len(), 56);
     for align in [1, 16, 32] {
         for size in edges.iter().flat_map(|edge| [edge - 1, *edge, edge + 1]) {
             let asked = layout(size, align);

@@ -186,7 +186,7 @@ fn f05_a_handler_inside_the_lock_is_told_so() {
 #[test]
 fn f05_a_span_emptied_inside_the_lock_goes_later() {
     const TAG: Tag = Tag::named("f05 last");
-    static HELD: [AtomicUsize; 8] = [const { AtomicUsize::new(0) }; 8];
+    static HELD: [AtomicUsize; 30] = [const { AtomicUsize::new(0) }; 30];
     extern "C" fn handler(_signal: i32) {
         for held in &HELD {
             let at = NonNull::without_provenance(held.load(Relaxed).try_into().unwrap());
@@ -194,8 +194,8 @@ fn f05_a_span_emptied_inside_the_lock_goes_later() {
         }
     }
     alone(|| {
-        // The first span's all, and one that the hand is in.
-        let pieces: Vec<_> = (0..8).map(|n| Piece::take(TAG, bytes(8192), n)).collect();
+        // All of some spans, more than is kept at hand.
+        let pieces: Vec<_> = (0..30).map(|n| Piece::take(TAG, bytes(8192), n)).collect();
         for (held, piece) in HELD.iter().zip(&pieces) {
             held.store(piece.address(), Relaxed);
         }

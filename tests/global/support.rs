@@ -29,8 +29,8 @@ pub(crate) fn slot_size(layout: Layout) -> Option<usize> {
         size.max(layout.align()).next_power_of_two()
     } else {
         let sixteens = (1..=8).map(|units| 16 * units);
-        let quarters = (7..13).flat_map(|power| (5..=8).map(move |step| step << (power - 2)));
-        sixteens.chain(quarters).find(|slot| *slot >= size)?
+        let eighths = (7..13).flat_map(|power| (9..=16).map(move |step| step << (power - 3)));
+        sixteens.chain(eighths).find(|slot| *slot >= size)?
     };
     (slot <= LARGEST).then_some(slot)
 }

@@ -1,0 +1,251 @@
+//! What becomes of memory that is given back: a slot goes to the thread's magazine, or to the span it is of, by its
+//! owner or by a bit that tells him; a block to the heap.
+//!
+//! # Safety
+//!
+//! A pointer is followed only as far as the tables of spans and the heap's headers go, and taken back only if they
+//! say that it is in use.
+#![allow(unsafe_code)]
+
+use core::alloc::Layout;
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicU8, Ordering};
+
+use crate::global::center;
+use crate::global::classes::{self, Class, class_of};
+use crate::global::local::{self, Local};
+use crate::global::magazine::Magazine;
+use crate::global::shelf::Shelf;
+use crate::global::span::{SPAN, Slot, Span};
+use crate::global::spans;
+use crate::global::states::IN_USE;
+use crate::global::stock::Stock;
+use crate::words::error::{Error, Misuse};
+
+/// What became of memory that was to be taken back in a few instructions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Given {
+    Done,
+    /// It takes more than that.
+    Not,
+    /// Somebody did before.
+    Twice,
+}
+
+/// Takes memory back, if that is a matter of a few instructions.
+///
+/// # Safety
+///
+/// The caller holds it, and nobody uses it afterwards.
+#[inline(always)]
+pub(super) unsafe fn give(at: *mut u8, layout: Layout) -> Given {
+    let Some(span) = spans::holding(at.addr()) else {
+        return Given::Not;
+    };
+    let (Some(class), Some(local)) = (classes::quick(layout), local::own()) else {
+        return Given::Not;
+    };
+    if !local.begin() {
+        return Given::Not;
+    }
+    // The one question whether it is this thread's, of the tag in force, and of the class.
+    let shelf = Stock::address_of_shelf(local.stock.address(), class);
+    // SAFETY: not 0: shelves lie behind the start of a stock, or of none.
+    let Some(shelf) = (unsafe { span.shelf.get_if_at(shelf) }) else {
+        return give_to_another(at, span, class, local);
+    };
+    put(at, span, class, shelf, local)
+}
+
+/// Takes a slot back that is another tag's or thread's; in an operation, which it ends.
+#[cold]
+#[inline(never)]
+fn give_to_another(at: *mut u8, span: &'static Span, class: Class, local: &Local) -> Given {
+    let (Some(stock), true) = (span.stock.get(), span.class() == class) else {
+        return refuse(local);
+    };
+    if !stock.owner.is_as(&local.thread) {
+        local.end();
+        return match span.slot_at(at.addr()) {
+            Some(slot) if give_from_afar(span, slot, stock).is_ok() => Given::Done,
+            Some(_) => Given::Twice,
+            None => Given::Not,
+        };
+    }
+    match span.shelf.get() {
+        Some(shelf) => put(at, span, class, shelf, local),
+        None => refuse(local),
+    }
+}
+
+/// Gives a slot back to another thread, or to this one in the middle of an operation.
+///
+/// # Errors
+///
+/// [`Misuse::DoubleFree`].
+fn give_from_afar(span: &'static Span, slot: Slot, stock: &'static Stock) -> Result<(), Misuse> {
+    if span.give_from_afar(slot)? {
+        stock.note_changed(span);
+    }
+    if let Some(owner) = stock.owner.get() {
+        owner.note_changed();
+    }
+    Ok(())
+}
+
+/// Ends an operation in which it turned out that it takes another.
+#[cold]
+fn refuse(local: &Local) -> Given {
+    local.end();
+    Given::Not
+}
+
+/// Puts a slot into the magazine of its shelf, if one in use starts there and there is room; in an operation, which it
+/// ends.
+#[inline(always)]
+fn put(at: *mut u8, span: &'static Span, class: Class, shelf: &Shelf, local: &Local) -> Given {
+    let Some(number) = class.slot_at(at.addr() % SPAN) else {
+        return refuse(local);
+    };
+    let state = span.state(number);
+    if state.load(Ordering::Relaxed) != IN_USE {
+        return refuse(local);
+    }
+    if !shelf.magazine.push(at, state) {
+        return put_free(span, state, &shelf.magazine, local);
+    }
+    local.end();
+    Given::Done
+}
+
+/// Makes a slot in use free for which a magazine has no place, if that is all there is to do; in an operation, which it
+/// ends.
+#[cold]
+#[inline(never)]
+fn put_free(span: &'static Span, state: &AtomicU8, magazine: &Magazine, local: &Local) -> Given {
+    let slot = span.slot_of_state(state);
+    let is_done = !magazine.is_wide() && span.put_quickly(slot, magazine.count());
+    local.end();
+    if is_done { Given::Done } else { Given::Not }
+}
+
+/// Takes memory back.
+///
+/// # Errors
+///
+/// [`Misuse`], or [`Corruption`](crate::Corruption) if a header of the heap's is damaged.
+///
+/// # Safety
+///
+/// As for [`give`].
+#[inline]
+pub(super) unsafe fn deallocate(ptr: NonNull<u8>, layout: Layout) -> Result<(), Error> {
+    // SAFETY: the caller's promise.
+    match unsafe { give(ptr.as_ptr(), layout) } {
+        Given::Done => Ok(()),
+        // SAFETY: the caller's promise.
+        given => unsafe { finish(given, ptr, layout) },
+    }
+}
+
+/// Does what is left to do.
+///
+/// # Errors
+///
+/// As for [`deallocate`].
+///
+/// # Safety
+///
+/// As for [`give`], which answered this.
+#[inline(never)]
+pub(super) unsafe fn finish(given: Given, ptr: NonNull<u8>, layout: Layout) -> Result<(), Error> {
+    let address = ptr.addr().get();
+    match given {
+        Given::Done => Ok(()),
+        Given::Twice => Err(Misuse::DoubleFree { address }.into()),
+        // SAFETY: the caller's promise.
+        Given::Not => unsafe { give_slowly(ptr, layout) },
+    }
+}
+
+/// # Safety
+///
+/// As for [`give`].
+unsafe fn give_slowly(ptr: NonNull<u8>, layout: Layout) -> Result<(), Error> {
+    let known = spans::slot_at(ptr.as_ptr());
+    let Some((span, slot)) = known.filter(|(span, _)| class_of(layout) == Some(span.class()))
+    else {
+        // SAFETY: the caller's promise.
+        return unsafe { give_block(ptr, layout) };
+    };
+    let Some(stock) = span.stock.get() else {
+        return Err(not_a_block(ptr));
+    };
+    let is_own = |local: &Local| stock.owner.is_as(&local.thread);
+    if local::own().is_none_or(is_own)
+        && let Ok(inside) = local::enter()
+        && is_own(inside.local)
+    {
+        return stock.give(span, slot, ptr);
+    }
+    // Another thread's, or its owner is in the middle of something: a signal handler came in between.
+    Ok(give_from_afar(span, slot, stock)?)
+}
+
+/// Takes a block of the heap's own back, or finds out what else it is about.
+///
+/// # Errors
+///
+/// As for [`deallocate`].
+///
+/// # Safety
+///
+/// As for [`give`].
+#[cold]
+unsafe fn give_block(ptr: NonNull<u8>, layout: Layout) -> Result<(), Error> {
+    match slot_of(ptr, layout)? {
+        // SAFETY: the caller's promise.
+        None => center::with(|center| unsafe { center.heap.deallocate(ptr, layout) })?,
+        Some(_) => Err(not_a_block(ptr)),
+    }
+}
+
+/// The slot that starts at an address and serves this layout; `None` if there is no span.
+///
+/// # Errors
+///
+/// [`Misuse`] if there is a span, and no such slot.
+pub(super) fn slot_of(
+    ptr: NonNull<u8>,
+    layout: Layout,
+) -> Result<Option<(&'static Span, Slot)>, Error> {
+    let address = ptr.addr().get();
+    let Some(span) = spans::holding(address).filter(|span| span.is_open()) else {
+        return Ok(None);
+    };
+    let slot = span.slot_at(address).ok_or(not_a_block(ptr))?;
+    if class_of(layout) == Some(span.class()) {
+        return Ok(Some((span, slot)));
+    }
+    span.in_use(slot)?;
+    let (align, claimed) = (layout.align(), layout.size());
+    if !address.is_multiple_of(align) {
+        return Err(Misuse::AlignMismatch {
+            address,
+            claimed: align,
+        }
+        .into());
+    }
+    let usable = span.class().bytes();
+    Err(Misuse::SizeMismatch {
+        address,
+        claimed,
+        usable,
+    }
+    .into())
+}
+
+pub(super) fn not_a_block(ptr: NonNull<u8>) -> Error {
+    let address = ptr.addr().get();
+    Misuse::NotABlock { address }.into()
+}
