@@ -2,9 +2,10 @@
 
 use std::alloc::Layout;
 
-use tagheap::{Bump, Error, Kind, Misuse, Pool, Tag};
+use tagheap::{Bump, Error, Kind, Misuse, Pool, Share, Tag};
 
 use crate::in_reserve;
+use crate::pieces::{moved, scribble};
 
 fn bytes(size: usize) -> Layout {
     Layout::from_size_align(size, 1).unwrap()
@@ -26,6 +27,35 @@ fn a_mark_behind_the_end_of_another_chunk_is_stale() {
         let usage = bump.usage().unwrap();
         assert_eq!((usage.used, usage.live()), (1508, 2), "nothing changed");
         bump.check().unwrap();
+    });
+}
+
+/// Half of the chunks went back to the heap, and the next is damaged: nothing is handed out of what went.
+#[test]
+fn a_way_back_that_ends_half_way_leaves_no_room() {
+    in_reserve(|heap| {
+        let mut bump = Bump::new(Pool::new(heap, Tag::new(1)));
+        bump.allocate(bytes(600)).unwrap();
+        let mark = bump.mark();
+        let [second, third] = [1500, 3000].map(|size| bump.allocate(bytes(size)).unwrap());
+        let at = second.addr().get();
+        let blocks = heap.look(|heap| heap.walk().map(Result::unwrap).collect::<Vec<_>>());
+        let block = blocks
+            .unwrap()
+            .into_iter()
+            .find(|block| (block.at..block.at + block.size).contains(&at));
+        let size = moved(second.cast(), 8 - (at - block.unwrap().at) as isize);
+        scribble(size, 1, 0xff);
+        let refused = bump.rewind(mark);
+        assert!(matches!(refused, Err(Error::Corruption(_))), "{refused:?}");
+        // Somebody else has it now.
+        let theirs = heap.allocate(Tag::new(2), bytes(5000)).unwrap();
+        let taken = theirs.addr().get()..theirs.addr().get() + 5000;
+        assert!(taken.contains(&third.addr().get()));
+        for _ in 0..20 {
+            let piece = bump.allocate(bytes(100)).unwrap().addr().get();
+            assert!(!taken.contains(&piece) && !taken.contains(&(piece + 99)));
+        }
     });
 }
 

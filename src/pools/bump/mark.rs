@@ -59,15 +59,26 @@ impl<H: Share> Bump<H> {
             return Err(Misuse::StaleMark.into());
         }
         self.note_peak();
-        while let Some(chunk) = self.chunks.newest()
-            && chunk.base() != mark.chunk
-        {
-            self.drop_newest()?;
-        }
+        let dropped = self.drop_behind(mark.chunk);
         self.older.set(mark.older);
+        if let Err(error) = dropped {
+            // What is left has no room: the chunk in which the cursor was may be gone.
+            self.move_to(self.chunks.newest().map_or(0, Chunk::end));
+            return Err(error);
+        }
         self.move_to(mark.cursor);
         let since = self.allocations.get() - mark.allocations;
         self.deallocations.set(mark.deallocations + since);
+        Ok(())
+    }
+
+    /// Gives the chunks back that were taken after this one, or all for 0; the newest first.
+    fn drop_behind(&self, base: usize) -> Result<(), Error> {
+        while let Some(chunk) = self.chunks.newest()
+            && chunk.base() != base
+        {
+            self.drop_newest()?;
+        }
         Ok(())
     }
 
