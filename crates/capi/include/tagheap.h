@@ -903,7 +903,7 @@ th_pool *th_pool_free_list(th_heap *heap,
 /**
  * A buddy system over `bytes` bytes, in one block of the heap's: pieces are powers of two, down to `smallest`.
  *
- * Both numbers are rounded up to a power of two, the second to 16 at least. Every call takes the same short time.
+ * Both numbers are rounded up to a power of two, the second to 16 at least. A call takes O(log blocks) at most.
  * Double frees, interior and foreign pointers are found.
  */
 th_pool *th_pool_buddy(th_heap *heap,

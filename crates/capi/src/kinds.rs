@@ -215,7 +215,7 @@ pub unsafe extern "C" fn th_pool_free_list(
 
 /// A buddy system over `bytes` bytes, in one block of the heap's: pieces are powers of two, down to `smallest`.
 ///
-/// Both numbers are rounded up to a power of two, the second to 16 at least. Every call takes the same short time.
+/// Both numbers are rounded up to a power of two, the second to 16 at least. A call takes O(log blocks) at most.
 /// Double frees, interior and foreign pointers are found.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn th_pool_buddy(
