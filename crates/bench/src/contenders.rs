@@ -26,6 +26,7 @@ mod slab;
 mod snmalloc;
 mod stack;
 mod stores;
+mod tagged;
 mod tagheap;
 mod talc;
 mod touch;
@@ -38,6 +39,7 @@ use crate::contender::global::global;
 use crate::contender::regions::regions;
 use crate::contender::slots::{local, shared};
 use crate::contender::{Entry, entry};
+use tagged::Tagged;
 
 /// All contenders, in the order of the tables.
 pub(crate) const ALL: &[Entry] = &[
@@ -49,15 +51,15 @@ pub(crate) const ALL: &[Entry] = &[
     entry::<talc::Arena>(),
     entry::<linked_list::Arena>(),
     entry::<glibc::Malloc>(),
-    entry::<arenas::Tagged<::bumpalo::Bump>>(),
-    entry::<arenas::Tagged<::bump_scope::Bump>>(),
+    entry::<Tagged<arenas::Pools<::bumpalo::Bump, false>>>(),
+    entry::<Tagged<arenas::Pools<::bump_scope::Bump, false>>>(),
     entry::<classes::Tagged>(),
     #[cfg(feature = "mimalloc")]
-    entry::<mimalloc::Tagged>(),
+    entry::<Tagged<mimalloc::Heaps>>(),
     #[cfg(feature = "jemalloc")]
-    entry::<jemalloc::Tagged>(),
+    entry::<Tagged<jemalloc::Arenas<false>>>(),
     #[cfg(rpmalloc)]
-    entry::<rpmalloc::Tagged>(),
+    entry::<Tagged<rpmalloc::Heaps>>(),
     #[cfg(feature = "snmalloc")]
     entry::<Through<snmalloc_rs::SnMalloc>>(),
     entry::<bump::Pointer>(),

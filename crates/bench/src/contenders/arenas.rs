@@ -4,42 +4,9 @@ use std::alloc::Layout;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
-use crate::contender::Contender;
 use crate::contender::arena::Arena;
 use crate::contender::regions::{Objects, Regions};
 use crate::job::Workload;
-
-/// An arena per tag.
-pub(crate) struct Tagged<A>(Vec<Option<A>>);
-
-impl<A: Arena> Contender for Tagged<A> {
-    const NAME: &'static str = A::NAME;
-    const JOINS: &'static [Workload] = &[Workload::Release];
-
-    fn new() -> Self {
-        Self(Vec::new())
-    }
-
-    fn allocate(&mut self, tag: u32, layout: Layout) -> Option<NonNull<u8>> {
-        let tag = tag as usize;
-        if tag >= self.0.len() {
-            self.0.resize_with(tag + 1, || None);
-        }
-        let pool = self.0[tag].get_or_insert_with(A::new);
-        pool.allocate(layout)
-    }
-
-    unsafe fn deallocate(&mut self, _at: NonNull<u8>, _layout: Layout) {}
-
-    unsafe fn grow(&mut self, _at: NonNull<u8>, _old: Layout, _new: Layout) -> Option<NonNull<u8>> {
-        None
-    }
-
-    unsafe fn release(&mut self, tag: u32) -> bool {
-        self.0[tag as usize] = None;
-        true
-    }
-}
 
 /// A new arena for each pool; or, where it is `RESET`, one arena for all requests.
 pub(crate) struct Pools<A, const RESET: bool>(PhantomData<A>);

@@ -7,7 +7,6 @@ use std::ptr::{self, NonNull};
 
 use tikv_jemalloc_sys as ffi;
 
-use crate::contender::Contender;
 use crate::contender::regions::{Objects, Regions};
 use crate::job::Workload;
 
@@ -148,49 +147,5 @@ impl<const CACHED: bool> Regions for Arenas<CACHED> {
         // SAFETY: the caller's promise.
         unsafe { arenas.operations.reset(*arena) };
         arenas.idle.borrow_mut().push(*arena);
-    }
-}
-
-/// An arena for each tag.
-#[derive(Debug)]
-pub(crate) struct Tagged {
-    arenas: Vec<Option<Arena<false>>>,
-    operations: Operations,
-}
-
-impl Contender for Tagged {
-    const NAME: &'static str = Arenas::<false>::NAME;
-    const JOINS: &'static [Workload] = &[Workload::Release];
-
-    fn new() -> Self {
-        Self {
-            arenas: Vec::new(),
-            operations: Operations::find(),
-        }
-    }
-
-    fn allocate(&mut self, tag: u32, layout: Layout) -> Option<NonNull<u8>> {
-        let place = tag as usize;
-        if place >= self.arenas.len() {
-            self.arenas.resize(place + 1, None);
-        }
-        self.arenas[place]
-            .get_or_insert_with(Arena::new)
-            .allocate(layout)
-    }
-
-    unsafe fn deallocate(&mut self, _at: NonNull<u8>, _layout: Layout) {}
-
-    unsafe fn grow(&mut self, _at: NonNull<u8>, _old: Layout, _new: Layout) -> Option<NonNull<u8>> {
-        None
-    }
-
-    unsafe fn release(&mut self, tag: u32) -> bool {
-        let Some(arena) = self.arenas[tag as usize] else {
-            return false;
-        };
-        // SAFETY: the caller's promise.
-        unsafe { self.operations.reset(arena) };
-        true
     }
 }

@@ -5,10 +5,8 @@ use std::ptr::NonNull;
 
 use libmimalloc_sys::{mi_heap_destroy, mi_heap_malloc, mi_heap_new, mi_heap_t};
 
-use crate::contender::Contender;
 use crate::contender::regions::{Objects, Regions};
 use crate::contender::slots::{Placed, SharedSlots, Value};
-use crate::job::Workload;
 
 /// As it comes, called without the face for `Layout`s, which looks at the alignment.
 pub(crate) struct Mimalloc;
@@ -85,43 +83,5 @@ impl Regions for Heaps {
     unsafe fn release(region: &mut *mut mi_heap_t, _objects: &Objects) {
         // SAFETY: a live heap, whose objects nobody uses.
         unsafe { mi_heap_destroy(*region) };
-    }
-}
-
-/// A heap of its own for each tag.
-pub(crate) struct Tagged(Vec<Option<*mut mi_heap_t>>);
-
-impl Contender for Tagged {
-    const NAME: &'static str = HEAPS;
-    const JOINS: &'static [Workload] = &[Workload::Release];
-
-    fn new() -> Self {
-        Self(Vec::new())
-    }
-
-    fn allocate(&mut self, tag: u32, layout: Layout) -> Option<NonNull<u8>> {
-        let place = tag as usize;
-        if place >= self.0.len() {
-            self.0.resize(place + 1, None);
-        }
-        // SAFETY: may be called at any time.
-        let make = || unsafe { mi_heap_new() };
-        let heap = self.0[place].get_or_insert_with(make);
-        allocate(*heap, layout)
-    }
-
-    unsafe fn deallocate(&mut self, _at: NonNull<u8>, _layout: Layout) {}
-
-    unsafe fn grow(&mut self, _at: NonNull<u8>, _old: Layout, _new: Layout) -> Option<NonNull<u8>> {
-        None
-    }
-
-    unsafe fn release(&mut self, tag: u32) -> bool {
-        let Some(heap) = self.0[tag as usize].take() else {
-            return false;
-        };
-        // SAFETY: a live heap, whose objects nobody uses.
-        unsafe { mi_heap_destroy(heap) };
-        true
     }
 }

@@ -8,9 +8,7 @@ use std::ffi::{c_int, c_void};
 use std::ptr::NonNull;
 use std::sync::Once;
 
-use crate::contender::Contender;
 use crate::contender::regions::{Objects, Regions};
-use crate::job::Workload;
 
 mod ffi {
     use super::{c_int, c_void};
@@ -150,40 +148,5 @@ impl Regions for Heaps {
     unsafe fn release(heap: &mut Heap, _objects: &Objects) {
         // SAFETY: the caller's promise.
         unsafe { heap.release() };
-    }
-}
-
-/// A heap of its own for each tag.
-pub(crate) struct Tagged(Vec<Option<Heap>>);
-
-impl Contender for Tagged {
-    const NAME: &'static str = Heaps::NAME;
-    const JOINS: &'static [Workload] = &[Workload::Release];
-
-    fn new() -> Self {
-        Self(Vec::new())
-    }
-
-    fn allocate(&mut self, tag: u32, layout: Layout) -> Option<NonNull<u8>> {
-        let place = tag as usize;
-        if place >= self.0.len() {
-            self.0.resize_with(place + 1, || None);
-        }
-        self.0[place].get_or_insert_with(Heap::new).allocate(layout)
-    }
-
-    unsafe fn deallocate(&mut self, _at: NonNull<u8>, _layout: Layout) {}
-
-    unsafe fn grow(&mut self, _at: NonNull<u8>, _old: Layout, _new: Layout) -> Option<NonNull<u8>> {
-        None
-    }
-
-    unsafe fn release(&mut self, tag: u32) -> bool {
-        let Some(mut heap) = self.0[tag as usize].take() else {
-            return false;
-        };
-        // SAFETY: the caller's promise.
-        unsafe { heap.release() };
-        true
     }
 }
