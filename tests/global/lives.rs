@@ -140,7 +140,7 @@ fn f07_threads_come_while_somebody_tidies_what_others_left() {
             left
         };
         thread::scope(|scope| {
-            for _ in 0..3 {
+            let workers = [(); 3].map(|()| {
                 let (send, over) = (send.clone(), &over);
                 scope.spawn(move || {
                     for byte in (0..=255).cycle() {
@@ -150,8 +150,8 @@ fn f07_threads_come_while_somebody_tidies_what_others_left() {
                         }
                         send.send(left.unwrap()).unwrap();
                     }
-                });
-            }
+                })
+            });
             let start = Instant::now();
             while start.elapsed() < Duration::from_millis(1500) {
                 // Given back before the next thread comes, or while it does.
@@ -162,6 +162,10 @@ fn f07_threads_come_while_somebody_tidies_what_others_left() {
                 thread::yield_now();
             }
             over.store(true, Ordering::Relaxed);
+            // A scope waits for what threads do, not for their ends, and they may have taken over such records.
+            for worker in workers {
+                worker.join().unwrap();
+            }
         });
         receive.try_iter().for_each(Piece::give_back);
         assert_eq!(objects(TAG), 0);

@@ -181,7 +181,7 @@ fn what_is_passed_on_takes_no_more_than_is_under_way() {
             let (send, receive) = mpsc::sync_channel::<Piece>(WAY);
             let most = WAY.div_ceil(slots(size)) + at_hand(size).div_ceil(slots(size)) + 3;
             thread::scope(|scope| {
-                scope.spawn(move || {
+                let other = scope.spawn(move || {
                     receive.iter().for_each(Piece::give_back);
                 });
                 for n in 0..30_000 {
@@ -191,6 +191,8 @@ fn what_is_passed_on_takes_no_more_than_is_under_way() {
                     }
                 }
                 drop(send);
+                // Its end too: it may have taken over what the last one left.
+                other.join().unwrap();
             });
             assert_eq!(objects(TAG), 0);
             HEAP.trim().unwrap();
