@@ -68,6 +68,17 @@ recipe!(
 );
 
 recipe!(
+    StrictSlots,
+    Fixed<H>,
+    |pool| Fixed::new(pool, Layout::from_size_align(256, 256).unwrap(), 16),
+    Habits {
+        most: 256,
+        align: 256,
+        ..ANY
+    }
+);
+
+recipe!(
     GrowingSlots,
     Fixed<H>,
     |pool| Fixed::growing(pool, slot(), 10),

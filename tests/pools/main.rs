@@ -101,7 +101,7 @@ macro_rules! battery {
             battery!(
                 test agrees_with_the_model, aligns, refuses_what_is_too_large, fills_up, serves_nothing,
                 refuses_strangers, refuses_to_free_twice, calls_at_the_watermark, passes_through, resizes,
-                owns_its_tag, holds_values
+                owns_its_tag, goes_with_its_tag, holds_values, holds_strict_values
             );
 
             #[test]
@@ -133,6 +133,7 @@ battery! {
     stacks: Stacks;
     free_lists: FreeLists;
     buddies: Buddies;
+    strict_slots: StrictSlots;
     size_class_pools: SizeClassPools;
     homemade_pool: HomemadePools;
 }
