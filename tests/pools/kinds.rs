@@ -105,6 +105,13 @@ recipe!(
 );
 
 recipe!(
+    CollectionClasses,
+    Classes<H, 2>,
+    |pool| Classes::new(pool, [(16, 4), (64, 60)], WhenFull::Borrow),
+    SLOTS
+);
+
+recipe!(
     Priorities,
     Priority<H>,
     |pool| Priority::with_sizes(
@@ -172,6 +179,13 @@ recipe!(
     SizeClassPools,
     SizeClasses<H>,
     |pool| Ok(SizeClasses::new(pool)),
+    ANY
+);
+
+recipe!(
+    LockedSizeClasses,
+    Locked<SizeClasses<H>>,
+    |pool| Ok(Locked::new(SizeClasses::new(pool))),
     ANY
 );
 

@@ -137,3 +137,4 @@ battery! {
     size_class_pools: SizeClassPools;
     homemade_pool: HomemadePools;
 }
+    locked_size_classes: LockedSizeClasses;
