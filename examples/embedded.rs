@@ -8,15 +8,23 @@
 //! ```
 
 use core::alloc::Layout;
+use core::fmt::Arguments;
 use core::mem::MaybeUninit;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use tagheap::{
     Buddy, Buffer, Bump, Classes, Error, Fixed, FreeList, Heap, Kind, Level, LocalHeap, LockFree,
-    Pool, Priority, Share, Stack, Tag, Typed, WhenFull,
+    Locked, Operation, Pool, Priority, Share, SizeClasses, Stack, Tag, Timed, Typed, WhenFull,
 };
 
+/// Bytes that all of it takes.
+pub(crate) const BYTES: usize = 20 * 1024;
+
 /// All the memory there is.
-static mut MEMORY: [MaybeUninit<u8>; 16 * 1024] = [MaybeUninit::uninit(); 16 * 1024];
+static mut MEMORY: [MaybeUninit<u8>; BYTES] = [MaybeUninit::uninit(); BYTES];
+
+/// Whether a pool called, which may be in the midst of anything.
+static FILLS_UP: AtomicBool = AtomicBool::new(false);
 
 /// A reading of a sensor.
 #[derive(Clone, Copy, Debug)]
@@ -29,21 +37,35 @@ fn main() -> Result<(), Error> {
     let memory = &raw mut MEMORY;
     // SAFETY: called once, and nobody else names it.
     let memory = unsafe { &mut *memory };
+    run(memory, &mut |line| println!("{line}"))
+}
+
+/// Does all of it in this memory, and says how it went.
+pub(crate) fn run(
+    memory: &mut [MaybeUninit<u8>],
+    say: &mut dyn FnMut(Arguments<'_>),
+) -> Result<(), Error> {
     let heap = LocalHeap::new(Heap::new(Buffer::uninit(memory))?);
     let pool = |name| Pool::new(&heap, Tag::named(name));
 
     // Readings come and go one by one.
     let readings = Fixed::new(pool("readings"), Layout::new::<Reading>(), 32)?;
     // What goes out is built piece by piece and sent whole.
-    let mut line = Bump::new(pool("line").bounded(1024).alarmed(|tag, usage| {
-        println!("{tag} fills up: {usage}");
-    }));
+    let call = |_, _: &_| FILLS_UP.store(true, Ordering::Relaxed);
+    let mut line = Bump::new(pool("line").bounded(1024).alarmed(call));
     // What must not fail has slots of its own.
     let sizes = [(32, 4), (64, 4), (128, 2), (64, 4)];
     let control = Priority::with_sizes(pool("control"), sizes, WhenFull::Borrow)?;
     // An interrupt takes these without a lock.
     let interrupts = LockFree::new(pool("irq"), Layout::new::<u32>(), 8)?;
+    // What has a deadline is timed, in cycles, and what two tasks share is locked.
+    let motor = Fixed::new(pool("motor"), Layout::new::<[u32; 4]>(), 8)?;
+    let motor = Timed::new(motor).limited_to_cycles(Operation::Allocate, 1_000_000);
+    let tasks = Locked::new(Pool::new(&heap, Tag::named("tasks")));
+    // Entries of any size come, and go one by one.
+    let log = SizeClasses::with_chunk(pool("log"), 1024);
     // And the other kinds, each in a corner of its own.
+    let images = pool("images");
     let frames = Buddy::new(pool("frames"), 2048, 64)?;
     let packets = Classes::new(pool("packets"), [(64, 8), (256, 2)], WhenFull::Refuse)?;
     let calls = Stack::small(pool("calls"))?;
@@ -58,7 +80,9 @@ fn main() -> Result<(), Error> {
     let warmest = kept.iter().flatten().map(|reading| reading.celsius);
     let warmest = warmest.fold(f32::MIN, f32::max);
     let latest = kept.iter().flatten().map(|reading| reading.at).max();
-    println!("{warmest} degrees at most, the last reading is number {latest:?}\n");
+    say(format_args!(
+        "{warmest} degrees at most, the last reading is number {latest:?}\n"
+    ));
 
     for _ in 0..3 {
         line.reset()?;
@@ -67,37 +91,53 @@ fn main() -> Result<(), Error> {
     }
     let stop = control.at(Level::Critical).own(*b"stop the motor")?;
     let signal = interrupts.own(4711_u32)?;
+    let turn = motor.own([90_u32; 4])?;
+    let task = tasks.own_str("blink")?;
+    let started = log.own_str("started")?;
+    log.alloc_str("warm enough")?;
+    drop(started);
+    let image = images.own([0_u8; 600])?;
     let frame = frames.own([0_u8; 300])?;
     let packet = packets.own_slice_copy(&[7_u8; 48])?;
-    let mark = calls.allocate(Layout::new::<[u64; 4]>())?;
+    let call = calls.allocate(Layout::new::<[u64; 4]>())?;
     let scrap = scraps.own_str("ciao")?;
-    println!(
-        "{signal} {scrap} {} {} {}\n",
+    say(format_args!(
+        "{signal} {scrap} {task} {} {} {} {} {}\n",
+        turn.len(),
+        image.len(),
         frame.len(),
         packet.len(),
         stop.len()
-    );
+    ));
     // SAFETY: handed out above, and not used any more.
-    unsafe { calls.deallocate(mark.cast(), Layout::new::<[u64; 4]>()) }?;
+    unsafe { calls.deallocate(call.cast(), Layout::new::<[u64; 4]>()) }?;
 
-    println!("{}\n", heap.look(|heap| heap.table().to_string())?);
-    println!("{readings}\n{control}\n{frames}\n");
+    heap.look(|heap| say(format_args!("{}\n", heap.table())))?;
+    say(format_args!("{readings}\n{control}\n{frames}\n"));
     for (name, usage) in [
         ("readings", readings.usage()?),
         ("line", line.usage()?),
         ("control", control.usage()?),
         ("irq", interrupts.usage()?),
+        ("motor", motor.usage()?),
+        ("tasks", tasks.usage()?),
+        ("log", log.usage()?),
+        ("images", images.usage()?),
         ("frames", frames.usage()?),
         ("packets", packets.usage()?),
         ("calls", calls.usage()?),
         ("scraps", scraps.usage()?),
     ] {
-        println!("{name:<9} {usage}");
+        say(format_args!("{name:<9} {usage}"));
     }
-    println!();
-    while line.alloc([0_u8; 16]).is_ok() {}
+    say(format_args!(""));
+    while line.alloc([0_u8; 16]).is_ok() {
+        if FILLS_UP.swap(false, Ordering::Relaxed) {
+            say(format_args!("line fills up: {}", line.usage()?));
+        }
+    }
     if let Err(refusal) = line.alloc([0_u8; 16]) {
-        println!("{refusal}");
+        say(format_args!("{refusal}"));
     }
     Ok(heap.look(|heap| heap.check())??)
 }

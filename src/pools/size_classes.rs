@@ -61,7 +61,8 @@ use crate::words::usage::{Measure, Usage};
 /// As dense as an arena but for the rounding to classes (steps of 16 bytes to 128, then four to a doubling, to
 /// 32 KiB) and two bits a piece of 16 bytes: an object has no header. A request and its giving back cost a few
 /// instructions, a reset or a drop as much as the chunks are. Larger requests, and those for which no chunk is
-/// to be had, are blocks of the heap's own.
+/// to be had, are blocks of the heap's own. Of a fresh chunk it touches the pages that it hands out, the first, and
+/// the page at its end.
 ///
 /// ```
 /// use tagheap::{Heap, Kind, LocalHeap, Pool, Reserve, SizeClasses, Tag, Typed};

@@ -298,7 +298,8 @@ fn kinds_does_what_the_sources_did_and_draws_each_kind() {
 fn embedded_has_every_kind_in_one_buffer() {
     let text = told(&run(example("embedded")));
     for tag in [
-        "readings", "line", "control", "irq", "frames", "packets", "calls", "scraps",
+        "readings", "line", "control", "irq", "motor", "tasks", "log", "images", "frames",
+        "packets", "calls", "scraps",
     ] {
         assert!(amounts(&text, tag)[0][0] > 0, "{tag}\n{text}");
     }

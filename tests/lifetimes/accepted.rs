@@ -1,6 +1,10 @@
+//! What the refused programs do, done rightly.
+
 use std::sync::Arc;
 
-use tagheap::{Bump, Error, Heap, Kind, LocalHeap, Own, Pool, Reserve, SharedHeap, Tag, Typed};
+use tagheap::{
+    Bump, Error, Heap, Kind, LocalHeap, LockFree, Own, Pool, Reserve, SharedHeap, Tag, Typed,
+};
 
 fn send<T: Send>() {}
 
@@ -8,7 +12,8 @@ fn of<K: Kind + Sync + 'static>() {
     send::<Own<'static, Arc<u8>, K>>();
 }
 
-fn main() -> Result<(), Error> {
+#[test]
+fn the_compiler_accepts() -> Result<(), Error> {
     let mut heap = LocalHeap::new(Heap::new(Reserve::new()?)?);
     {
         let mut bump = Bump::new(Pool::new(&heap, Tag::new(1)));
@@ -31,6 +36,6 @@ fn main() -> Result<(), Error> {
         scope.spawn(move || bump.check());
         scope.spawn(|| Pool::new(&shared, Tag::new(2)).alloc(5).map(|five| *five));
     });
+    of::<LockFree<&'static SharedHeap<Reserve>>>();
     Ok(())
 }
-

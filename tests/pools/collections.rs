@@ -2,9 +2,6 @@
 
 use hashbrown::{DefaultHashBuilder, HashMap};
 
-#[cfg(std_allocator)]
-use tagheap::Share;
-
 use crate::battery::{self, BOUND, Habits, TAG};
 
 /// A box, vectors that grow and shrink, and a map live in a pool: contents are what they must be.
@@ -41,6 +38,27 @@ where
     map.clear();
 }
 
+/// As [`live_in`], by std's own trait, on a compiler that has it:
+/// `cargo +nightly test --features nightly --test pools collections`.
+#[cfg(std_allocator)]
+fn live_in_std<A: Copy + std::alloc::Allocator>(pool: A, habits: &Habits) {
+    let room = habits.most.min(400);
+    let boxed = Box::new_in([7_u8; 16], pool);
+    let mut bytes = Vec::new_in(pool);
+    for n in 0..room / 2 {
+        bytes.try_reserve_exact(1).unwrap();
+        bytes.push(n as u8);
+    }
+    let zeroed = Box::<[u64; 4], _>::new_zeroed_in(pool);
+    // SAFETY: zeros are numbers.
+    let zeroed = unsafe { zeroed.assume_init() };
+    bytes.truncate(5);
+    bytes.shrink_to_fit();
+    assert_eq!((*boxed, *zeroed), ([7; 16], [0; 4]));
+    assert_eq!(bytes, [0, 1, 2, 3, 4]);
+    assert_eq!(bytes.capacity(), 5);
+}
+
 macro_rules! collections {
     ($($name:ident: $recipe:ident;)*) => { $(
         #[test]
@@ -54,6 +72,8 @@ macro_rules! collections {
                 let usage = tagheap::Kind::usage(&kind).unwrap();
                 assert!(usage.allocations > 4, "{usage}");
                 assert!(usage.live() == 0 || habits.last_first, "{usage}");
+                #[cfg(std_allocator)]
+                live_in_std(&kind, habits);
                 drop(kind);
                 battery::assert_clean(heap);
             });
@@ -69,29 +89,12 @@ collections! {
     stack: Stacks;
     fixed_slots: FixedSlots;
     growing_slots: GrowingSlots;
+    classes: CollectionClasses;
     priorities: Priorities;
     lock_free: LockFrees;
     locked_fixed: LockedFixeds;
     locked_pool: LockedPools;
     timed_pool: TimedPools;
     size_classes: SizeClassPools;
-}
-
-/// On a compiler that has std's own trait: `cargo +nightly test --features nightly --test pools`.
-#[cfg(std_allocator)]
-#[test]
-fn std_collections_live_in_pools() {
-    crate::in_reserve(|heap| {
-        let pool = &tagheap::Pool::new(heap, TAG);
-        let mut boxes = Vec::new_in(pool);
-        let mut texts = Vec::new_in(pool);
-        for n in 0..1000 {
-            boxes.push(Box::new_in([n; 10], pool));
-            texts.push(n);
-        }
-        assert_eq!(boxes[500][9], texts[500]);
-        assert!(heap.stats_of(TAG).unwrap().blocks > 1000);
-        drop((boxes, texts));
-        assert_eq!(tagheap::Kind::usage(pool).unwrap().live(), 0);
-    });
+    locked_size_classes: LockedSizeClasses;
 }

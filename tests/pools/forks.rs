@@ -11,11 +11,12 @@ use std::time::{Duration, Instant};
 
 use tagheap::{Bump, Error, Kind, LockFree, Locked, Pool, Reserve, Share, SharedHeap, Tag, Typed};
 
+use crate::soak;
 use crate::threads::{TAG, shared};
 
 const WORDS: Layout = Layout::new::<[u64; 8]>();
 
-/// For how long each test forks, and how often at most.
+/// For how long each test forks unless `TAGHEAP_SOAK` says otherwise, and how often at most.
 const TIME: Duration = Duration::from_secs(2);
 const MOST: usize = 10_000;
 
@@ -33,7 +34,8 @@ fn fork_while(
             }
         });
         let (start, mut forks) = (Instant::now(), 0);
-        while forks < MOST && (start.elapsed() < TIME || forks < 10) {
+        let time = soak(TIME);
+        while forks < MOST && (start.elapsed() < time || forks < 10) {
             let process = fork();
             assert!(process >= 0);
             if process == 0 {

@@ -1,11 +1,24 @@
-//! Pools in a buffer make no system call: they run where the kernel ends whoever makes one.
+//! What pools ask of the system: in a buffer no call, and a warm heap for a request's pools neither; a page where
+//! they write, and little stack.
+//!
+//! They run where the kernel ends whoever makes a system call.
 
 use core::alloc::Layout;
+use core::fmt::{self, Write};
+use core::mem::MaybeUninit;
+use std::thread;
 
 use tagheap::{
-    Buddy, Buffer, Bump, Classes, Error, Fixed, FreeList, Heap, Kind, LocalHeap, LockFree, Pool,
-    Priority, Reserve, Share, SharedHeap, SizeClasses, Stack, Tag, Typed, WhenFull,
+    Block, Buddy, Buffer, Bump, Classes, Error, Fixed, FreeList, Heap, Kind, LocalHeap, LockFree,
+    Locked, Pool, Priority, Reserve, Share, SharedHeap, SizeClasses, Stack, Tag, Timed, Typed,
+    WhenFull,
 };
+
+use crate::in_reserve;
+
+#[path = "../../examples/embedded.rs"]
+#[expect(dead_code, reason = "it prints, where this must not")]
+mod embedded;
 
 /// Each kind made, used, and dropped; no memory of the process but this.
 fn use_every_kind(bytes: &mut [u8]) -> Result<(), Error> {
@@ -24,7 +37,9 @@ fn use_every_kind(bytes: &mut [u8]) -> Result<(), Error> {
     )?)?;
     try_out(&mut Buddy::new(pool(7), 2048, 16)?)?;
     try_out(&mut Priority::new(pool(8), WhenFull::Borrow)?)?;
-    try_out(&mut LockFree::new(pool(9), Layout::new::<[u64; 4]>(), 16)?)
+    try_out(&mut LockFree::new(pool(9), Layout::new::<[u64; 4]>(), 16)?)?;
+    try_out(&mut Locked::new(Bump::new(pool(11))))?;
+    try_out(&mut Timed::new(pool(12)))
 }
 
 fn try_out(kind: &mut impl Kind) -> Result<(), Error> {
@@ -92,13 +107,12 @@ fn confined(work: impl FnOnce() -> bool) -> i32 {
     status
 }
 
-#[test]
-fn every_kind_works_without_a_system_call() {
+/// The work runs in such a child to its end, and well.
+fn needs_no_kernel(work: impl FnOnce() -> bool) {
     // What tells threads apart asks the kernel once in a process's life: locks do, as in a `LockFree`'s check.
     let heap = SharedHeap::<Reserve>::new(Heap::new(Reserve::new().unwrap()).unwrap());
     heap.look(|heap| heap.check()).unwrap().unwrap();
-    let mut bytes = vec![0_u8; 48 * 1024];
-    let status = confined(|| use_every_kind(&mut bytes).is_ok());
+    let status = confined(work);
     assert!(
         libc::WIFEXITED(status),
         "ended by signal {}",
@@ -108,8 +122,106 @@ fn every_kind_works_without_a_system_call() {
 }
 
 #[test]
+fn every_kind_works_without_a_system_call() {
+    let mut bytes = vec![0_u8; 48 * 1024];
+    needs_no_kernel(|| use_every_kind(&mut bytes).is_ok());
+}
+
+#[test]
+fn the_embedded_example_makes_no_system_call() {
+    struct Counting(usize);
+    impl Write for Counting {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            self.0 += text.len();
+            Ok(())
+        }
+    }
+    let mut memory = vec![MaybeUninit::uninit(); embedded::BYTES];
+    needs_no_kernel(|| {
+        let mut out = Counting(0);
+        let told = embedded::run(&mut memory, &mut |line| out.write_fmt(line).unwrap());
+        told.is_ok() && out.0 > 1000
+    });
+}
+
+#[test]
 fn a_system_call_would_be_noticed() {
     // SAFETY: asks for the process's number.
     let status = confined(|| unsafe { libc::syscall(libc::SYS_getpid) } > 0);
     assert!(libc::WIFSIGNALED(status), "the filter works");
+}
+
+/// So many requests, one after the other, each with a pool of its own for its two hundred objects.
+fn serve(heap: &LocalHeap<Reserve>, requests: usize) -> Result<(), Error> {
+    fn fill(kind: &impl Kind) -> Result<(), Error> {
+        for n in 0..200 {
+            kind.alloc_slice_fill_with(1 + n % 50, |_| n as u32)?;
+            if n % 3 == 0 {
+                kind.own([n; 8])?;
+            }
+        }
+        kind.check()
+    }
+    for _ in 0..requests {
+        fill(&SizeClasses::new(Pool::new(heap, Tag::named("request"))))?;
+        fill(&Bump::new(Pool::new(heap, Tag::named("frame"))))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_pool_for_each_request_needs_no_kernel_once_the_heap_is_warm() {
+    in_reserve(|heap| {
+        serve(heap, 1).unwrap();
+        needs_no_kernel(|| serve(heap, 100).is_ok());
+    });
+    in_reserve(|cold| {
+        let status = confined(|| serve(cold, 1).is_ok());
+        assert!(libc::WIFSIGNALED(status), "a cold heap grows");
+    });
+}
+
+const PAGE: usize = 4096;
+
+/// Which pages of a block are in memory.
+fn resident(block: &Block) -> Vec<usize> {
+    let (from, to) = (block.at / PAGE, block.end().div_ceil(PAGE));
+    let mut pages = vec![0_u8; to - from];
+    let start = core::ptr::without_provenance_mut(from * PAGE);
+    // SAFETY: asks about mapped pages, and writes a byte for each.
+    let answer = unsafe { libc::mincore(start, (to - from) * PAGE, pages.as_mut_ptr()) };
+    assert_eq!(answer, 0);
+    (0..to - from)
+        .filter(|page| pages[*page] & 1 == 1)
+        .collect()
+}
+
+/// Its map is not written before something is given back, nor is the rest of the chunk.
+#[test]
+fn size_classes_touch_the_pages_that_they_hand_out_and_the_last_of_a_chunk() {
+    const TAG: Tag = Tag::new(1);
+    in_reserve(|heap| {
+        let pool = SizeClasses::with_chunk(Pool::new(heap, TAG), 1 << 20);
+        let object = pool.alloc(7_u64).unwrap();
+        let block = heap.look(|heap| heap.blocks_of(TAG).next().unwrap().unwrap());
+        let block = block.unwrap();
+        let last = block.end().div_ceil(PAGE) - block.at / PAGE - 1;
+        assert!(block.size >= 1 << 20);
+        let object = core::ptr::from_ref(object).addr() / PAGE - block.at / PAGE;
+        assert_eq!(resident(&block), [0, object, last]);
+    });
+}
+
+/// The least stack that the system gives a thread.
+const STACK: usize = 16 << 10;
+
+#[test]
+fn g01_every_kind_works_on_a_small_stack() {
+    let mut bytes = vec![0_u8; 48 * 1024];
+    let work = || use_every_kind(&mut bytes);
+    thread::scope(|scope| {
+        let small = thread::Builder::new().stack_size(STACK);
+        let small = small.spawn_scoped(scope, work).unwrap();
+        small.join().unwrap().unwrap();
+    });
 }

@@ -68,6 +68,17 @@ recipe!(
 );
 
 recipe!(
+    StrictSlots,
+    Fixed<H>,
+    |pool| Fixed::new(pool, Layout::from_size_align(256, 256).unwrap(), 16),
+    Habits {
+        most: 256,
+        align: 256,
+        ..ANY
+    }
+);
+
+recipe!(
     GrowingSlots,
     Fixed<H>,
     |pool| Fixed::growing(pool, slot(), 10),
@@ -91,6 +102,13 @@ recipe!(
     Classes<H, 3>,
     |pool| classes(pool, WhenFull::Borrow),
     Habits { most: 256, ..SLOTS }
+);
+
+recipe!(
+    CollectionClasses,
+    Classes<H, 2>,
+    |pool| Classes::new(pool, [(16, 4), (64, 60)], WhenFull::Borrow),
+    SLOTS
 );
 
 recipe!(
@@ -161,6 +179,13 @@ recipe!(
     SizeClassPools,
     SizeClasses<H>,
     |pool| Ok(SizeClasses::new(pool)),
+    ANY
+);
+
+recipe!(
+    LockedSizeClasses,
+    Locked<SizeClasses<H>>,
+    |pool| Ok(Locked::new(SizeClasses::new(pool))),
     ANY
 );
 

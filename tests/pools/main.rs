@@ -1,5 +1,8 @@
 //! Every kind of pool: one battery over all of them on every sort of heap, and beside it what is special
 //! to each.
+//!
+//! `TAGHEAP_SOAK` in the environment says for how many seconds each of the rows F01 to F03 and F06 runs: 600 for
+//! the ten minutes that F01 asks for, and for the ten thousand forks of F06, which end when they are done.
 
 #![cfg_attr(std_allocator, feature(allocator_api))]
 #![allow(
@@ -35,9 +38,17 @@ mod treiber;
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use tagheap::{Buffer, Heap, LocalHeap, Reserve, SharedHeap};
 use tagheap_trace::{Granting, Ground};
+
+/// How long threads and forks are let loose: so long, or as many seconds as `TAGHEAP_SOAK` says.
+fn soak(usually: Duration) -> Duration {
+    let seconds = std::env::var("TAGHEAP_SOAK").ok();
+    let seconds = seconds.and_then(|seconds| seconds.parse().ok());
+    seconds.map_or(usually, Duration::from_secs)
+}
 
 /// A heap in a buffer too small for indexes.
 fn in_buffer(test: impl FnOnce(&LocalHeap<Buffer<'_>>)) {
@@ -101,7 +112,7 @@ macro_rules! battery {
             battery!(
                 test agrees_with_the_model, aligns, refuses_what_is_too_large, fills_up, serves_nothing,
                 refuses_strangers, refuses_to_free_twice, calls_at_the_watermark, passes_through, resizes,
-                owns_its_tag, holds_values
+                owns_its_tag, goes_with_its_tag, holds_values, holds_strict_values
             );
 
             #[test]
@@ -122,6 +133,7 @@ battery! {
     pool: Pools;
     bump: Bumps;
     fixed_slots: FixedSlots;
+    strict_slots: StrictSlots;
     growing_slots: GrowingSlots;
     refusing_classes: RefusingClasses;
     borrowing_classes: BorrowingClasses;
@@ -134,5 +146,6 @@ battery! {
     free_lists: FreeLists;
     buddies: Buddies;
     size_class_pools: SizeClassPools;
+    locked_size_classes: LockedSizeClasses;
     homemade_pool: HomemadePools;
 }

@@ -24,6 +24,30 @@ fn cause(answer: Result<NonNull<[u8]>, Error>) -> Shortage {
     }
 }
 
+/// What the document that this kind follows gives each level, as it stands there.
+#[test]
+fn levels_are_as_large_as_in_their_source() {
+    let critical = (32, 64);
+    let normal = (128, 32);
+    let large = (1024, 8);
+    let temporary = (256, 16);
+    assert_eq!(Level::SIZES, [critical, normal, large, temporary]);
+    let levels = [
+        Level::Critical,
+        Level::Normal,
+        Level::Large,
+        Level::Temporary,
+    ];
+    assert_eq!(Level::ALL, levels);
+    in_buffer(|heap| {
+        let pool = Priority::new(Pool::new(heap, TAG), WhenFull::Refuse).unwrap();
+        assert_eq!(
+            levels.map(|level| pool.usage_of(level).total),
+            [64, 32, 8, 16]
+        );
+    });
+}
+
 /// By default every level has the slots that are promised, of the sizes promised.
 #[test]
 fn levels_have_their_slots() {

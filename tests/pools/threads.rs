@@ -14,14 +14,16 @@ use fastrand::Rng;
 use spin::Mutex;
 use tagheap::{
     Bump, Error, Heap, Kind, LocalHeap, LockFree, Locked, Misuse, Own, Pool, Reserve, Share,
-    SharedHeap, Tag, Timed, Typed,
+    SharedHeap, SizeClasses, Tag, Timed, Typed,
 };
+
+use crate::soak;
 
 pub(crate) const TAG: Tag = Tag::named("shared");
 const OTHER: Tag = Tag::named("other");
 const WORDS: Layout = Layout::new::<[u64; 8]>();
 
-/// How long threads are let loose on each other.
+/// How long threads are let loose on each other, unless `TAGHEAP_SOAK` says otherwise.
 const TIME: Duration = Duration::from_millis(500);
 
 pub(crate) fn shared() -> SharedHeap<Reserve> {
@@ -71,8 +73,8 @@ impl Piece {
 /// One thread's life: it takes, resizes and gives back pieces, its own and those it finds on the table.
 fn live(kind: &impl Kind, most: usize, table: &[Mutex<Option<Piece>>], seed: u64) -> u64 {
     let mut rng = Rng::with_seed(seed);
-    let (start, mut steps) = (Instant::now(), 0);
-    while start.elapsed() < TIME {
+    let (start, time, mut steps) = (Instant::now(), soak(TIME), 0);
+    while start.elapsed() < time {
         for _ in 0..64 {
             steps += 1;
             let seat = &table[rng.usize(..table.len())];
@@ -205,8 +207,8 @@ fn race<T: Sync, A: Send>(
     act: impl Fn(&T, bool) -> A + Sync,
     judge: impl Fn(T, [A; 2]),
 ) {
-    let (start, mut rounds) = (Instant::now(), 0);
-    while start.elapsed() < TIME || rounds < 100 {
+    let (start, time, mut rounds) = (Instant::now(), soak(TIME), 0);
+    while start.elapsed() < time || rounds < 100 {
         rounds += 1;
         let subject = prepare();
         let ready = AtomicUsize::new(0);
@@ -375,6 +377,8 @@ fn what_can_be_sent_and_shared() {
     send::<Pool<&Shared>>();
     send::<Bump<Local>>();
     send::<Bump<&Shared>>();
+    send::<SizeClasses<Local>>();
+    send::<SizeClasses<&Shared>>();
     send::<LockFree<Local>>();
     sync::<LockFree<Local>>();
     send::<LockFree<&Shared>>();
@@ -382,6 +386,7 @@ fn what_can_be_sent_and_shared() {
     send::<Locked<Bump<&Shared>>>();
     sync::<Locked<Bump<&Shared>>>();
     sync::<Locked<Pool<Local>>>();
+    sync::<Locked<SizeClasses<&Shared>>>();
     send::<Timed<Bump<&Shared>>>();
     sync::<Timed<Locked<Bump<&Shared>>>>();
     sync::<Timed<LockFree<&Shared>>>();

@@ -162,7 +162,7 @@ fn numbers_go_from_thread_to_thread() {
 }
 
 #[test]
-fn numbers_that_return_mislead_nobody() {
+fn f04_numbers_that_return_mislead_nobody() {
     check(3, takes_while_numbers_return);
 }
 
@@ -188,7 +188,7 @@ fn counts_are_of_one_moment() {
 }
 
 #[test]
-fn without_a_generation_the_aba_fault_is_found() {
+fn f04_without_a_generation_the_aba_fault_is_found() {
     must_fail(
         Fault::NoGeneration,
         &["numbers are lost"],

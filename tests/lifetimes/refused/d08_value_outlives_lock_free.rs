@@ -6,7 +6,7 @@ fn main() -> Result<(), Error> {
     let owner;
     {
         let pool = LockFree::new(Pool::new(&heap, Tag::new(1)), Layout::new::<u64>(), 8)?;
-        owner = pool.own(7_u64)?;
+        owner = pool.own(7_u64)?; //~ E0597
     }
     println!("{owner}");
     Ok(())

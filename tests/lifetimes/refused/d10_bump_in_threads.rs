@@ -4,7 +4,7 @@ fn main() -> Result<(), Error> {
     let heap = SharedHeap::<Reserve>::new(Heap::new(Reserve::new()?)?);
     let bump = Bump::new(Pool::new(&heap, Tag::new(1)));
     std::thread::scope(|scope| {
-        scope.spawn(|| bump.check());
+        scope.spawn(|| bump.check()); //~ E0277
     });
     Ok(())
 }

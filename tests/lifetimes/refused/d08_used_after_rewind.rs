@@ -5,7 +5,7 @@ fn main() -> Result<(), Error> {
     let mut bump = Bump::new(Pool::new(&heap, Tag::new(1)));
     let mark = bump.mark();
     let value = bump.alloc_str("ciao")?;
-    bump.rewind(mark)?;
+    bump.rewind(mark)?; //~ E0502
     value.make_ascii_uppercase();
     Ok(())
 }

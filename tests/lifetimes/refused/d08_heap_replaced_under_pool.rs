@@ -1,10 +1,9 @@
 use tagheap::{Error, Heap, LocalHeap, Pool, Reserve, Tag, Typed};
 
 fn main() -> Result<(), Error> {
-    let heap = LocalHeap::new(Heap::new(Reserve::new()?)?);
+    let mut heap = LocalHeap::new(Heap::new(Reserve::new()?)?);
     let pool = Pool::new(&heap, Tag::new(1));
-    let value = pool.alloc_slice_copy(&[1, 2])?;
-    drop(pool);
-    value[0] = 6;
+    *heap.get_mut() = Heap::new(Reserve::new()?)?; //~ E0502
+    pool.alloc(5)?;
     Ok(())
 }

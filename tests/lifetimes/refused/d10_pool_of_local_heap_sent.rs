@@ -4,7 +4,7 @@ fn main() -> Result<(), Error> {
     let heap = LocalHeap::new(Heap::new(Reserve::new()?)?);
     let pool = Pool::new(&heap, Tag::new(1));
     std::thread::scope(|scope| {
-        scope.spawn(move || drop(pool));
+        scope.spawn(move || drop(pool)); //~ E0277
     });
     Ok(())
 }
