@@ -32,6 +32,7 @@ mod magazines;
 mod misuse;
 mod model;
 mod races;
+mod reclaim;
 mod release;
 mod report;
 mod requests;
