@@ -39,6 +39,7 @@ mod requests;
 mod resize;
 mod scopes;
 mod signals;
+mod small_stack;
 #[path = "../pools/storm.rs"]
 mod storm;
 mod support;
