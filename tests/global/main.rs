@@ -4,6 +4,9 @@
 //! each has tags of its own, and looks at their numbers only. What would disturb others, or ends the process, has
 //! a process of its own ([`alone`](support::alone)).
 //!
+//! With `TAGHEAP_SOAK` in the environment the races of F01 and F03 and the forks of F06 take so many seconds each
+//! (600 are the ten minutes of F01, and more than 10^4 forks), and A11 has 10^7 objects.
+//!
 //! Rows without a test here:
 //!
 //! - A06, A09, C04: a [`Layout`](core::alloc::Layout) cannot be made so, and null is C's.

@@ -11,7 +11,7 @@ use tagheap::{Error, Tag};
 
 use crate::HEAP;
 use crate::careless::{free, take};
-use crate::support::{Piece, alone, blocks, bytes, double_free, layout, objects};
+use crate::support::{Piece, alone, blocks, bytes, double_free, layout, objects, rounds, time};
 
 /// Joined, so that what they leave is left when this is over.
 fn run_threads(work: impl Fn(u64) + Sync, count: u64) {
@@ -64,7 +64,7 @@ fn f01_threads_share_all_they_have() {
         // Many pieces, and few that all fight for.
         for seats in [2000, 5] {
             let table: Vec<_> = (0..seats).map(|_| Mutex::new(None)).collect();
-            let time = Duration::from_millis(800);
+            let time = time(Duration::from_millis(800));
             run_threads(|seed| live(&table, &tags, seed, time), 4);
             let left: Vec<_> = table
                 .into_iter()
@@ -96,7 +96,7 @@ fn f01_pieces_go_from_thread_to_thread() {
                 let senders = senders.clone();
                 move || {
                     let mut rng = Rng::with_seed(number as u64);
-                    for _ in 0..EACH {
+                    for _ in rounds(EACH) {
                         let size = match rng.u8(..50) {
                             0 => rng.usize(..40_000),
                             _ => rng.usize(..1000),
@@ -130,7 +130,7 @@ fn f01_pieces_go_from_thread_to_thread() {
 
 /// Two do something with a pointer at the same moment, again and again; what they answered is looked at.
 fn race<A: Send>(
-    rounds: usize,
+    usual: usize,
     prepare: impl Fn() -> usize,
     act: impl Fn(NonNull<u8>) -> A + Sync,
     judge: impl Fn(NonNull<u8>, [A; 2]) + Sync,
@@ -155,10 +155,13 @@ fn race<A: Send>(
     thread::scope(|scope| {
         let other = || {
             let (send, receive) = mpsc::channel();
-            let (at, act, meet) = (&at, &act, &meet);
+            let (at, act, meet, over) = (&at, &act, &meet, &over);
             scope.spawn(move || {
-                for _ in 0..rounds {
+                loop {
                     meet(count);
+                    if over.load(Ordering::Relaxed) {
+                        break;
+                    }
                     send.send(act(pointer(at.load(Ordering::Acquire)))).unwrap();
                     meet(count);
                 }
@@ -167,7 +170,7 @@ fn race<A: Send>(
         };
         let others: Vec<_> = (1..count).map(|_| other()).collect();
         let _at_the_end = AtTheEnd(&over);
-        for _ in 0..rounds {
+        for _ in rounds(usual) {
             at.store(prepare(), Ordering::Release);
             let subject = pointer(at.load(Ordering::Acquire));
             meet(count);
@@ -181,7 +184,7 @@ fn race<A: Send>(
     });
 }
 
-/// Lets the others go, also where a test fails.
+/// Lets the others go, whether all rounds are over or a test fails.
 struct AtTheEnd<'a>(&'a AtomicBool);
 
 impl Drop for AtTheEnd<'_> {
