@@ -108,6 +108,10 @@ const UNTAGGED: Tag = Tag::named("untagged");
 /// without libc, one may use the heap at a time: one that comes while another is in it, or a signal
 /// handler, gets a block of the heap's own.
 ///
+/// A thread may be cancelled, deferred as is the C library's default: nothing here is a point where it would be.
+/// Cancelled asynchronously, or killed alone, in the middle of a request, it may leave what no other can use, or the
+/// lock taken.
+///
 /// # Misuse
 ///
 /// Giving back twice, foreign and interior pointers, and layouts of another class end the program with one line on

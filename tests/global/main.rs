@@ -14,6 +14,7 @@
 //! - E01 to E06: a heap's headers are damaged in `tests/gauntlet`; spans have none.
 //! - F02: a release while another thread gives back under the tag is what its caller promised not to do.
 //! - F04: there is no list that others take from.
+//! - F07, a thread cancelled asynchronously: not supported, see [`Global`].
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -25,6 +26,7 @@
 #[path = "../pools/battery.rs"]
 #[expect(dead_code, reason = "pools have more to show")]
 mod battery;
+mod cancels;
 mod careless;
 mod ends;
 mod fatal;
