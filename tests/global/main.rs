@@ -10,11 +10,22 @@
 //! Rows without a test here:
 //!
 //! - A06, A09, C04: a [`Layout`](core::alloc::Layout) cannot be made so, and null is C's.
+//! - B01, B04 to B13: how the row and its source meet gaps, refusals, and what others do to the break is the heap's
+//!   matter, whatever lies over it: `tests/gauntlet`, `tests/program_break`.
+//! - B15, D08 to D11: pools, and destructors, which this heap calls none of: `tests/pools`, `tests/lifetimes`.
 //! - C02: a slot given back after somebody else got it is taken from its new holder: the documented gap.
-//! - E01 to E06: a heap's headers are damaged in `tests/gauntlet`; spans have none.
+//! - C06: there are no segments, but one row; others' memory in it, which only a break can bring, is in
+//!   `tests/gauntlet` and `tests/program_break`.
+//! - C10: nobody names a tag when he gives back.
+//! - D05: very many tags, and a pool's after its release by hand: `tests/gauntlet`, `tests/pools`.
+//! - E01 to E03, E06, E08, E09: every damage to a heap's headers is done in `tests/gauntlet`, and here only enough to
+//!   see the program end; spans have no headers.
 //! - F02: a release while another thread gives back under the tag is what its caller promised not to do.
 //! - F04: there is no list that others take from.
 //! - F07, a thread cancelled asynchronously: not supported, see [`Global`].
+//! - G02, G03, G04: how well first fit fits, and sizes beyond memory, are the heap's: `tests/gauntlet`. A soak here is
+//!   F01's.
+//! - G06: that zeroed memory shows nothing of others' is A08's test here, and in `tests/gauntlet` for each way it is had.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
