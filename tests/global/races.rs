@@ -2,11 +2,13 @@
 
 use core::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, mpsc};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
+// Compiled here, so that ThreadSanitizer sees what it orders.
+use spin::Mutex;
 use tagheap::{Error, Tag};
 
 use crate::HEAP;
@@ -33,14 +35,14 @@ fn live(table: &[Mutex<Option<Piece>>], tags: &[Tag], seed: u64, time: Duration)
     while start.elapsed() < time {
         for _ in 0..200 {
             let seat = &table[rng.usize(..table.len())];
-            let found = seat.lock().unwrap().take();
+            let found = seat.lock().take();
             let power = rng.u32(1..15);
             let size = rng.usize(..1 << power);
             let asked = layout(size, 1 << rng.u32(..7));
             match found {
                 None => {
                     let piece = Piece::take(tags[rng.usize(..tags.len())], asked, rng.u8(..));
-                    let before = seat.lock().unwrap().replace(piece);
+                    let before = seat.lock().replace(piece);
                     before.into_iter().for_each(Piece::give_back);
                 }
                 Some(mut piece) if rng.u8(..4) == 0 => {
@@ -68,7 +70,7 @@ fn f01_threads_share_all_they_have() {
             run_threads(|seed| live(&table, &tags, seed, time), 4);
             let left: Vec<_> = table
                 .into_iter()
-                .filter_map(|seat| seat.into_inner().unwrap())
+                .filter_map(|seat| seat.into_inner())
                 .collect();
             assert_eq!(tags.map(objects).iter().sum::<usize>(), left.len());
             left.into_iter().for_each(Piece::give_back);
@@ -156,7 +158,7 @@ fn race<A: Send>(
         let other = || {
             let (send, receive) = mpsc::channel();
             let (at, act, meet, over) = (&at, &act, &meet, &over);
-            scope.spawn(move || {
+            let thread = scope.spawn(move || {
                 loop {
                     meet(count);
                     if over.load(Ordering::Relaxed) {
@@ -166,10 +168,10 @@ fn race<A: Send>(
                     meet(count);
                 }
             });
-            receive
+            (thread, receive)
         };
-        let others: Vec<_> = (1..count).map(|_| other()).collect();
-        let _at_the_end = AtTheEnd(&over);
+        let (threads, others): (Vec<_>, Vec<_>) = (1..count).map(|_| other()).unzip();
+        let at_the_end = AtTheEnd(&over);
         for _ in rounds(usual) {
             at.store(prepare(), Ordering::Release);
             let subject = pointer(at.load(Ordering::Acquire));
@@ -181,6 +183,10 @@ fn race<A: Send>(
                 .chain(others.iter().map(|other| other.recv().unwrap()));
             judge(subject, [answers.next().unwrap(), answers.next().unwrap()]);
         }
+        drop(at_the_end);
+        threads
+            .into_iter()
+            .for_each(|thread| thread.join().unwrap());
     });
 }
 
