@@ -11,8 +11,8 @@
 # the sanitizer's.
 #
 # Of the global allocator's tests AddressSanitizer cannot live with three: limits of the process below what its own
-# memory takes, and threads that end without the C library. ThreadSanitizer runs the races, whose threads know of each
-# other by what is compiled here; in the other tests std's channels, barriers and scopes stand in between.
+# memory takes, and threads that end without the C library. ThreadSanitizer runs those whose threads know of each other
+# by what is compiled here; in the others std's barriers and scopes stand in between, or signal handlers.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
