@@ -112,8 +112,10 @@ fn f07_threads_cancelled_in_the_middle_of_requests() {
 fn f07_no_operation_is_a_point_where_a_thread_is_cancelled() {
     static DONE: AtomicUsize = AtomicUsize::new(0);
     extern "C-unwind" fn start(_: *mut c_void) -> *mut c_void {
+        // SAFETY: asks only.
+        let this = unsafe { libc::pthread_self() };
         // SAFETY: this thread; by default that is for later.
-        unsafe { libc::pthread_cancel(libc::pthread_self()) };
+        unsafe { libc::pthread_cancel(this) };
         (0..10_000).for_each(|_| step());
         let whole = HEAP.check().is_ok() && HEAP.set_limit(TAG, None).is_ok();
         let is_forked = HEAP.before_fork().is_ok();

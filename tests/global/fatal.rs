@@ -229,8 +229,10 @@ fn e04_a_block_written_over_its_end() {
         let apart =
             |pair: &&[NonNull<u8>]| pair[0].addr().get() + LARGE + HEADER == pair[1].addr().get();
         let pair = taken.windows(2).find(apart).unwrap();
-        // SAFETY: not the memory that was asked for. That is under test.
-        unsafe { pair[0].add(LARGE).write_bytes(0, 8) };
+        // SAFETY: in the heap's memory.
+        let behind = unsafe { pair[0].add(LARGE) };
+        // SAFETY: not the memory that was asked for. Whether that is found is under test.
+        unsafe { behind.write_bytes(0, 8) };
         face::dealloc(pair[1], bytes(LARGE));
     });
 }
