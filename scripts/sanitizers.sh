@@ -9,6 +9,10 @@
 # ThreadSanitizer stands in scripts/tsan.txt, each with its reason. Tests run one by one, for what the test
 # harness orders by such means is not seen either. Forks are left out of it: a child has one thread, and none of
 # the sanitizer's.
+#
+# Of the global allocator's tests AddressSanitizer cannot live with three: limits of the process below what its own
+# memory takes, and threads that end without the C library. ThreadSanitizer runs those whose threads know of each other
+# by what is compiled here; in the others std's barriers and scopes stand in between, or signal handlers.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
@@ -36,11 +40,15 @@ failed=()
 for name in "$@"; do
     case $name in
         # Every path on which memory is handed out and taken back.
-        address) run address "" --lib --test pools --test gauntlet --test accounts ;;
+        address)
+            run address "" --lib --test pools --test gauntlet --test accounts &&
+                run address "" --test global -- --skip limits::b02_b03 --skip f07_threads_whose_end ;;
         # Rows with several threads.
         thread)
             run thread "-Cunsafe-allow-abi-mismatch=sanitizer" --test pools -- --test-threads=1 \
-                locks:: threads:: treiber:: timed:: signals:: ;;
+                locks:: threads:: treiber:: timed:: signals:: &&
+                run thread "-Cunsafe-allow-abi-mismatch=sanitizer" --test global -- --test-threads=1 \
+                    races:: magazines:: ;;
         *) echo "sanitizers: no sanitizer is called $name: address, thread" >&2; exit 2 ;;
     esac || failed+=("$name")
 done

@@ -36,6 +36,7 @@ mod link;
 mod local;
 mod magazine;
 mod numbers;
+mod reclaim;
 mod requests;
 mod scope;
 mod shelf;
@@ -95,7 +96,8 @@ const UNTAGGED: Tag = Tag::named("untagged");
 ///
 /// So a tag takes 64 KiB for each class that each thread uses under it. Besides, a thread keeps slots at hand that were
 /// given back, for each class up to 128 or 64 KiB of them, whichever is less, and with them spans in which nothing is
-/// in use. These go with the thread, with the tag, and when somebody [trims](Global::trim).
+/// in use. These go with the thread, with the tag, when somebody [trims](Global::trim), and before a request of the
+/// thread's is refused: under a tag's limit those of the tag, else all. What other threads keep is theirs.
 ///
 /// # Threads
 ///
@@ -105,6 +107,10 @@ const UNTAGGED: Tag = Tag::named("untagged");
 /// Threads have thread-local memory, as every libc gives them. In a program where none has, as in a static one
 /// without libc, one may use the heap at a time: one that comes while another is in it, or a signal
 /// handler, gets a block of the heap's own.
+///
+/// A thread may be cancelled, deferred as is the C library's default: nothing here is a point where it would be.
+/// Cancelled asynchronously, or killed alone, in the middle of a request, it may leave what no other can use, or the
+/// lock taken.
 ///
 /// # Misuse
 ///
@@ -150,7 +156,8 @@ impl Global {
         }
     }
 
-    /// Allocates so many bytes under the tag of the thread's scope. O(1) but for new spans and large requests.
+    /// Allocates so many bytes under the tag of the thread's scope. O(1) but for new spans, large requests, and where
+    /// there is no memory at first.
     ///
     /// A layout of size 0 gets memory of its own too.
     ///

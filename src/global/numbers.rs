@@ -24,7 +24,8 @@ pub struct Holding {
     pub objects: usize,
     /// Their bytes: of a small one those of its slot, of a large one those asked for.
     pub bytes: usize,
-    /// The spans and blocks that the tag has, as the heap counts them: bytes, their peak, the limit, the name.
+    /// The spans and blocks that the tag has, as the heap counts them: bytes, their peak, the limit, the name. A
+    /// request that is served at last counts each time the heap had no block for it.
     pub held: TagStats,
 }
 

@@ -14,6 +14,7 @@ use crate::global::center;
 use crate::global::classes::{self, class_of};
 use crate::global::giving::{deallocate, not_a_block, slot_of};
 use crate::global::local::{self, Inside};
+use crate::global::reclaim::insist;
 use crate::global::span::Span;
 use crate::global::spans;
 use crate::global::stock::Stock;
@@ -51,6 +52,11 @@ pub(super) fn allocate_under(layout: Layout, tag: Option<Tag>) -> Result<NonNull
     if is_ours(tag) {
         return Err(Misuse::ReservedTag { tag }.into());
     }
+    insist(|| ask(layout, tag))
+}
+
+/// Asks for a slot, and where there is none for a block.
+fn ask(layout: Layout, tag: Tag) -> Result<NonNull<u8>, Error> {
     if let Some(class) = class_of(layout)
         && let Ok(inside) = local::enter()
     {
@@ -67,7 +73,7 @@ pub(super) fn allocate_under(layout: Layout, tag: Option<Tag>) -> Result<NonNull
 pub(super) fn allocate_zeroed(layout: Layout) -> Result<NonNull<u8>, Error> {
     let tag = local::tag().unwrap_or(UNTAGGED);
     if class_of(layout).is_none() && !is_ours(tag) {
-        return block(layout, |heap, layout| heap.allocate_zeroed(tag, layout));
+        return insist(|| block(layout, |heap, layout| heap.allocate_zeroed(tag, layout)));
     }
     let at = match take(layout) {
         Some(at) => at,
@@ -112,17 +118,8 @@ pub(super) unsafe fn resize(
     new: Layout,
 ) -> Result<NonNull<u8>, Error> {
     let Some((span, slot)) = slot_of(ptr, old)? else {
-        let block = center::with(|center| {
-            let heap = &mut center.heap;
-            if new.size() >= old.size() {
-                // SAFETY: the caller's promise.
-                unsafe { heap.grow(ptr, old, new) }
-            } else {
-                // SAFETY: the caller's promise.
-                unsafe { heap.shrink(ptr, old, new) }
-            }
-        })?;
-        return Ok(block?.cast());
+        // SAFETY: the caller's promise; what was refused has changed nothing.
+        return insist(|| unsafe { resize_block(ptr, old, new) });
     };
     span.in_use(slot)?;
     if class_of(new) == Some(span.class()) {
@@ -136,6 +133,23 @@ pub(super) unsafe fn resize(
     // SAFETY: the caller's promise.
     unsafe { deallocate(ptr, old)? };
     Ok(to)
+}
+
+/// # Safety
+///
+/// As for [`resize`].
+unsafe fn resize_block(ptr: NonNull<u8>, old: Layout, new: Layout) -> Result<NonNull<u8>, Error> {
+    let block = center::with(|center| {
+        let heap = &mut center.heap;
+        if new.size() >= old.size() {
+            // SAFETY: the caller's promise.
+            unsafe { heap.grow(ptr, old, new) }
+        } else {
+            // SAFETY: the caller's promise.
+            unsafe { heap.shrink(ptr, old, new) }
+        }
+    })?;
+    Ok(block?.cast())
 }
 
 /// Whose the memory at an address is.

@@ -254,6 +254,18 @@ impl Thread {
     pub(super) fn trim(&self) -> Result<(), Error> {
         center::with(|center| self.stocks().try_for_each(|stock| stock.trim(center)))?
     }
+
+    /// Gives back what is not in use under a tag, by the thread itself.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Stock::collect`].
+    pub(super) fn trim_under(&self, tag: Tag) -> Result<(), Error> {
+        match self.stock_of(tag) {
+            Some(stock) => center::with(|center| stock.trim(center))?,
+            None => Ok(()),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -5,16 +5,17 @@ use core::ptr::NonNull;
 use std::os::unix::process::ExitStatusExt;
 use std::thread;
 
-use tagheap::{Tag, scope};
+use tagheap::{Corruption, HEADER, Tag, scope};
 
-use crate::careless::{face, take};
+use crate::HEAP;
+use crate::careless::{face, free, take};
 use crate::support::{bytes, ends, layout, text};
 
 const TAG: Tag = Tag::named("fatal");
 
-/// The process says why and where, in one line, and aborts.
+/// The process says why and where, in one line, which this answers, and aborts.
 #[track_caller]
-fn dies<F: FnOnce()>(kind: &str, op: &str, work: F) {
+fn dies<F: FnOnce()>(kind: &str, op: &str, work: F) -> String {
     let output = ends(&[], work);
     let said = text(&output);
     assert_eq!(output.status.signal(), Some(libc::SIGABRT), "{said}");
@@ -32,6 +33,7 @@ fn dies<F: FnOnce()>(kind: &str, op: &str, work: F) {
         at.split(' ').next().unwrap().len() > 1 || op == "alloc",
         "{told}"
     );
+    line.to_owned()
 }
 
 fn inside(ptr: NonNull<u8>, offset: usize) -> NonNull<u8> {
@@ -135,7 +137,7 @@ fn d01_a_slot_that_went_with_its_tag() {
     dies("released block: the block at 0x", "dealloc", || {
         let ptr = take(TAG, bytes(100));
         // SAFETY: misuse, later.
-        unsafe { crate::HEAP.release(TAG) }.unwrap();
+        unsafe { HEAP.release(TAG) }.unwrap();
         face::dealloc(ptr, bytes(100));
     });
 }
@@ -166,4 +168,84 @@ fn the_line_names_the_tag_of_what_somebody_holds() {
     );
     let output = ends(&[], || face::dealloc(take(TAG, bytes(100)), bytes(200)));
     assert!(text(&output).ends_with(" tag=fatal\n"));
+}
+
+/// The hexadecimal number behind some words of a line.
+#[track_caller]
+fn number_behind(line: &str, words: &str) -> usize {
+    let (_before, behind) = line.split_once(words).unwrap();
+    let digits = behind.split(' ').next().unwrap();
+    usize::from_str_radix(digits, 16).unwrap()
+}
+
+/// Changes a bit of the word that lies so many bytes in front of an address.
+fn flip(at: NonNull<u8>, back: usize) {
+    // SAFETY: in the heap's memory. Whether that is found is under test.
+    let word = unsafe { at.cast::<u64>().byte_sub(back) };
+    // SAFETY: as above.
+    let before = unsafe { word.read() };
+    // SAFETY: as above.
+    unsafe { word.write(before ^ 0x100) };
+}
+
+#[test]
+fn e05_a_header_that_was_written_over() {
+    const LARGE: usize = 100_000;
+    let line = dies("damaged header at 0x", "dealloc", || {
+        let ptr = take(TAG, bytes(LARGE));
+        let at = ptr.addr().get() - HEADER;
+        for back in [32, 24, 16, 8] {
+            flip(ptr, back);
+            let found = Err(Corruption::Header { at }.into());
+            assert_eq!(free(ptr, bytes(LARGE)), found);
+            assert_eq!(HEAP.check(), found);
+            flip(ptr, back);
+        }
+        HEAP.check().unwrap();
+        flip(ptr, 16);
+        face::dealloc(ptr, bytes(LARGE));
+    });
+    let header = number_behind(&line, "damaged header at 0x");
+    assert_eq!(header + HEADER, number_behind(&line, " ptr=0x"), "{line}");
+}
+
+#[test]
+fn e05_a_header_that_was_written_over_and_its_block_resized() {
+    dies("damaged header at 0x", "realloc", || {
+        let ptr = take(TAG, bytes(100_000));
+        flip(ptr, 8);
+        face::realloc(ptr, bytes(100_000), 200_000);
+    });
+}
+
+/// Written behind the end of its memory by who holds the one in front.
+#[test]
+fn e04_a_block_written_over_its_end() {
+    const LARGE: usize = 99_984;
+    dies("damaged header at 0x", "dealloc", || {
+        // One behind the other.
+        let mut taken = [(); 5].map(|()| take(TAG, bytes(LARGE)));
+        taken.sort();
+        let apart =
+            |pair: &&[NonNull<u8>]| pair[0].addr().get() + LARGE + HEADER == pair[1].addr().get();
+        let pair = taken.windows(2).find(apart).unwrap();
+        // SAFETY: in the heap's memory.
+        let behind = unsafe { pair[0].add(LARGE) };
+        // SAFETY: not the memory that was asked for. Whether that is found is under test.
+        unsafe { behind.write_bytes(0, 8) };
+        face::dealloc(pair[1], bytes(LARGE));
+    });
+}
+
+/// The first word of a free block's header: found by a request that would have got it.
+#[test]
+fn e07_a_free_block_that_was_written_over() {
+    dies("damaged header at 0x", "alloc", || {
+        let [ptr, _kept] = [(); 2].map(|()| take(TAG, bytes(100_000)));
+        free(ptr, bytes(100_000)).unwrap();
+        flip(ptr, 32);
+        for _ in 0..10 {
+            face::alloc(bytes(100_000));
+        }
+    });
 }

@@ -12,7 +12,7 @@ use fastrand::Rng;
 use tagheap::Tag;
 
 use crate::HEAP;
-use crate::support::{Piece, alone, bytes, objects};
+use crate::support::{Piece, alone, bytes, objects, rounds};
 
 const SIZES: [usize; 5] = [16, 100, 4000, 8193, 100_000];
 
@@ -64,7 +64,7 @@ fn f06_children_of_forks_use_the_heap() {
             for number in 0..2 {
                 scope.spawn(move || busy(number));
             }
-            for round in 0..300 {
+            for round in rounds(300) {
                 let mine = pieces(KEPT, 1);
                 // Of another thread, which is gone in the parent, and one that never was in the child.
                 let theirs = thread::spawn(|| pieces(KEPT, 2)).join().unwrap();
@@ -179,7 +179,7 @@ fn f06_a_fork_that_the_c_library_knows_nothing_of() {
                 }
             });
             let kept = pieces(Tag::named("f06 mine"), 2);
-            for round in 0..300 {
+            for round in rounds(300) {
                 HEAP.before_fork().unwrap();
                 // SAFETY: the child calls this heap only.
                 let process = unsafe { libc::syscall(libc::SYS_fork) } as i32;

@@ -2,16 +2,18 @@
 
 use core::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, mpsc};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
+// Compiled here, so that ThreadSanitizer sees what it orders.
+use spin::Mutex;
 use tagheap::{Error, Tag};
 
 use crate::HEAP;
 use crate::careless::{free, take};
-use crate::support::{Piece, alone, blocks, bytes, double_free, layout, objects};
+use crate::support::{Piece, alone, blocks, bytes, double_free, layout, objects, rounds, time};
 
 /// Joined, so that what they leave is left when this is over.
 fn run_threads(work: impl Fn(u64) + Sync, count: u64) {
@@ -33,14 +35,14 @@ fn live(table: &[Mutex<Option<Piece>>], tags: &[Tag], seed: u64, time: Duration)
     while start.elapsed() < time {
         for _ in 0..200 {
             let seat = &table[rng.usize(..table.len())];
-            let found = seat.lock().unwrap().take();
+            let found = seat.lock().take();
             let power = rng.u32(1..15);
             let size = rng.usize(..1 << power);
             let asked = layout(size, 1 << rng.u32(..7));
             match found {
                 None => {
                     let piece = Piece::take(tags[rng.usize(..tags.len())], asked, rng.u8(..));
-                    let before = seat.lock().unwrap().replace(piece);
+                    let before = seat.lock().replace(piece);
                     before.into_iter().for_each(Piece::give_back);
                 }
                 Some(mut piece) if rng.u8(..4) == 0 => {
@@ -64,11 +66,11 @@ fn f01_threads_share_all_they_have() {
         // Many pieces, and few that all fight for.
         for seats in [2000, 5] {
             let table: Vec<_> = (0..seats).map(|_| Mutex::new(None)).collect();
-            let time = Duration::from_millis(800);
+            let time = time(Duration::from_millis(800));
             run_threads(|seed| live(&table, &tags, seed, time), 4);
             let left: Vec<_> = table
                 .into_iter()
-                .filter_map(|seat| seat.into_inner().unwrap())
+                .filter_map(|seat| seat.into_inner())
                 .collect();
             assert_eq!(tags.map(objects).iter().sum::<usize>(), left.len());
             left.into_iter().for_each(Piece::give_back);
@@ -96,7 +98,7 @@ fn f01_pieces_go_from_thread_to_thread() {
                 let senders = senders.clone();
                 move || {
                     let mut rng = Rng::with_seed(number as u64);
-                    for _ in 0..EACH {
+                    for _ in rounds(EACH) {
                         let size = match rng.u8(..50) {
                             0 => rng.usize(..40_000),
                             _ => rng.usize(..1000),
@@ -130,7 +132,7 @@ fn f01_pieces_go_from_thread_to_thread() {
 
 /// Two do something with a pointer at the same moment, again and again; what they answered is looked at.
 fn race<A: Send>(
-    rounds: usize,
+    usual: usize,
     prepare: impl Fn() -> usize,
     act: impl Fn(NonNull<u8>) -> A + Sync,
     judge: impl Fn(NonNull<u8>, [A; 2]) + Sync,
@@ -155,19 +157,22 @@ fn race<A: Send>(
     thread::scope(|scope| {
         let other = || {
             let (send, receive) = mpsc::channel();
-            let (at, act, meet) = (&at, &act, &meet);
-            scope.spawn(move || {
-                for _ in 0..rounds {
+            let (at, act, meet, over) = (&at, &act, &meet, &over);
+            let thread = scope.spawn(move || {
+                loop {
                     meet(count);
+                    if over.load(Ordering::Relaxed) {
+                        break;
+                    }
                     send.send(act(pointer(at.load(Ordering::Acquire)))).unwrap();
                     meet(count);
                 }
             });
-            receive
+            (thread, receive)
         };
-        let others: Vec<_> = (1..count).map(|_| other()).collect();
-        let _at_the_end = AtTheEnd(&over);
-        for _ in 0..rounds {
+        let (threads, others): (Vec<_>, Vec<_>) = (1..count).map(|_| other()).unzip();
+        let at_the_end = AtTheEnd(&over);
+        for _ in rounds(usual) {
             at.store(prepare(), Ordering::Release);
             let subject = pointer(at.load(Ordering::Acquire));
             meet(count);
@@ -178,10 +183,14 @@ fn race<A: Send>(
                 .chain(others.iter().map(|other| other.recv().unwrap()));
             judge(subject, [answers.next().unwrap(), answers.next().unwrap()]);
         }
+        drop(at_the_end);
+        threads
+            .into_iter()
+            .for_each(|thread| thread.join().unwrap());
     });
 }
 
-/// Lets the others go, also where a test fails.
+/// Lets the others go, whether all rounds are over or a test fails.
 struct AtTheEnd<'a>(&'a AtomicBool);
 
 impl Drop for AtTheEnd<'_> {

@@ -10,7 +10,7 @@ use tagheap::{Error, Tag, scope};
 use crate::HEAP;
 use crate::careless::{face, free, take, try_take};
 use crate::support::{
-    LARGEST, Piece, alone, assert_filled, blocks, bytes, holding, layout, objects, slot_size,
+    LARGEST, Piece, alone, assert_filled, blocks, bytes, holding, layout, objects, slot_size, soak,
 };
 
 #[test]
@@ -189,15 +189,16 @@ fn a10_values_of_strict_alignment() {
 #[test]
 fn a11_many_objects_freed_in_every_order() {
     const TAG: Tag = Tag::named("a11");
-    const MANY: usize = 200_000;
+    // Ten million where a long run is wanted.
+    let many = soak().map_or(200_000_usize, |_| 10_000_000);
     let mut rng = Rng::with_seed(11);
     for size in [1, 24, 64] {
         let slot = slot_size(bytes(size)).unwrap();
-        let spans = MANY.div_ceil(65_504 / slot);
+        let spans = many.div_ceil(65_504 / slot);
         for order in 0..4 {
-            let mut taken: Vec<_> = (0..MANY).map(|_| take(TAG, bytes(size))).collect();
+            let mut taken: Vec<_> = (0..many).map(|_| take(TAG, bytes(size))).collect();
             let held = holding(TAG);
-            assert_eq!((held.objects, held.bytes), (MANY, MANY * slot));
+            assert_eq!((held.objects, held.bytes), (many, many * slot));
             assert!(held.held.blocks <= spans + 3, "{held}");
             match order {
                 0 => {}

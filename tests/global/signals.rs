@@ -1,6 +1,7 @@
 //! F05: signal handlers that allocate and give back, wherever they come in.
 
 use core::ptr::{self, NonNull};
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,7 +12,7 @@ use tagheap::{Error, Misuse, Tag, scope};
 use crate::HEAP;
 use crate::careless::{face, free};
 use crate::storm::{Storm, handle};
-use crate::support::{Piece, alone, assert_filled, bytes, objects};
+use crate::support::{Piece, alone, assert_filled, bytes, double_free, objects};
 
 const INSIDE: Tag = Tag::named("handler");
 const TAGS: [Tag; 2] = [Tag::named("f05 a"), Tag::named("f05 b")];
@@ -178,6 +179,71 @@ fn f05_a_handler_inside_the_lock_is_told_so() {
         assert_eq!(TOLD.load(Relaxed), 7);
         assert_eq!(objects(TAG), 1);
         held.give_back();
+        HEAP.check().unwrap();
+    });
+}
+
+/// While this thread has the lock: requests of a class that a thread has at hand need none, neither here, nor in a
+/// handler, nor in another thread, which may give back what is this one's.
+#[test]
+fn f05_what_is_at_hand_needs_no_lock() {
+    const TAG: Tag = Tag::named("f05 free");
+    static SERVED: AtomicUsize = AtomicUsize::new(0);
+    /// More than a magazine holds, so that spans are looked at, and one array of them is enough.
+    fn take_and_give() {
+        let pieces = [(); 200].map(|()| HEAP.allocate(bytes(64)).unwrap().cast());
+        pieces
+            .into_iter()
+            .for_each(|at| free(at, bytes(64)).unwrap());
+        let at = face::alloc(bytes(64)).unwrap();
+        let at = face::realloc(at, bytes(64), 60).unwrap();
+        face::dealloc(at, bytes(60));
+        SERVED.fetch_add(201, Relaxed);
+    }
+    extern "C" fn handler(_signal: i32) {
+        take_and_give();
+    }
+    /// What the first under a tag needs is there.
+    fn warm() {
+        take_and_give();
+        // Full again: a magazine that was emptied is filled without the lock.
+        take_and_give();
+    }
+    alone(|| {
+        let meet = Barrier::new(2);
+        let theirs = [(); 100].map(|()| Piece::take(TAG, bytes(64), 1));
+        handle(libc::SIGUSR1, handler);
+        thread::scope(|threads| {
+            let other = threads.spawn(|| {
+                scope(TAG, || {
+                    warm();
+                    meet.wait();
+                    meet.wait();
+                    theirs.iter().for_each(|piece| piece.free().unwrap());
+                    theirs.iter().for_each(|piece| {
+                        assert_eq!(piece.free(), Err(double_free(piece.start)));
+                    });
+                    take_and_give();
+                    meet.wait();
+                });
+            });
+            scope(TAG, || {
+                warm();
+                meet.wait();
+                SERVED.store(0, Relaxed);
+                HEAP.before_fork().unwrap();
+                meet.wait();
+                take_and_give();
+                // SAFETY: there is a handler, which has run when this is over.
+                unsafe { libc::raise(libc::SIGUSR1) };
+                meet.wait();
+                // SAFETY: taken above.
+                unsafe { HEAP.after_fork() };
+            });
+            other.join().unwrap();
+        });
+        assert_eq!(SERVED.load(Relaxed), 3 * 201);
+        assert_eq!(objects(TAG), 0);
         HEAP.check().unwrap();
     });
 }

@@ -4,6 +4,7 @@ use core::alloc::Layout;
 use core::ptr::NonNull;
 use std::env;
 use std::process::{self, Command, Output};
+use std::time::{Duration, Instant};
 
 use tagheap::{Error, Holding, Misuse, Tag};
 
@@ -165,8 +166,25 @@ const ALONE: &str = "TAGHEAP_TEST_ALONE";
 /// How such a process ends that did its work.
 const DONE: i32 = 42;
 
-/// How long it may take, in seconds, before it is taken for hung.
+/// How long it may take, in seconds, before it is taken for hung, and how often as long as a soak, where one is wanted.
 const LONG: u32 = 100;
+const TIMES: u32 = 10;
+
+/// How many seconds each of the long runs is to take, if `TAGHEAP_SOAK` says so.
+pub(crate) fn soak() -> Option<u32> {
+    env::var("TAGHEAP_SOAK").ok()?.parse().ok()
+}
+
+/// How long such a run takes, or usually.
+pub(crate) fn time(usual: Duration) -> Duration {
+    soak().map_or(usual, |seconds| Duration::from_secs(seconds.into()))
+}
+
+/// The numbers of rounds of such a run: so many, and more until its time is over.
+pub(crate) fn rounds(usual: usize) -> impl Iterator<Item = usize> {
+    let (start, time) = (Instant::now(), time(Duration::ZERO));
+    (0..).take_while(move |round| *round < usual || start.elapsed() < time)
+}
 
 /// Does the work of a test in a process of its own, where it must succeed. The closure is to be written in the
 /// test's body, after which it is named.
@@ -182,7 +200,7 @@ pub(crate) fn ends<F: FnOnce()>(environment: &[(&str, &str)], work: F) -> Output
     let (_program, test) = path.split_once("::").unwrap();
     if env::var(ALONE).is_ok_and(|name| name == test) {
         // SAFETY: deadly, if this process hangs; nobody handles it.
-        unsafe { libc::alarm(LONG) };
+        unsafe { libc::alarm(LONG + TIMES * soak().unwrap_or(0)) };
         work();
         process::exit(DONE);
     }
