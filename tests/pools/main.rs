@@ -12,6 +12,7 @@
 
 mod battery;
 mod buddy;
+mod bump;
 mod classes;
 mod collections;
 mod fixed;

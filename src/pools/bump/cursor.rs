@@ -113,3 +113,104 @@ impl Cursor {
         self.earlier.get() + self.word.get() / PIECE
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::words::size::align_up;
+
+    /// A chunk that starts at a multiple of a unit and of no more.
+    fn chunk_in(memory: &mut [u128]) -> Chunk {
+        let start = NonNull::from(&mut *memory).cast::<u8>();
+        let skipped = UNIT * (1 + start.addr().get() / UNIT % 2);
+        let bytes = size_of_val(memory) - skipped;
+        // SAFETY: within the memory, which is longer.
+        let start = unsafe { start.add(skipped) };
+        // SAFETY: readable, writable, aligned, and nobody else's.
+        unsafe { Chunk::new(NonNull::slice_from_raw_parts(start, bytes)) }
+    }
+
+    #[test]
+    fn agrees_with_a_plain_cursor() {
+        let mut memory = std::vec![0_u128; 1000];
+        let chunk = chunk_in(&mut memory);
+        let mut random = fastrand::Rng::with_seed(1);
+        let cursor = Cursor::new();
+        let (mut at, mut end, mut allocations) = (cursor.position(), 0, 0);
+        for _ in 0..100_000 {
+            match random.u8(..64) {
+                0 => {
+                    at = random.usize(chunk.base()..=chunk.end());
+                    let limit = random.usize(at..=chunk.end() + 40);
+                    end = limit.min(chunk.end()) / UNIT * UNIT;
+                    cursor.place(chunk, at, limit);
+                }
+                1 => {
+                    cursor.leave();
+                    (at, end) = (cursor.position(), 0);
+                }
+                2 => {
+                    cursor.count();
+                    allocations += 1;
+                }
+                _ => {
+                    let size = random.usize(..1 << random.u32(..11));
+                    let align = 1 << random.u32(..13);
+                    let start = align_up(at, align).unwrap();
+                    let wanted = (size > 0 && start + size <= end).then_some(start);
+                    let layout = Layout::from_size_align(size, align).unwrap();
+                    let piece = cursor.advance(layout);
+                    assert_eq!(piece.map(|piece| piece.addr().get()), wanted, "{layout:?}");
+                    allocations += u64::from(wanted.is_some());
+                    at = wanted.map_or(at, |start| start + size);
+                }
+            }
+            assert_eq!((cursor.position(), cursor.allocations()), (at, allocations));
+            assert!(cursor.end() == end.max(at));
+        }
+    }
+
+    /// Nothing of a distance beyond 2^32 is lost, and nothing runs over into the count.
+    #[test]
+    fn looks_ahead_four_gibibytes_at_most() {
+        let bytes = 5 << 30;
+        let memory = Layout::from_size_align(bytes, 4096).unwrap();
+        // SAFETY: not of size 0.
+        let Some(start) = NonNull::new(unsafe { std::alloc::alloc(memory) }) else {
+            return; // A machine with less address space.
+        };
+        // SAFETY: just handed out. Nothing in it is read or written.
+        let chunk = unsafe { Chunk::new(NonNull::slice_from_raw_parts(start, bytes)) };
+        let layout = |size, align| Layout::from_size_align(size, align).unwrap();
+        let cursor = Cursor::new();
+        for at in [chunk.base(), chunk.base() + 1, chunk.base() + 15] {
+            let before = cursor.allocations();
+            cursor.place(chunk, at, chunk.end());
+            let room = cursor.end() - at;
+            assert!((MOST - 15..=MOST).contains(&room) && cursor.end().is_multiple_of(UNIT));
+            assert_eq!(cursor.position(), at);
+            for size in [room + 1, 1 << 32, (1 << 32) + 8, isize::MAX as usize] {
+                assert_eq!(cursor.advance(layout(size, 1)), None);
+            }
+            for power in 32..63 {
+                let answer = cursor.advance(layout(1, 1 << power));
+                let next = align_up(at, 1 << power).unwrap();
+                assert!(answer.is_none() || next < cursor.end(), "2^{power}");
+                if answer.is_some() {
+                    cursor.place(chunk, at, chunk.end());
+                }
+            }
+            let counted = cursor.allocations();
+            assert!(counted - before < 31);
+            let piece = cursor.advance(layout(room, 1)).unwrap();
+            assert_eq!(piece.addr().get(), at);
+            assert_eq!(
+                (cursor.position(), cursor.allocations()),
+                (at + room, counted + 1)
+            );
+            assert_eq!(cursor.advance(layout(1, 1)), None);
+        }
+        // SAFETY: from there, for this layout.
+        unsafe { std::alloc::dealloc(start.as_ptr(), memory) };
+    }
+}
