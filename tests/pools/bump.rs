@@ -82,8 +82,8 @@ fn counts(heap: &impl Share, seed: u64) {
                 assert!([before, before - layout.size().max(1)].contains(&used));
             }
             _ => {
-                let align = 1 << random.u32(..8);
-                let layout = layout(random.usize(..1 << random.u32(..9)), align);
+                let (most, align) = (1 << random.u32(..9), 1 << random.u32(..8));
+                let layout = layout(random.usize(..most), align);
                 match bump.allocate(layout) {
                     Ok(piece) => {
                         assert!(piece.addr().get().is_multiple_of(align));

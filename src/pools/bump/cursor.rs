@@ -154,8 +154,8 @@ mod tests {
                     allocations += 1;
                 }
                 _ => {
-                    let size = random.usize(..1 << random.u32(..11));
-                    let align = 1 << random.u32(..13);
+                    let (most, align) = (1 << random.u32(..11), 1 << random.u32(..13));
+                    let size = random.usize(..most);
                     let start = align_up(at, align).unwrap();
                     let wanted = (size > 0 && start + size <= end).then_some(start);
                     let layout = Layout::from_size_align(size, align).unwrap();
