@@ -12,9 +12,9 @@
 
 mod battery;
 mod buddy;
-mod bump;
 mod classes;
 mod collections;
+mod cursor;
 mod fixed;
 mod forks;
 mod free_list;
