@@ -18,6 +18,7 @@ mod cursor;
 mod fixed;
 mod forks;
 mod free_list;
+mod homemade;
 mod kernel;
 mod kinds;
 mod locks;
@@ -134,4 +135,5 @@ battery! {
     free_lists: FreeLists;
     buddies: Buddies;
     size_class_pools: SizeClassPools;
+    homemade_pool: HomemadePools;
 }
