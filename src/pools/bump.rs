@@ -6,6 +6,7 @@
 //! that is given back, or when the pool is borrowed exclusively.
 #![allow(unsafe_code)]
 
+mod cursor;
 mod drawing;
 pub(crate) mod mark;
 mod supply;
@@ -14,6 +15,7 @@ use core::alloc::Layout;
 use core::cell::Cell;
 use core::ptr::NonNull;
 
+use crate::pools::bump::cursor::Cursor;
 use crate::pools::chunk::{Chunk, Chunks, NOTE};
 use crate::pools::kind::{self, Kind};
 use crate::pools::pool::Pool;
@@ -46,11 +48,8 @@ use crate::words::usage::{Measure, Usage};
 /// nowhere within the chunks, is not noticed.
 #[derive(Debug)]
 pub struct Bump<H: Share> {
-    /// Behind the last piece, in the newest chunk; dangling without a chunk.
-    cursor: Cell<NonNull<u8>>,
-    /// Address up to which the cursor may move without a look at anything else.
-    limit: Cell<usize>,
-    allocations: Cell<u64>,
+    /// Behind the last piece, in the newest chunk; its end is where it may move to without a look at anything else.
+    cursor: Cursor,
     deallocations: Cell<u64>,
     failures: Cell<u64>,
     /// Bytes behind cursors in chunks older than the newest.
@@ -61,16 +60,11 @@ pub struct Bump<H: Share> {
     pool: Pool<H>,
 }
 
-// SAFETY: the cursor points into a chunk, which is the pool's and goes where that goes.
-unsafe impl<H: Share> Send for Bump<H> where Pool<H>: Send {}
-
 impl<H: Share> Bump<H> {
     /// An arena in a pool. Takes no memory yet.
     pub fn new(pool: Pool<H>) -> Self {
         Self {
-            cursor: Cell::new(NonNull::dangling()),
-            limit: Cell::new(0),
-            allocations: Cell::new(0),
+            cursor: Cursor::new(),
             deallocations: Cell::new(0),
             failures: Cell::new(0),
             older: Cell::new(0),
@@ -85,24 +79,18 @@ impl<H: Share> Bump<H> {
         &self.pool
     }
 
-    /// The cursor's address.
-    #[inline]
-    fn position(&self) -> usize {
-        self.cursor.get().addr().get()
-    }
-
-    /// Moves the cursor to an address in the newest chunk, if there is one, and the limit to where it belongs.
+    /// Moves the cursor to an address in the newest chunk, if there is one, and its end to where that belongs.
     fn move_to(&self, at: usize) {
-        let newest = self.chunks.newest();
-        let cursor = newest.map_or(NonNull::dangling(), |chunk| chunk.pointer(at));
-        self.cursor.set(cursor);
-        self.set_limit();
+        match self.chunks.newest() {
+            Some(newest) => self.cursor.place(newest, at, self.stop(newest, at)),
+            None => self.cursor.leave(),
+        }
     }
 
     /// Bytes from the start of the newest chunk's pieces to the cursor.
     fn in_newest(&self) -> usize {
         let newest = self.chunks.newest();
-        newest.map_or(0, |chunk| self.position() - chunk.base() - NOTE)
+        newest.map_or(0, |chunk| self.cursor.position() - chunk.base() - NOTE)
     }
 
     fn used(&self) -> usize {
@@ -114,20 +102,15 @@ impl<H: Share> Bump<H> {
         self.peak.set(self.peak.get().max(self.used()));
     }
 
-    /// Where the cursor must next stop: at the watermark or the end of the chunk.
-    fn set_limit(&self) {
-        let Some(newest) = self.chunks.newest() else {
-            self.limit.set(0);
-            return;
-        };
+    /// Where a cursor in the newest chunk must next stop: at the watermark or the end of the chunk.
+    fn stop(&self, newest: Chunk, at: usize) -> usize {
         let start = newest.base() + NOTE - self.older.get();
         let mark = start.saturating_add(self.pool.watermark().of(self.total()));
-        let limit = if mark > self.position() {
+        if mark > at {
             newest.end().min(mark - 1)
         } else {
             newest.end()
-        };
-        self.limit.set(limit);
+        }
     }
 
     /// Bytes that pieces may take in all.
@@ -146,7 +129,7 @@ impl<H: Share> Bump<H> {
         let layout = kind::at_least_one(asked);
         let before = self.used();
         let placed = match self.chunks.newest() {
-            Some(newest) => self.fits(newest, self.position(), layout),
+            Some(newest) => self.fits(newest, self.cursor.position(), layout),
             None => None,
         };
         let (chunk, at) = match placed {
@@ -154,7 +137,7 @@ impl<H: Share> Bump<H> {
             None => self.lengthen(asked)?,
         };
         self.move_to(at + layout.size());
-        self.allocations.set(self.allocations.get() + 1);
+        self.cursor.count();
         let mark = self.pool.watermark().of(self.total());
         if before < mark && self.used() >= mark {
             let usage = self.numbers();
@@ -186,7 +169,7 @@ impl<H: Share> Bump<H> {
             total: self.total(),
             used,
             peak: self.peak.get().max(used),
-            allocations: self.allocations.get(),
+            allocations: self.cursor.allocations(),
             deallocations: self.deallocations.get(),
             failures: self.failures.get(),
         }
@@ -195,7 +178,7 @@ impl<H: Share> Bump<H> {
     /// Whether a piece is the last one.
     #[inline]
     fn is_last(&self, ptr: NonNull<u8>, layout: Layout) -> bool {
-        ptr.addr().get() + layout.size() == self.position()
+        ptr.addr().get() + layout.size() == self.cursor.position()
     }
 
     fn refuse_foreign(&self, ptr: NonNull<u8>) -> Result<(), Error> {
@@ -216,21 +199,10 @@ impl<H: Share> Bump<H> {
 unsafe impl<H: Share> Kind for Bump<H> {
     #[inline]
     fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, Error> {
-        let cursor = self.cursor.get();
-        let here = cursor.addr().get();
-        // Cannot wrap: where there is memory, addresses have 57 bits at most, and the layout adds less than 2^63.
-        let at = (here + (layout.align() - 1)) & !(layout.align() - 1);
-        let end = at + layout.size();
-        if end > self.limit.get() || layout.size() == 0 {
-            return self.allocate_slowly(layout);
+        match self.cursor.advance(layout) {
+            Some(piece) => Ok(NonNull::slice_from_raw_parts(piece, layout.size())),
+            None => self.allocate_slowly(layout),
         }
-        // SAFETY: up to the limit all is the newest chunk's, into which the cursor points.
-        let piece = unsafe { cursor.add(at - here) };
-        // SAFETY: as above.
-        let behind = unsafe { cursor.add(end - here) };
-        self.cursor.set(behind);
-        self.allocations.set(self.allocations.get() + 1);
-        Ok(NonNull::slice_from_raw_parts(piece, layout.size()))
     }
 
     /// The last piece makes room again; another stays in use.
@@ -269,9 +241,9 @@ unsafe impl<H: Share> Kind for Bump<H> {
         let last = self.is_last(ptr, kind::at_least_one(old)) && at.is_multiple_of(new.align());
         if let Some(chunk) = self.chunks.newest()
             && last
-            && more <= self.limit.get() - self.position()
+            && more <= self.stop(chunk, self.cursor.position()) - self.cursor.position()
         {
-            self.move_to(self.position() + more);
+            self.move_to(self.cursor.position() + more);
             return Ok(chunk.piece(at, new.size()));
         }
         // SAFETY: the caller's promise.
@@ -316,7 +288,7 @@ unsafe impl<H: Share> Kind for Bump<H> {
             self.keep_only(newest)?;
         }
         self.older.set(0);
-        self.deallocations.set(self.allocations.get());
+        self.deallocations.set(self.cursor.allocations());
         self.move_to(newest.map_or(0, |chunk| chunk.base() + NOTE));
         Ok(())
     }
@@ -339,9 +311,10 @@ unsafe impl<H: Share> Kind for Bump<H> {
             held += chunk.map_err(|at| self.pool.damage(at))?.bytes();
         }
         let newest = self.chunks.newest();
-        let cursor = self.position();
+        let cursor = self.cursor.position();
         let placed = newest.is_none_or(|chunk| {
-            (chunk.base() + NOTE..=chunk.end()).contains(&cursor) && self.limit.get() <= chunk.end()
+            (chunk.base() + NOTE..=chunk.end()).contains(&cursor)
+                && self.cursor.end() <= chunk.end()
         });
         if !placed || (held != self.pool.held() && !self.pool.passes()) {
             return Err(self.pool.damage(cursor));

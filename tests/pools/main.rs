@@ -17,6 +17,7 @@ mod battery;
 mod buddy;
 mod classes;
 mod collections;
+mod cursor;
 mod fixed;
 mod forks;
 mod free_list;

@@ -18,7 +18,7 @@ impl<H: Share> fmt::Display for Bump<H> {
             };
             let is_newest = newest == Some(chunk);
             let end = if is_newest {
-                self.position()
+                self.cursor.position()
             } else {
                 chunk.end()
             };

@@ -26,9 +26,9 @@ impl<H: Share> Bump<H> {
     pub fn mark(&self) -> BumpMark {
         BumpMark {
             chunk: self.chunks.newest().map_or(0, Chunk::base),
-            cursor: self.position(),
+            cursor: self.cursor.position(),
             older: self.older.get(),
-            allocations: self.allocations.get(),
+            allocations: self.cursor.allocations(),
             deallocations: self.deallocations.get(),
         }
     }
@@ -54,7 +54,7 @@ impl<H: Share> Bump<H> {
     ///
     /// Nobody uses what was handed out since the mark.
     pub unsafe fn rewind_shared(&self, mark: BumpMark) -> Result<(), Error> {
-        let stale = mark.allocations > self.allocations.get() || !self.reaches(&mark)?;
+        let stale = mark.allocations > self.cursor.allocations() || !self.reaches(&mark)?;
         if self.pool.passes() || stale {
             return Err(Misuse::StaleMark.into());
         }
@@ -67,7 +67,7 @@ impl<H: Share> Bump<H> {
             return Err(error);
         }
         self.move_to(mark.cursor);
-        let since = self.allocations.get() - mark.allocations;
+        let since = self.cursor.allocations() - mark.allocations;
         self.deallocations.set(mark.deallocations + since);
         Ok(())
     }
@@ -86,7 +86,7 @@ impl<H: Share> Bump<H> {
     fn reaches(&self, mark: &BumpMark) -> Result<bool, Error> {
         let newest = self.chunks.newest().map_or(0, Chunk::base);
         if mark.chunk == newest {
-            return Ok(mark.cursor <= self.position());
+            return Ok(mark.cursor <= self.cursor.position());
         }
         let found = self.chunks.holding(mark.chunk);
         let found = found.map_err(|at| self.pool.damage(at))?;

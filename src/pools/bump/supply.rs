@@ -56,7 +56,7 @@ impl<H: Share> Bump<H> {
         self.older.set(self.used());
         self.chunks.push(chunk);
         self.move_to(chunk.base() + NOTE);
-        let placed = self.fits(chunk, self.position(), layout);
+        let placed = self.fits(chunk, self.cursor.position(), layout);
         placed.ok_or(Shortage::TooLarge).map_err(lacking)
     }
 

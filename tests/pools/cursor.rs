@@ -1,0 +1,139 @@
+//! An arena's cursor: numbers by bytes and pieces, compared with ones kept by hand.
+
+use std::alloc::Layout;
+
+use tagheap::{Bump, BumpMark, Error, Kind, Pool, Share, Tag, Usage};
+
+use crate::in_reserve;
+
+fn layout(size: usize, align: usize) -> Layout {
+    Layout::from_size_align(size, align).unwrap()
+}
+
+/// What an arena's numbers must be. How far the cursor moved over an alignment's padding is taken from it.
+#[derive(Clone, Default)]
+struct Model {
+    pieces: Vec<(std::ptr::NonNull<u8>, Layout)>,
+    allocations: u64,
+    deallocations: u64,
+    peak: usize,
+}
+
+impl Model {
+    fn assert_agrees(&mut self, bump: &Bump<impl Share>) -> Usage {
+        let usage = bump.usage().unwrap();
+        self.peak = self.peak.max(usage.used);
+        let numbers = (usage.allocations, usage.deallocations, usage.peak);
+        let wanted = (self.allocations, self.deallocations, self.peak);
+        assert_eq!(numbers, wanted, "{usage}");
+        assert!(usage.used <= usage.total);
+        bump.check().unwrap();
+        usage
+    }
+}
+
+/// Counts stay exact through chunks, marks, resets and pieces given back, with watermarks or none.
+#[test]
+fn counts_as_a_model_does() {
+    for seed in 0..30 {
+        in_reserve(|heap| counts(heap, seed));
+    }
+}
+
+fn counts(heap: &impl Share, seed: u64) {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut pool = Pool::new(heap, Tag::new(1));
+    if seed.is_multiple_of(2) {
+        pool = pool
+            .bounded(24 << 10)
+            .alarmed_at(random.u8(1..=100), |_, _| {});
+    }
+    let mut bump = Bump::new(pool);
+    let mut model = Model::default();
+    let mut marks: Vec<(BumpMark, Model, usize)> = Vec::new();
+    for _ in 0..2000 {
+        let before = bump.usage().unwrap().used;
+        match (random.u8(..64), model.pieces.len()) {
+            (0, _) => {
+                bump.reset().unwrap();
+                model.pieces.clear();
+                marks.clear();
+                model.deallocations = model.allocations;
+                assert_eq!(model.assert_agrees(&bump).used, 0);
+            }
+            (1..4, _) => marks.push((bump.mark(), model.clone(), before)),
+            (4..6, _) => {
+                let Some((mark, then, used)) = marks.pop() else {
+                    continue;
+                };
+                bump.rewind(mark).unwrap();
+                let since = model.allocations - then.allocations;
+                model.deallocations = then.deallocations + since;
+                model.pieces = then.pieces;
+                assert_eq!(model.assert_agrees(&bump).used, used);
+            }
+            (6..12, 1..) if marks.is_empty() => {
+                let (piece, layout) = model.pieces.pop().unwrap();
+                // SAFETY: handed out for this layout, and forgotten by the model.
+                unsafe { bump.deallocate(piece, layout) }.unwrap();
+                model.deallocations += 1;
+                // The padding in front of it stays, so the one before may not be the last again.
+                let used = model.assert_agrees(&bump).used;
+                assert!([before, before - layout.size().max(1)].contains(&used));
+            }
+            _ => {
+                let (most, align) = (1 << random.u32(..9), 1 << random.u32(..8));
+                let layout = layout(random.usize(..most), align);
+                match bump.allocate(layout) {
+                    Ok(piece) => {
+                        assert!(piece.addr().get().is_multiple_of(align));
+                        model.pieces.push((piece.cast(), layout));
+                        model.allocations += 1;
+                        let more = model.assert_agrees(&bump).used - before;
+                        let size = layout.size().max(1);
+                        assert!((size..size + align).contains(&more), "{layout:?}: {more}");
+                    }
+                    Err(Error::OutOfMemory(_)) => {}
+                    Err(other) => panic!("{other}"),
+                }
+            }
+        }
+    }
+}
+
+/// A chunk of more than four gibibytes is used to its end.
+#[test]
+fn a_chunk_may_be_larger_than_a_word_counts() {
+    in_reserve(|heap| {
+        let mut bump = Bump::new(Pool::new(heap, Tag::new(1)));
+        let large = layout(5 << 30, 16);
+        let Ok(first) = bump.allocate(large) else {
+            return; // A machine that commits less.
+        };
+        bump.reset().unwrap();
+        let quarter = layout(5 << 28, 16);
+        for count in 0..4 {
+            let piece = bump.allocate(quarter).unwrap();
+            assert_eq!(piece.addr().get(), first.addr().get() + count * (5 << 28));
+            let usage = bump.usage().unwrap();
+            assert_eq!(
+                (usage.used, usage.live()),
+                ((count + 1) * (5 << 28), count as u64 + 1)
+            );
+        }
+        bump.check().unwrap();
+        bump.reset().unwrap();
+        let halves = [layout((5 << 29) + 7, 1), layout(5 << 28, 1)];
+        let pieces = halves.map(|half| bump.allocate(half).unwrap().cast::<u8>());
+        let [_, last] = pieces;
+        // SAFETY: handed out for this layout.
+        let grown = unsafe { bump.grow(last, halves[1], layout((5 << 29) - 7, 1)) };
+        assert_eq!(
+            grown.unwrap().cast(),
+            last,
+            "in place, over the cursor's end"
+        );
+        assert_eq!(bump.usage().unwrap().used, 5 << 30);
+        bump.check().unwrap();
+    });
+}
