@@ -129,6 +129,12 @@ impl<H: Share> Pool<H> {
         self.counters.used()
     }
 
+    /// Bytes that it may take besides.
+    #[inline]
+    pub(crate) fn room(&self) -> usize {
+        self.bound - self.held()
+    }
+
     /// Whether pooling is switched off.
     #[inline]
     pub(crate) fn passes(&self) -> bool {

@@ -91,6 +91,9 @@ impl<H: Share> SizeClasses<H> {
         if self.lists.has(class) {
             return self.reuse(class).map_err(|at| self.pool.damage(at));
         }
+        if self.shelf.count() == 0 {
+            return self.serve_first(layout, class);
+        }
         if class.align() <= UNIT
             && let Some(piece) = self.advance(class)
         {
@@ -98,6 +101,16 @@ impl<H: Share> SizeClasses<H> {
             return Ok(piece);
         }
         self.serve_anew(layout, class)
+    }
+
+    /// A piece of the first chunk, which is taken for it; or a block. Most pools that serve one request come here
+    /// once, so all of it is in one function.
+    #[inline(always)]
+    fn serve_first(&self, layout: Layout, class: Class) -> Result<NonNull<u8>, Error> {
+        if !self.lengthen(0, 0, class)? {
+            return self.take_block(layout);
+        }
+        self.serve_opened(layout, class)
     }
 
     /// A piece of the open chunk or of the next, or a block.
@@ -111,6 +124,12 @@ impl<H: Share> SizeClasses<H> {
         if !self.turn_over(class)? {
             return self.take_block(layout);
         }
+        self.serve_opened(layout, class)
+    }
+
+    /// A piece of a chunk that was just opened, or a block.
+    #[inline(always)]
+    fn serve_opened(&self, layout: Layout, class: Class) -> Result<NonNull<u8>, Error> {
         let piece = match class.align() {
             UNIT => self.advance(class),
             _ => self.carve(class),
@@ -158,7 +177,8 @@ impl<H: Share> SizeClasses<H> {
             None => 0,
         };
         let Some(kept) = self.shelf.at(place) else {
-            return self.lengthen(place, class);
+            let left = self.limit.get().addr().get() - self.cursor.get().addr().get();
+            return self.lengthen(place, left, class);
         };
         let at = align_up(map::first(kept), class.align());
         let end = at.and_then(|at| at.checked_add(class.bytes() + SPARE));
@@ -171,17 +191,18 @@ impl<H: Share> SizeClasses<H> {
     }
 
     /// Takes a chunk, of [`ample`](Self::ample) size if the pool and the heap have that, and opens it; whether one
-    /// is to be had that is worth it. The first is as large as what the tag held before, if that is more.
-    fn lengthen(&self, place: usize, class: Class) -> Result<bool, Error> {
+    /// is to be had that is worth leaving so many bytes of the open one. The first is as large as what the tag held
+    /// before, if that is more.
+    #[inline(always)]
+    fn lengthen(&self, place: usize, left: usize, class: Class) -> Result<bool, Error> {
         if place >= MOST {
             return Ok(false);
         }
-        let left = self.limit.get().addr().get() - self.cursor.get().addr().get();
         // Room for two pieces of the class however the chunk lies, and their part of its map.
         let least = 2 * class.bytes() + class.align() + SPARE;
         let least = (least + map::room(least)).max(WORTH * left);
         let ample = self.ample(place).max(WORTH * class.bytes());
-        let room = self.pool.bound().unwrap_or(usize::MAX) - self.pool.held();
+        let room = self.pool.room();
         let mut bytes = align_down(ample.saturating_sub(HEADER).min(room), UNIT);
         let learns = place == 0 && self.learns;
         let mut as_before = if learns { MOST_AT_ONCE.min(room) } else { 0 };
@@ -191,7 +212,9 @@ impl<H: Share> SizeClasses<H> {
             };
             match self.pool.take_chunk_as_before(wanted, as_before) {
                 Ok(chunk) => {
-                    self.close();
+                    if place > 0 {
+                        self.close();
+                    }
                     self.shelf.push(chunk);
                     self.open(place, chunk);
                     return Ok(true);
@@ -205,6 +228,7 @@ impl<H: Share> SizeClasses<H> {
     }
 
     /// Bytes that the block of the chunk at a place has: twice as many as the one before in the end.
+    #[inline]
     fn ample(&self, place: usize) -> usize {
         match self.shelf.at(0) {
             Some(first) => {
@@ -216,6 +240,7 @@ impl<H: Share> SizeClasses<H> {
     }
 
     /// Opens a chunk, after the one that was open was closed.
+    #[inline(always)]
     fn open(&self, place: usize, chunk: Chunk) {
         let (used, allocations) = (self.used(), self.allocations() as usize);
         self.shelf.turn_to(place);
