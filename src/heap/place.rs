@@ -63,7 +63,11 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     /// Finds the request's block and claims it.
     #[inline(always)]
     pub(super) fn serve(&mut self, request: &Request) -> Result<NonNull<[u8]>, Error> {
-        let Some(found) = self.placement.find(&self.row, request.fit, R::SPLITS)? else {
+        let found = match self.placement.count() {
+            Some(0) => None,
+            _ => self.placement.find(&self.row, request.fit, R::SPLITS)?,
+        };
+        let Some(found) = found else {
             return self.serve_at_end(request);
         };
         match self.seek_in(found, request.fit, request.account)? {
@@ -71,7 +75,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
                 let block = self.take(place, request);
                 Ok(self.payload(&block, request.layout))
             }
-            Err(shortage) => Err(self.lacks(request, shortage)),
+            Err(shortage) => Err(self.lacks(*request, shortage)),
         }
     }
 
@@ -90,15 +94,15 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
             self.root.finish();
             return Ok(self.payload(&block, request.layout));
         }
-        self.serve_anywhere(request)
+        self.serve_anywhere(*request)
     }
 
     /// As [`serve`](Heap::serve), by way of a [`Place`].
     #[cold]
     #[inline(never)]
-    fn serve_anywhere(&mut self, request: &Request) -> Result<NonNull<[u8]>, Error> {
-        let place = self.find(request)?;
-        let block = self.take(place, request);
+    fn serve_anywhere(&mut self, request: Request) -> Result<NonNull<[u8]>, Error> {
+        let place = self.find(&request)?;
+        let block = self.take(place, &request);
         Ok(self.payload(&block, request.layout))
     }
 
@@ -107,7 +111,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     pub(super) fn find(&mut self, request: &Request) -> Result<Place, Error> {
         match self.seek(request.fit, request.account)? {
             Ok(place) => Ok(place),
-            Err(shortage) => Err(self.lacks(request, shortage)),
+            Err(shortage) => Err(self.lacks(*request, shortage)),
         }
     }
 
@@ -148,7 +152,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
 
     /// Counts and names what lacks for a request.
     #[cold]
-    fn lacks(&mut self, request: &Request, shortage: Shortage) -> Error {
+    fn lacks(&mut self, request: Request, shortage: Shortage) -> Error {
         self.failed(request.account, request.tag, request.layout, shortage)
     }
 
@@ -179,22 +183,28 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
                 self.root.finish();
                 block
             }
-            Place::Inside { free, in_front } => self.take_inside(free, in_front, request),
-            Place::End(room) => self.commit(|heap| {
-                let free = heap.lengthen(&room);
-                let in_front = request.fit.in_front(free.at());
-                let (front, free) = free.split_front(in_front);
-                if let Some(front) = front {
-                    heap.put_in_place_of(None, &front);
-                }
-                heap.claim(free, request)
-            }),
+            Place::Inside { free, in_front } => self.take_inside(free, in_front, *request),
+            Place::End(room) => self.take_end(room, *request),
         }
+    }
+
+    /// Takes a block from the end of the row; what is in front of it becomes one.
+    #[cold]
+    fn take_end(&mut self, room: Room, request: Request) -> UsedBlock {
+        self.commit(|heap| {
+            let free = heap.lengthen(&room);
+            let in_front = request.fit.in_front(free.at());
+            let (front, free) = free.split_front(in_front);
+            if let Some(front) = front {
+                heap.put_in_place_of(None, &front);
+            }
+            heap.claim(free, &request)
+        })
     }
 
     /// Takes a block from inside a free one: what is in front of it remains one, and what is behind it becomes one.
     #[cold]
-    fn take_inside(&mut self, free: FreeBlock, in_front: usize, request: &Request) -> UsedBlock {
+    fn take_inside(&mut self, free: FreeBlock, in_front: usize, request: Request) -> UsedBlock {
         self.commit(|heap| {
             let old = free.extent();
             let (front, free) = free.split_front(in_front);
@@ -205,7 +215,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
             if let Some(rest) = rest {
                 heap.put_in_place_of(None, &rest);
             }
-            heap.claim(free, request)
+            heap.claim(free, &request)
         })
     }
 

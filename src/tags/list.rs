@@ -102,7 +102,7 @@ impl Lists {
     }
 
     /// Enters a block; its place, or [`Slot::UNLISTED`] if there is no memory for it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn enter(
         &mut self,
         list: &mut List,
@@ -110,15 +110,17 @@ impl Lists {
         epoch: u32,
         memory: &mut IndexMemory,
     ) -> u32 {
-        let entry = Entry::new(offset, epoch);
-        let place = entry.and_then(|entry| match list.hole.checked_sub(1) {
-            Some(hole) => self.fill(list, hole, entry),
-            None => self.append(list, entry, memory),
-        });
-        place.unwrap_or_else(|| {
-            list.unlisted += 1;
-            Slot::UNLISTED
-        })
+        if let Some(entry) = Entry::new(offset, epoch) {
+            let place = match list.hole.checked_sub(1) {
+                Some(hole) => self.fill(list, hole, entry),
+                None => self.append(list, entry, memory),
+            };
+            if let Some(place) = place {
+                return place;
+            }
+        }
+        list.unlisted += 1;
+        Slot::UNLISTED
     }
 
     /// Enters into the first hole of an array.

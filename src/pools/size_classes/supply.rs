@@ -13,7 +13,7 @@ use crate::pools::kind::{self, Kind};
 use crate::pools::size_classes::class::Class;
 use crate::pools::size_classes::held::Held;
 use crate::pools::size_classes::shelf::MOST;
-use crate::pools::size_classes::{NOWHERE, SizeClasses, log, map};
+use crate::pools::size_classes::{MOST_GRAIN, NOWHERE, SizeClasses, log, map};
 use crate::sharing::share::Share;
 use crate::words::error::Error;
 use crate::words::size::{HEADER, UNIT, align_down, align_up};
@@ -107,7 +107,7 @@ impl<H: Share> SizeClasses<H> {
     /// once, so all of it is in one function.
     #[inline(always)]
     fn serve_first(&self, layout: Layout, class: Class) -> Result<NonNull<u8>, Error> {
-        if !self.lengthen(0, 0, class)? {
+        if !self.begin(class)? {
             return self.take_block(layout);
         }
         self.serve_opened(layout, class)
@@ -177,8 +177,7 @@ impl<H: Share> SizeClasses<H> {
             None => 0,
         };
         let Some(kept) = self.shelf.at(place) else {
-            let left = self.limit.get().addr().get() - self.cursor.get().addr().get();
-            return self.lengthen(place, left, class);
+            return self.lengthen(place, class);
         };
         let at = align_up(map::first(kept), class.align());
         let end = at.and_then(|at| at.checked_add(class.bytes() + SPARE));
@@ -190,31 +189,69 @@ impl<H: Share> SizeClasses<H> {
         Ok(fits)
     }
 
-    /// Takes a chunk, of [`ample`](Self::ample) size if the pool and the heap have that, and opens it; whether one
-    /// is to be had that is worth leaving so many bytes of the open one. The first is as large as what the tag held
-    /// before, if that is more.
+    /// Takes the first chunk, as large as what the tag held before, if that is more than is ample, and opens it;
+    /// whether one is to be had. In place, for a pool of ample room; a bound has all of it weighed.
     #[inline(always)]
-    fn lengthen(&self, place: usize, left: usize, class: Class) -> Result<bool, Error> {
+    fn begin(&self, class: Class) -> Result<bool, Error> {
+        let ample = self.grain.max(WORTH * class.bytes());
+        if self.pool.room() < MOST_GRAIN {
+            return self.lengthen(0, class);
+        }
+        let bytes = align_down(ample - HEADER, UNIT);
+        let as_before = if self.learns { MOST_AT_ONCE } else { 0 };
+        let Ok(wanted) = Layout::from_size_align(bytes, UNIT) else {
+            return Ok(false);
+        };
+        match self.pool.take_chunk_at_once(wanted, as_before) {
+            Ok(chunk) => {
+                self.shelf.push(chunk);
+                self.open(0, chunk);
+                Ok(true)
+            }
+            Err(Error::OutOfMemory(_)) if as_before > 0 => self.lengthen_by(0, class, bytes, 0),
+            Err(Error::OutOfMemory(_)) => {
+                self.lengthen_by(0, class, align_down(bytes / 2, UNIT), 0)
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Takes a chunk, of [`ample`](Self::ample) size if the pool and the heap have that, and opens it; whether one
+    /// is to be had that is worth it. The first is as large as what the tag held before, if that is more.
+    #[cold]
+    fn lengthen(&self, place: usize, class: Class) -> Result<bool, Error> {
         if place >= MOST {
             return Ok(false);
         }
+        let ample = self.ample(place).max(WORTH * class.bytes());
+        let room = self.pool.room();
+        let bytes = align_down(ample.saturating_sub(HEADER).min(room), UNIT);
+        let learns = place == 0 && self.learns;
+        let as_before = if learns { MOST_AT_ONCE.min(room) } else { 0 };
+        self.lengthen_by(place, class, bytes, as_before)
+    }
+
+    /// As [`lengthen`](Self::lengthen), by so many bytes at most, or as many as the tag held before.
+    #[cold]
+    fn lengthen_by(
+        &self,
+        place: usize,
+        class: Class,
+        bytes: usize,
+        as_before: usize,
+    ) -> Result<bool, Error> {
+        let left = self.limit.get().addr().get() - self.cursor.get().addr().get();
         // Room for two pieces of the class however the chunk lies, and their part of its map.
         let least = 2 * class.bytes() + class.align() + SPARE;
         let least = (least + map::room(least)).max(WORTH * left);
-        let ample = self.ample(place).max(WORTH * class.bytes());
-        let room = self.pool.room();
-        let mut bytes = align_down(ample.saturating_sub(HEADER).min(room), UNIT);
-        let learns = place == 0 && self.learns;
-        let mut as_before = if learns { MOST_AT_ONCE.min(room) } else { 0 };
+        let (mut bytes, mut as_before) = (bytes, as_before);
         while bytes >= least {
             let Ok(wanted) = Layout::from_size_align(bytes, UNIT) else {
                 return Ok(false);
             };
             match self.pool.take_chunk_as_before(wanted, as_before) {
                 Ok(chunk) => {
-                    if place > 0 {
-                        self.close();
-                    }
+                    self.close();
                     self.shelf.push(chunk);
                     self.open(place, chunk);
                     return Ok(true);
