@@ -57,14 +57,23 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     #[inline(always)]
     fn release_one(&mut self, id: AccountId, block: UsedBlock) -> Result<Amount, Error> {
         let (size, requested) = (block.size(), block.requested());
-        let around = self.around(&block)?;
-        self.commit(
-            #[inline(always)]
-            |heap| {
-                heap.ledger.deallocate_one(id, size, requested);
-                heap.free(block, around, Freed::WithItsTag);
-            },
-        );
+        let is_last = R::SPLITS && block.end() == self.end();
+        if is_last && self.before(block.at())?.is_none() {
+            // Of pools that come and go one at a time. Nothing is to be joined, or put where it is found.
+            self.root.begin();
+            self.ledger.deallocate_one(id, size, requested);
+            self.drop_last(block.free(Freed::WithItsTag));
+            self.root.finish();
+        } else {
+            let around = self.around(&block)?;
+            self.commit(
+                #[inline(always)]
+                |heap| {
+                    heap.ledger.deallocate_one(id, size, requested);
+                    heap.free(block, around, Freed::WithItsTag);
+                },
+            );
+        }
         self.relax();
         Ok(Amount {
             blocks: 1,
