@@ -111,11 +111,14 @@ impl Lists {
         memory: &mut IndexMemory,
     ) -> u32 {
         if let Some(entry) = Entry::new(offset, epoch) {
-            let place = match list.hole.checked_sub(1) {
-                Some(hole) => self.fill(list, hole, entry),
-                None => self.append(list, entry, memory),
-            };
-            if let Some(place) = place {
+            if let Some(hole) = list.hole.checked_sub(1)
+                && let Some(place) = self.entries.get_mut(list.index(hole))
+            {
+                // A hole leads to the next.
+                list.hole = core::mem::replace(place, entry.0) as u32;
+                return hole;
+            }
+            if let Some(place) = self.append(list, entry, memory) {
                 return place;
             }
         }
@@ -123,16 +126,8 @@ impl Lists {
         Slot::UNLISTED
     }
 
-    /// Enters into the first hole of an array.
-    #[inline]
-    fn fill(&mut self, list: &mut List, hole: u32, entry: Entry) -> Option<u32> {
-        let place = self.entries.get_mut(list.index(hole))?;
-        // A hole leads to the next.
-        list.hole = core::mem::replace(place, entry.0) as u32;
-        Some(hole)
-    }
-
     /// Enters at the end of an array.
+    #[inline(never)]
     fn append(&mut self, list: &mut List, entry: Entry, memory: &mut IndexMemory) -> Option<u32> {
         let place = list.length;
         if place == Slot::UNLISTED {

@@ -10,10 +10,10 @@ use core::ptr::NonNull;
 
 use crate::pools::chunk::Chunk;
 use crate::pools::kind::{self, Kind};
-use crate::pools::size_classes::class::Class;
+use crate::pools::size_classes::class::{Class, Small};
 use crate::pools::size_classes::held::Held;
 use crate::pools::size_classes::shelf::MOST;
-use crate::pools::size_classes::{MOST_GRAIN, NOWHERE, SizeClasses, log, map};
+use crate::pools::size_classes::{NOWHERE, SizeClasses, log, map};
 use crate::sharing::share::Share;
 use crate::words::error::Error;
 use crate::words::size::{HEADER, UNIT, align_down, align_up};
@@ -45,6 +45,16 @@ impl<H: Share> SizeClasses<H> {
         if self.watched {
             return self.allocate_watched(asked);
         }
+        if self.shelf.count() == 0
+            && let Some(small) = Small::of(asked)
+        {
+            return self.allocate_first(asked, small);
+        }
+        self.allocate_farther(asked)
+    }
+
+    #[inline(always)]
+    fn allocate_farther(&self, asked: Layout) -> Result<NonNull<[u8]>, Error> {
         let served = self.serve(kind::at_least_one(asked));
         let piece = served.map_err(|error| self.refused(asked, error))?;
         Ok(NonNull::slice_from_raw_parts(piece, asked.size()))
@@ -91,9 +101,6 @@ impl<H: Share> SizeClasses<H> {
         if self.lists.has(class) {
             return self.reuse(class).map_err(|at| self.pool.damage(at));
         }
-        if self.shelf.count() == 0 {
-            return self.serve_first(layout, class);
-        }
         if class.align() <= UNIT
             && let Some(piece) = self.advance(class)
         {
@@ -101,16 +108,6 @@ impl<H: Share> SizeClasses<H> {
             return Ok(piece);
         }
         self.serve_anew(layout, class)
-    }
-
-    /// A piece of the first chunk, which is taken for it; or a block. Most pools that serve one request come here
-    /// once, so all of it is in one function.
-    #[inline(always)]
-    fn serve_first(&self, layout: Layout, class: Class) -> Result<NonNull<u8>, Error> {
-        if !self.begin(class)? {
-            return self.take_block(layout);
-        }
-        self.serve_opened(layout, class)
     }
 
     /// A piece of the open chunk or of the next, or a block.
@@ -124,12 +121,6 @@ impl<H: Share> SizeClasses<H> {
         if !self.turn_over(class)? {
             return self.take_block(layout);
         }
-        self.serve_opened(layout, class)
-    }
-
-    /// A piece of a chunk that was just opened, or a block.
-    #[inline(always)]
-    fn serve_opened(&self, layout: Layout, class: Class) -> Result<NonNull<u8>, Error> {
         let piece = match class.align() {
             UNIT => self.advance(class),
             _ => self.carve(class),
@@ -189,31 +180,63 @@ impl<H: Share> SizeClasses<H> {
         Ok(fits)
     }
 
-    /// Takes the first chunk, as large as what the tag held before, if that is more than is ample, and opens it;
-    /// whether one is to be had. In place, for a pool of ample room; a bound has all of it weighed.
+    /// A small piece of the first chunk, which is taken for it. A pool for one request comes here once, so all that
+    /// is usually done is in place; what is bounded or refused is weighed by [`lengthen`](Self::lengthen).
     #[inline(always)]
-    fn begin(&self, class: Class) -> Result<bool, Error> {
-        let ample = self.grain.max(WORTH * class.bytes());
-        if self.pool.room() < MOST_GRAIN {
-            return self.lengthen(0, class);
-        }
+    fn allocate_first(&self, asked: Layout, small: Small) -> Result<NonNull<[u8]>, Error> {
+        let ample = self.grain.max(WORTH * small.bytes);
         let bytes = align_down(ample - HEADER, UNIT);
         let as_before = if self.learns { MOST_AT_ONCE } else { 0 };
-        let Ok(wanted) = Layout::from_size_align(bytes, UNIT) else {
-            return Ok(false);
-        };
-        match self.pool.take_chunk_at_once(wanted, as_before) {
-            Ok(chunk) => {
-                self.shelf.push(chunk);
-                self.open(0, chunk);
-                Ok(true)
+        if let Ok(wanted) = Layout::from_size_align(bytes, UNIT)
+            && bytes.max(as_before) <= self.pool.room()
+        {
+            match self.pool.take_chunk_at_once(wanted, as_before) {
+                Ok(chunk) => {
+                    self.shelf.push(chunk);
+                    self.open(0, chunk);
+                    if let Some(piece) = self.advance_at_once(small) {
+                        return Ok(NonNull::slice_from_raw_parts(piece, asked.size()));
+                    }
+                }
+                Err(error) => return self.allocate_first_by(asked, bytes, as_before, error),
             }
-            Err(Error::OutOfMemory(_)) if as_before > 0 => self.lengthen_by(0, class, bytes, 0),
-            Err(Error::OutOfMemory(_)) => {
+        }
+        self.allocate_anyhow(asked)
+    }
+
+    /// As [`allocate_first`](Self::allocate_first), where so many bytes were refused by an error.
+    #[cold]
+    #[inline(never)]
+    fn allocate_first_by(
+        &self,
+        asked: Layout,
+        bytes: usize,
+        as_before: usize,
+        error: Error,
+    ) -> Result<NonNull<[u8]>, Error> {
+        let class = Class::of(asked);
+        let begun = match (error, class) {
+            (Error::OutOfMemory(_), Some(class)) if as_before > 0 => {
+                self.lengthen_by(0, class, bytes, 0)
+            }
+            (Error::OutOfMemory(_), Some(class)) => {
                 self.lengthen_by(0, class, align_down(bytes / 2, UNIT), 0)
             }
-            Err(other) => Err(other),
-        }
+            (other, _) => Err(other),
+        };
+        let served = match begun {
+            Ok(true) => return self.allocate_anyhow(asked),
+            Ok(false) => self.take_block(asked),
+            Err(error) => Err(error),
+        };
+        let piece = served.map_err(|error| self.refused(asked, error))?;
+        Ok(NonNull::slice_from_raw_parts(piece, asked.size()))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn allocate_anyhow(&self, asked: Layout) -> Result<NonNull<[u8]>, Error> {
+        self.allocate_farther(asked)
     }
 
     /// Takes a chunk, of [`ample`](Self::ample) size if the pool and the heap have that, and opens it; whether one
