@@ -76,25 +76,25 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     /// The free neighbours of a block, verified.
     #[inline(always)]
     pub(super) fn around(&self, block: &UsedBlock) -> Result<Around, Corruption> {
-        if !R::SPLITS {
-            return Ok(Around::default());
-        }
         let before = self.before(block.at())?;
         let behind = self.behind(block.end())?;
         Ok(Around { before, behind })
     }
 
-    /// The free block at whose end another starts, verified, if there is one.
+    /// The free block at whose end another starts, verified, if there is one and the rule joins them.
     #[inline(always)]
     pub(super) fn before(&self, at: usize) -> Result<Option<FreeBlock>, Corruption> {
+        if !R::SPLITS {
+            return Ok(None);
+        }
         let before = self.placement.before(&self.row, at)?;
         before.map(|before| self.row.free_block(before)).transpose()
     }
 
-    /// The free block at the end of another, verified, if there is one.
+    /// The free block at the end of another, verified, if there is one and the rule joins them.
     #[inline(always)]
     pub(super) fn behind(&self, end: usize) -> Result<Option<FreeBlock>, Corruption> {
-        if end == self.end() {
+        if !R::SPLITS || end == self.end() {
             return Ok(None);
         }
         let behind = self.placement.behind(&self.row, end)?;

@@ -57,15 +57,16 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     #[inline(always)]
     fn release_one(&mut self, id: AccountId, block: UsedBlock) -> Result<Amount, Error> {
         let (size, requested) = (block.size(), block.requested());
-        let is_last = R::SPLITS && block.end() == self.end();
-        if is_last && self.before(block.at())?.is_none() {
+        let before = self.before(block.at())?;
+        if R::SPLITS && before.is_none() && block.end() == self.end() {
             // Of pools that come and go one at a time. Nothing is to be joined, or put where it is found.
             self.root.begin();
             self.ledger.deallocate_one(id, size, requested);
             self.drop_last(block.free(Freed::WithItsTag));
             self.root.finish();
         } else {
-            let around = self.around(&block)?;
+            let behind = self.behind(block.end())?;
+            let around = Around { before, behind };
             self.commit(
                 #[inline(always)]
                 |heap| {
