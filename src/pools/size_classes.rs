@@ -30,6 +30,7 @@
 mod check;
 pub(crate) mod class;
 mod cursor;
+mod first;
 mod held;
 mod lists;
 mod log;

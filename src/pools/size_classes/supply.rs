@@ -25,10 +25,10 @@ const SPARE: usize = 4 * UNIT;
 const EARLY: usize = 3;
 
 /// The largest first chunk for which it is enough that the tag held as much.
-const MOST_AT_ONCE: usize = 1 << 20;
+pub(super) const MOST_AT_ONCE: usize = 1 << 20;
 
 /// A chunk is so many times as large as the request that it is taken for, where the heap has that.
-const WORTH: usize = 8;
+pub(super) const WORTH: usize = 8;
 
 impl<H: Share> SizeClasses<H> {
     /// Bytes that pieces may take in all.
@@ -54,7 +54,7 @@ impl<H: Share> SizeClasses<H> {
     }
 
     #[inline(always)]
-    fn allocate_farther(&self, asked: Layout) -> Result<NonNull<[u8]>, Error> {
+    pub(super) fn allocate_farther(&self, asked: Layout) -> Result<NonNull<[u8]>, Error> {
         let served = self.serve(kind::at_least_one(asked));
         let piece = served.map_err(|error| self.refused(asked, error))?;
         Ok(NonNull::slice_from_raw_parts(piece, asked.size()))
@@ -83,7 +83,7 @@ impl<H: Share> SizeClasses<H> {
     }
 
     /// Counts a request refused, and names it as it was asked.
-    fn refused(&self, asked: Layout, error: Error) -> Error {
+    pub(super) fn refused(&self, asked: Layout, error: Error) -> Error {
         self.count(&self.failures);
         match error {
             Error::OutOfMemory(lacking) => self.pool.refusal(asked, lacking.cause),
@@ -180,65 +180,6 @@ impl<H: Share> SizeClasses<H> {
         Ok(fits)
     }
 
-    /// A small piece of the first chunk, which is taken for it. A pool for one request comes here once, so all that
-    /// is usually done is in place; what is bounded or refused is weighed by [`lengthen`](Self::lengthen).
-    #[inline(always)]
-    fn allocate_first(&self, asked: Layout, small: Small) -> Result<NonNull<[u8]>, Error> {
-        let ample = self.grain.max(WORTH * small.bytes);
-        let bytes = align_down(ample - HEADER, UNIT);
-        let as_before = if self.learns { MOST_AT_ONCE } else { 0 };
-        if let Ok(wanted) = Layout::from_size_align(bytes, UNIT)
-            && bytes.max(as_before) <= self.pool.room()
-        {
-            match self.pool.take_chunk_at_once(wanted, as_before) {
-                Ok(chunk) => {
-                    self.shelf.push(chunk);
-                    self.open(0, chunk);
-                    if let Some(piece) = self.advance_at_once(small) {
-                        return Ok(NonNull::slice_from_raw_parts(piece, asked.size()));
-                    }
-                }
-                Err(error) => return self.allocate_first_by(asked, bytes, as_before, error),
-            }
-        }
-        self.allocate_anyhow(asked)
-    }
-
-    /// As [`allocate_first`](Self::allocate_first), where so many bytes were refused by an error.
-    #[cold]
-    #[inline(never)]
-    fn allocate_first_by(
-        &self,
-        asked: Layout,
-        bytes: usize,
-        as_before: usize,
-        error: Error,
-    ) -> Result<NonNull<[u8]>, Error> {
-        let class = Class::of(asked);
-        let begun = match (error, class) {
-            (Error::OutOfMemory(_), Some(class)) if as_before > 0 => {
-                self.lengthen_by(0, class, bytes, 0)
-            }
-            (Error::OutOfMemory(_), Some(class)) => {
-                self.lengthen_by(0, class, align_down(bytes / 2, UNIT), 0)
-            }
-            (other, _) => Err(other),
-        };
-        let served = match begun {
-            Ok(true) => return self.allocate_anyhow(asked),
-            Ok(false) => self.take_block(asked),
-            Err(error) => Err(error),
-        };
-        let piece = served.map_err(|error| self.refused(asked, error))?;
-        Ok(NonNull::slice_from_raw_parts(piece, asked.size()))
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn allocate_anyhow(&self, asked: Layout) -> Result<NonNull<[u8]>, Error> {
-        self.allocate_farther(asked)
-    }
-
     /// Takes a chunk, of [`ample`](Self::ample) size if the pool and the heap have that, and opens it; whether one
     /// is to be had that is worth it. The first is as large as what the tag held before, if that is more.
     #[cold]
@@ -256,7 +197,7 @@ impl<H: Share> SizeClasses<H> {
 
     /// As [`lengthen`](Self::lengthen), by so many bytes at most, or as many as the tag held before.
     #[cold]
-    fn lengthen_by(
+    pub(super) fn lengthen_by(
         &self,
         place: usize,
         class: Class,
@@ -301,7 +242,7 @@ impl<H: Share> SizeClasses<H> {
 
     /// Opens a chunk, after the one that was open was closed.
     #[inline(always)]
-    fn open(&self, place: usize, chunk: Chunk) {
+    pub(super) fn open(&self, place: usize, chunk: Chunk) {
         let (used, allocations) = (self.used(), self.allocations() as usize);
         self.shelf.turn_to(place);
         let (first, end) = (map::first(chunk), chunk.end());
@@ -362,7 +303,7 @@ impl<H: Share> SizeClasses<H> {
     }
 
     /// A block of the heap's own for a request.
-    fn take_block(&self, layout: Layout) -> Result<NonNull<u8>, Error> {
+    pub(super) fn take_block(&self, layout: Layout) -> Result<NonNull<u8>, Error> {
         let block = self.pool.take_chunk(layout)?;
         self.count(&self.blocks);
         self.rise(block.bytes());
