@@ -68,6 +68,7 @@ impl<H: Share> SizeClasses<H> {
         Ok(NonNull::slice_from_raw_parts(piece, asked.size()))
     }
 
+    /// The way of all other requests, out of the straight line.
     #[cold]
     #[inline(never)]
     fn allocate_anyhow(&self, asked: Layout) -> Result<NonNull<[u8]>, Error> {

@@ -53,6 +53,7 @@ impl<H: Share> SizeClasses<H> {
         self.allocate_farther(asked)
     }
 
+    /// A piece from a list, the cursor, or a chunk that is to be opened, or a block.
     #[inline(always)]
     pub(super) fn allocate_farther(&self, asked: Layout) -> Result<NonNull<[u8]>, Error> {
         let served = self.serve(kind::at_least_one(asked));
