@@ -76,21 +76,25 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     /// The free neighbours of a block, verified.
     #[inline(always)]
     pub(super) fn around(&self, block: &UsedBlock) -> Result<Around, Corruption> {
-        if !R::SPLITS {
-            return Ok(Around::default());
-        }
-        let before = self.placement.before(&self.row, block.at())?;
-        let before = before
-            .map(|before| self.row.free_block(before))
-            .transpose()?;
+        let before = self.before(block.at())?;
         let behind = self.behind(block.end())?;
         Ok(Around { before, behind })
     }
 
-    /// The free block at the end of another, verified, if there is one.
+    /// The free block at whose end another starts, verified, if there is one and the rule joins them.
+    #[inline(always)]
+    pub(super) fn before(&self, at: usize) -> Result<Option<FreeBlock>, Corruption> {
+        if !R::SPLITS {
+            return Ok(None);
+        }
+        let before = self.placement.before(&self.row, at)?;
+        before.map(|before| self.row.free_block(before)).transpose()
+    }
+
+    /// The free block at the end of another, verified, if there is one and the rule joins them.
     #[inline(always)]
     pub(super) fn behind(&self, end: usize) -> Result<Option<FreeBlock>, Corruption> {
-        if end == self.end() {
+        if !R::SPLITS || end == self.end() {
             return Ok(None);
         }
         let behind = self.placement.behind(&self.row, end)?;
@@ -129,12 +133,18 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
             if let Some(old) = old {
                 self.placement.remove(old, R::SPLITS);
             }
-            free.settle(&mut self.row);
-            self.row.shorten(free);
-            self.root.resize(&self.row);
+            self.drop_last(free);
         } else {
             self.put_in_place_of(old, &free);
         }
+    }
+
+    /// Gives the last block of the row, of which the placement does not know, to the end.
+    #[inline(always)]
+    pub(super) fn drop_last(&mut self, free: FreeBlock) {
+        free.settle(&mut self.row);
+        self.row.shorten(free);
+        self.root.resize(&self.row);
     }
 
     /// Puts a free block into the row, in the place of one the placement knows, if any.

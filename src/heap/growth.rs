@@ -171,6 +171,13 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         }
     }
 
+    /// Where the row will end behind `fit`, if that was granted already and is prepared for.
+    #[inline(always)]
+    pub(super) fn granted(&mut self, fit: Fit) -> Option<usize> {
+        let to = fit.end(self.end())?;
+        (to <= self.row.limit() && self.prepare(to).is_ok()).then_some(to)
+    }
+
     /// As [`make_room`](Heap::make_room), where the source has granted too little so far.
     #[cold]
     fn ask_for_room(&mut self, fit: Fit) -> Result<Result<Room, Shortage>, Corruption> {
@@ -227,6 +234,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     }
 
     /// The end of the row moves up to `to`; what it passed is a free block in hand.
+    #[inline]
     pub(super) fn lengthen_to(&mut self, to: usize) -> FreeBlock {
         let passed = self.row.lengthen(to);
         self.root.resize(&self.row);

@@ -8,7 +8,7 @@ use crate::heap::Heap;
 use crate::heap::place::Request;
 use crate::policy::placement::Placement;
 use crate::policy::rule::Rule;
-use crate::words::error::{Corruption, Error, Misuse};
+use crate::words::error::{Error, Misuse};
 use crate::words::size::{Fit, HEADER, UNIT, align_down};
 use crate::words::tag::Tag;
 
@@ -28,7 +28,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     /// # Errors
     ///
     /// As there, and [`Misuse::TagInUse`] if the tag holds blocks where it should have none.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn allocate_owned(
         &mut self,
         tag: Tag,
@@ -36,25 +36,19 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         owning: Owning,
     ) -> Result<NonNull<[u8]>, Error> {
         let mut request = self.request(tag, layout)?;
-        if owning.first || owning.most > 0 {
-            let (blocks, peak) = self.held_by(&request)?;
-            if owning.first && blocks > 0 {
-                return Err(Misuse::TagInUse { tag }.into());
-            }
+        let (blocks, peak) = match self.ledger.known(request.account) {
+            Some(account) => (account.blocks, account.peak),
+            None if owning.first => (self.stats_of(tag)?.blocks, 0),
+            None => (0, 0),
+        };
+        if owning.first && blocks > 0 {
+            return Err(Misuse::TagInUse { tag }.into());
+        }
+        // In a buffer, others need what a tag does not.
+        if !self.memory.is_bounded() {
             request.enlarge(peak.min(owning.most));
         }
         self.serve(&request)
-    }
-
-    /// How many blocks the request's tag holds, and how many bytes it held at most, as
-    /// [`stats_of`](Heap::stats_of) tells; 0 for the latter in a buffer, where others need what a tag does not.
-    #[inline]
-    fn held_by(&self, request: &Request) -> Result<(usize, usize), Corruption> {
-        match self.ledger.known(request.account) {
-            Some(account) if self.memory.is_bounded() => Ok((account.blocks, 0)),
-            Some(account) => Ok((account.blocks, account.peak)),
-            None => Ok((self.stats_of(request.tag)?.blocks, 0)),
-        }
     }
 }
 

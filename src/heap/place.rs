@@ -12,7 +12,8 @@ use crate::policy::placement::Placement;
 use crate::policy::rule::Rule;
 use crate::tags::ledger::{AccountId, Entered};
 use crate::words::error::{Corruption, Error, Shortage};
-use crate::words::size::{Fit, HEADER, SMALLEST};
+use crate::words::extent::Extent;
+use crate::words::size::{Fit, HEADER, SMALLEST, UNIT};
 use crate::words::slot::Slot;
 use crate::words::tag::Tag;
 
@@ -62,24 +63,55 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     /// Finds the request's block and claims it.
     #[inline(always)]
     pub(super) fn serve(&mut self, request: &Request) -> Result<NonNull<[u8]>, Error> {
-        let place = self.find(request)?;
-        let block = self.take(place, request);
+        let found = match self.placement.count() {
+            Some(0) => None,
+            _ => self.placement.find(&self.row, request.fit, R::SPLITS)?,
+        };
+        let Some(found) = found else {
+            return self.serve_at_end(request);
+        };
+        match self.seek_in(found, request.fit, request.account)? {
+            Ok(place) => {
+                let block = self.take(place, request);
+                Ok(self.payload(&block, request.layout))
+            }
+            Err(shortage) => Err(self.lacks(*request, shortage)),
+        }
+    }
+
+    /// Serves a request for which there is no free block. At once where nothing is to be asked for or left in front.
+    #[inline(always)]
+    fn serve_at_end(&mut self, request: &Request) -> Result<NonNull<[u8]>, Error> {
+        let fit = request.fit;
+        let allowed = self.ledger.allows(request.account, fit.size());
+        if allowed.is_ok()
+            && fit.align() == UNIT
+            && let Some(to) = self.granted(fit)
+        {
+            self.root.begin();
+            let free = self.lengthen_to(to);
+            let block = self.claim(free, request);
+            self.root.finish();
+            return Ok(self.payload(&block, request.layout));
+        }
+        self.serve_anywhere(*request)
+    }
+
+    /// As [`serve`](Heap::serve), by way of a [`Place`].
+    #[cold]
+    #[inline(never)]
+    fn serve_anywhere(&mut self, request: Request) -> Result<NonNull<[u8]>, Error> {
+        let place = self.find(&request)?;
+        let block = self.take(place, &request);
         Ok(self.payload(&block, request.layout))
     }
 
     /// Where a request will get its block; nothing has changed in the row.
     #[inline(always)]
     pub(super) fn find(&mut self, request: &Request) -> Result<Place, Error> {
-        let &Request {
-            tag,
-            layout,
-            fit,
-            account,
-            ..
-        } = request;
-        match self.seek(fit, account)? {
+        match self.seek(request.fit, request.account)? {
             Ok(place) => Ok(place),
-            Err(shortage) => Err(self.failed(account, tag, layout, shortage)),
+            Err(shortage) => Err(self.lacks(*request, shortage)),
         }
     }
 
@@ -91,20 +123,37 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         account: AccountId,
     ) -> Result<Result<Place, Shortage>, Corruption> {
         if let Some(found) = self.placement.find(&self.row, fit, R::SPLITS)? {
-            let free = self.row.free_block(found)?;
-            let in_front = fit.in_front(found.at);
-            let whole = found.size - in_front;
-            let left = if R::SPLITS { rest(whole, fit) } else { 0 };
-            let allowed = self.ledger.allows(account, whole - left);
-            return Ok(allowed.map(|()| match in_front {
-                0 => Place::Start { free, left },
-                _ => Place::Inside { free, in_front },
-            }));
+            return self.seek_in(found, fit, account);
         }
         if let Err(shortage) = self.ledger.allows(account, fit.size()) {
             return Ok(Err(shortage));
         }
         Ok(self.make_room(fit)?.map(Place::End))
+    }
+
+    /// As [`seek`](Heap::seek), in the free block that was found.
+    #[inline(always)]
+    fn seek_in(
+        &self,
+        found: Extent,
+        fit: Fit,
+        account: AccountId,
+    ) -> Result<Result<Place, Shortage>, Corruption> {
+        let free = self.row.free_block(found)?;
+        let in_front = fit.in_front(found.at);
+        let whole = found.size - in_front;
+        let left = if R::SPLITS { rest(whole, fit) } else { 0 };
+        let allowed = self.ledger.allows(account, whole - left);
+        Ok(allowed.map(|()| match in_front {
+            0 => Place::Start { free, left },
+            _ => Place::Inside { free, in_front },
+        }))
+    }
+
+    /// Counts and names what lacks for a request.
+    #[cold]
+    fn lacks(&mut self, request: Request, shortage: Shortage) -> Error {
+        self.failed(request.account, request.tag, request.layout, shortage)
     }
 
     #[cold]
@@ -134,22 +183,28 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
                 self.root.finish();
                 block
             }
-            Place::Inside { free, in_front } => self.take_inside(free, in_front, request),
-            Place::End(room) => self.commit(|heap| {
-                let free = heap.lengthen(&room);
-                let in_front = request.fit.in_front(free.at());
-                let (front, free) = free.split_front(in_front);
-                if let Some(front) = front {
-                    heap.put_in_place_of(None, &front);
-                }
-                heap.claim(free, request)
-            }),
+            Place::Inside { free, in_front } => self.take_inside(free, in_front, *request),
+            Place::End(room) => self.take_end(room, *request),
         }
+    }
+
+    /// Takes a block from the end of the row; what is in front of it becomes one.
+    #[cold]
+    fn take_end(&mut self, room: Room, request: Request) -> UsedBlock {
+        self.commit(|heap| {
+            let free = heap.lengthen(&room);
+            let in_front = request.fit.in_front(free.at());
+            let (front, free) = free.split_front(in_front);
+            if let Some(front) = front {
+                heap.put_in_place_of(None, &front);
+            }
+            heap.claim(free, &request)
+        })
     }
 
     /// Takes a block from inside a free one: what is in front of it remains one, and what is behind it becomes one.
     #[cold]
-    fn take_inside(&mut self, free: FreeBlock, in_front: usize, request: &Request) -> UsedBlock {
+    fn take_inside(&mut self, free: FreeBlock, in_front: usize, request: Request) -> UsedBlock {
         self.commit(|heap| {
             let old = free.extent();
             let (front, free) = free.split_front(in_front);
@@ -160,7 +215,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
             if let Some(rest) = rest {
                 heap.put_in_place_of(None, &rest);
             }
-            heap.claim(free, request)
+            heap.claim(free, &request)
         })
     }
 

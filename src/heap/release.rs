@@ -57,14 +57,24 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     #[inline(always)]
     fn release_one(&mut self, id: AccountId, block: UsedBlock) -> Result<Amount, Error> {
         let (size, requested) = (block.size(), block.requested());
-        let around = self.around(&block)?;
-        self.commit(
-            #[inline(always)]
-            |heap| {
-                heap.ledger.deallocate_one(id, size, requested);
-                heap.free(block, around, Freed::WithItsTag);
-            },
-        );
+        let before = self.before(block.at())?;
+        if R::SPLITS && before.is_none() && block.end() == self.end() {
+            // Of pools that come and go one at a time. Nothing is to be joined, or put where it is found.
+            self.root.begin();
+            self.ledger.deallocate_one(id, size, requested);
+            self.drop_last(block.free(Freed::WithItsTag));
+            self.root.finish();
+        } else {
+            let behind = self.behind(block.end())?;
+            let around = Around { before, behind };
+            self.commit(
+                #[inline(always)]
+                |heap| {
+                    heap.ledger.deallocate_one(id, size, requested);
+                    heap.free(block, around, Freed::WithItsTag);
+                },
+            );
+        }
         self.relax();
         Ok(Amount {
             blocks: 1,

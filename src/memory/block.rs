@@ -184,7 +184,7 @@ impl UsedBlock {
     }
 
     /// Writes the block's header; it stays in use.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn settle(&self, row: &mut Row) {
         let header = Header::used(self.at, self.size, self.tag, self.slot.word(), row.secret());
         row.write(self.at, header);

@@ -95,6 +95,29 @@ impl Directory {
         }
     }
 
+    /// As [`reserve`](Placement::reserve), beyond the leaves.
+    #[cold]
+    fn extend(
+        &mut self,
+        end: usize,
+        splits: bool,
+        memory: &mut IndexMemory,
+    ) -> Result<(), Shortage> {
+        let segments = self.index(end, splits) + 1;
+        match self.maxima.grow(segments.max(FIRST_LEAVES), memory) {
+            Ok(()) => {
+                self.reach = self.base + (self.maxima.length() << shift(splits));
+                Ok(())
+            }
+            Err(_) if memory.is_bounded() && self.reach == self.base => {
+                self.scans = true;
+                self.reach = usize::MAX;
+                Ok(())
+            }
+            refused => refused,
+        }
+    }
+
     /// As [`find`](Directory::find), from behind a leaf on.
     #[cold]
     fn find_behind(
@@ -191,7 +214,7 @@ impl Placement for Directory {
         self.reach = self.base;
     }
 
-    #[inline]
+    #[inline(always)]
     fn reserve(
         &mut self,
         end: usize,
@@ -201,19 +224,7 @@ impl Placement for Directory {
         if end < self.reach {
             return Ok(());
         }
-        let segments = self.index(end, splits) + 1;
-        match self.maxima.grow(segments.max(FIRST_LEAVES), memory) {
-            Ok(()) => {
-                self.reach = self.base + (self.maxima.length() << shift(splits));
-                Ok(())
-            }
-            Err(_) if memory.is_bounded() && self.reach == self.base => {
-                self.scans = true;
-                self.reach = usize::MAX;
-                Ok(())
-            }
-            refused => refused,
-        }
+        self.extend(end, splits, memory)
     }
 
     #[inline(always)]

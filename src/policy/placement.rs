@@ -76,7 +76,7 @@ pub trait Placement: core::fmt::Debug {
     /// Whether what is remembered of this free block is true.
     fn agrees(&self, block: &Block, splits: bool) -> bool;
 
-    /// How many free blocks are remembered; `None` where none are.
+    /// How many free blocks are remembered; `None` where none are. Where it is 0, nobody is asked to find one.
     fn count(&self) -> Option<usize>;
 }
 

@@ -129,6 +129,12 @@ impl<H: Share> Pool<H> {
         self.counters.used()
     }
 
+    /// Bytes that it may take besides.
+    #[inline]
+    pub(crate) fn room(&self) -> usize {
+        self.bound - self.held()
+    }
+
     /// Whether pooling is switched off.
     #[inline]
     pub(crate) fn passes(&self) -> bool {
@@ -176,6 +182,16 @@ impl<H: Share> Pool<H> {
         Ok(unsafe { Chunk::new(block) })
     }
 
+    /// As [`take_chunk_as_before`](Pool::take_chunk_as_before), without a call: for a kind that takes one chunk,
+    /// serves one request from it, and goes.
+    #[inline(always)]
+    pub(crate) fn take_chunk_at_once(&self, layout: Layout, most: usize) -> Result<Chunk, Error> {
+        let block = self.take_at_once(layout, most)?;
+        self.counters.take(block.len());
+        // SAFETY: as above.
+        Ok(unsafe { Chunk::new(block) })
+    }
+
     /// As [`take_chunk`](Pool::take_chunk), for the sake of a request: a refusal names that.
     pub(crate) fn take_chunk_for(&self, request: Layout, layout: Layout) -> Result<Chunk, Error> {
         self.take_chunk(layout).map_err(|error| match error {
@@ -196,20 +212,29 @@ impl<H: Share> Pool<H> {
         Ok(())
     }
 
+    #[inline(never)]
     fn take(&self, layout: Layout, most: usize) -> Result<NonNull<[u8]>, Error> {
+        self.take_at_once(layout, most)
+    }
+
+    #[inline(always)]
+    fn take_at_once(&self, layout: Layout, most: usize) -> Result<NonNull<[u8]>, Error> {
         self.allow(layout, layout.size())?;
         let first = self.counters.live() == 0;
         let owning = Owning { first, most };
         // SAFETY: the heap stays; a new block is nobody's yet.
         let answer = unsafe {
             let tag = self.tag;
-            self.heap
-                .with(|heap| heap.allocate_owned(tag, layout, owning))
+            self.heap.with(
+                #[inline(always)]
+                |heap| heap.allocate_owned(tag, layout, owning),
+            )
         };
         self.counted(answer)
     }
 
     /// Whether the bound allows so many bytes more.
+    #[inline]
     fn allow(&self, layout: Layout, more: usize) -> Result<(), Error> {
         let (total, used) = (self.bound, self.held());
         if more <= total - used {
@@ -220,6 +245,7 @@ impl<H: Share> Pool<H> {
     }
 
     /// The heap's answer to a request; a refusal counts.
+    #[inline]
     fn counted<T>(&self, answer: Result<Result<T, Error>, Misuse>) -> Result<T, Error> {
         let answer = answer.map_err(Error::from).flatten();
         answer.inspect_err(|_| self.counters.fail())

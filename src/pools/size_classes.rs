@@ -31,6 +31,7 @@ mod check;
 pub(crate) mod class;
 mod cursor;
 mod drawing;
+mod first;
 mod held;
 mod lists;
 mod log;
@@ -99,29 +100,30 @@ pub struct SizeClasses<H: Share> {
     cursor: Cell<NonNull<u8>>,
     /// The log's last entry, which no piece reaches; where the cursor is, without a chunk.
     limit: Cell<NonNull<u8>>,
-    /// Address up to which a small request moves the cursor at once, C5.
-    verge: Cell<usize>,
     /// The cursor less the bytes in use, C4. May lie below 0.
     floor: Cell<usize>,
     /// The requests served and the address of the limit, C4. May lie beyond all addresses.
     tally: Cell<usize>,
+    // What follows is 0 in a new pool, up to the lists' key: written by few stores.
+    /// Address up to which a small request moves the cursor at once, C5.
+    verge: Cell<usize>,
+    /// The most bytes that were in use before that last fell.
+    peak: Cell<usize>,
+    deallocations: Cell<u64>,
     /// Address up to which the map tells of the open chunk's pieces; 0 if of none.
     mapped: Cell<usize>,
     /// Address down to which the log was read for that.
     read: Cell<usize>,
-    /// The most bytes that were in use before that last fell.
-    peak: Cell<usize>,
-    deallocations: Cell<u64>,
     failures: Cell<u64>,
     /// Blocks of the heap's own.
     blocks: Cell<u64>,
+    lists: Lists,
     /// Bytes of the first chunk's block, header and all, if the tag never held more.
     grain: usize,
     /// Whether it counts what the tag held before.
     learns: bool,
     /// Each request is looked at, for somebody is to be called, or pooling is off.
     watched: bool,
-    lists: Lists,
     shelf: Shelf,
     pool: Pool<H>,
 }
@@ -157,19 +159,19 @@ impl<H: Share> SizeClasses<H> {
         Self {
             cursor: Cell::new(NonNull::without_provenance(NOWHERE)),
             limit: Cell::new(NonNull::without_provenance(NOWHERE)),
-            verge: Cell::new(0),
             floor: Cell::new(NOWHERE.get()),
             tally: Cell::new(NOWHERE.get()),
-            mapped: Cell::new(0),
-            read: Cell::new(0),
+            verge: Cell::new(0),
             peak: Cell::new(0),
             deallocations: Cell::new(0),
+            mapped: Cell::new(0),
+            read: Cell::new(0),
             failures: Cell::new(0),
             blocks: Cell::new(0),
+            lists: Lists::new(),
             grain: bytes.clamp(LEAST_GRAIN, MOST_GRAIN),
             learns: false,
             watched,
-            lists: Lists::new(),
             shelf: Shelf::new(),
             pool,
         }

@@ -169,6 +169,7 @@ unsafe impl<H: Share + ?Sized> Share for &H {
     type Rule = H::Rule;
     type Placement = H::Placement;
 
+    #[inline(always)]
     unsafe fn with<T>(
         &self,
         work: impl FnOnce(&mut Heap<Self::Source, Self::Rule, Self::Placement>) -> T,
@@ -220,7 +221,7 @@ unsafe impl<S: Source, R: Rule, P: Placement> Share for LocalHeap<S, R, P> {
     type Rule = R;
     type Placement = P;
 
-    #[inline]
+    #[inline(always)]
     unsafe fn with<T>(&self, work: impl FnOnce(&mut Heap<S, R, P>) -> T) -> Result<T, Misuse> {
         match self.heap.try_borrow_mut() {
             Ok(mut heap) => Ok(work(&mut heap)),

@@ -39,7 +39,7 @@ impl Accounts {
     }
 
     /// The index of a tag's account.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn find(&self, tag: Tag) -> Option<usize> {
         let home = self.home(tag);
         let index = self.index_at(home)?;

@@ -75,7 +75,7 @@ impl Ledger {
     /// # Errors
     ///
     /// [`Shortage::Index`] without memory for it; nothing has changed then.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn open(
         &mut self,
         tag: Tag,
@@ -154,7 +154,7 @@ impl Ledger {
     }
 
     /// A block becomes the tag's; its place in the tag's list.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn enter(&mut self, id: AccountId, block: Entered, memory: &mut IndexMemory) -> u32 {
         let Some(account) = self.accounts.get_mut(id.0) else {
             return Slot::UNLISTED;

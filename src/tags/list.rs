@@ -102,7 +102,7 @@ impl Lists {
     }
 
     /// Enters a block; its place, or [`Slot::UNLISTED`] if there is no memory for it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn enter(
         &mut self,
         list: &mut List,
@@ -110,27 +110,24 @@ impl Lists {
         epoch: u32,
         memory: &mut IndexMemory,
     ) -> u32 {
-        let entry = Entry::new(offset, epoch);
-        let place = entry.and_then(|entry| match list.hole.checked_sub(1) {
-            Some(hole) => self.fill(list, hole, entry),
-            None => self.append(list, entry, memory),
-        });
-        place.unwrap_or_else(|| {
-            list.unlisted += 1;
-            Slot::UNLISTED
-        })
-    }
-
-    /// Enters into the first hole of an array.
-    #[inline]
-    fn fill(&mut self, list: &mut List, hole: u32, entry: Entry) -> Option<u32> {
-        let place = self.entries.get_mut(list.index(hole))?;
-        // A hole leads to the next.
-        list.hole = core::mem::replace(place, entry.0) as u32;
-        Some(hole)
+        if let Some(entry) = Entry::new(offset, epoch) {
+            if let Some(hole) = list.hole.checked_sub(1)
+                && let Some(place) = self.entries.get_mut(list.index(hole))
+            {
+                // A hole leads to the next.
+                list.hole = core::mem::replace(place, entry.0) as u32;
+                return hole;
+            }
+            if let Some(place) = self.append(list, entry, memory) {
+                return place;
+            }
+        }
+        list.unlisted += 1;
+        Slot::UNLISTED
     }
 
     /// Enters at the end of an array.
+    #[inline(never)]
     fn append(&mut self, list: &mut List, entry: Entry, memory: &mut IndexMemory) -> Option<u32> {
         let place = list.length;
         if place == Slot::UNLISTED {

@@ -2,7 +2,7 @@
 
 use tagheap::{Amount, Error, Misuse, Tag};
 
-use crate::{A, B, C, heap, heap_in, take};
+use crate::{A, B, C, bytes, heap, heap_in, take};
 
 #[test]
 fn a_merge_gives_all_blocks_to_another_tag() {
@@ -83,4 +83,31 @@ fn the_last_block_pins_the_end() {
     // SAFETY: nobody uses the blocks.
     unsafe { heap.release(C) }.unwrap();
     assert_eq!(heap.pinned_by(), Ok(Some(A)));
+}
+
+/// The last block goes to the end of the row with whatever is free in front of it, and says how it went.
+#[test]
+fn the_last_block_takes_the_hole_in_front_along() {
+    for holes in 0..3 {
+        let mut heap = heap();
+        take(&mut heap, A, 100);
+        let end = heap.end();
+        let holes: Vec<_> = (0..holes).map(|_| take(&mut heap, A, 200)).collect();
+        let last = take(&mut heap, B, 300);
+        for hole in holes {
+            // SAFETY: the block is the test's.
+            unsafe { heap.deallocate(hole, bytes(200)) }.unwrap();
+        }
+        let amount = Amount {
+            blocks: 1,
+            bytes: 304 + 32,
+        };
+        // SAFETY: nobody uses the block.
+        let released = unsafe { heap.release(B) };
+        assert_eq!(released, Ok(amount));
+        assert_eq!(heap.end(), end);
+        heap.check().unwrap();
+        let address = last.addr().get();
+        assert_eq!(heap.tag_of(last), Err(Misuse::Released { address }.into()));
+    }
 }

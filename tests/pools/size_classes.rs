@@ -694,6 +694,48 @@ fn a_pool_takes_at_once_what_its_tag_held() {
     });
 }
 
+/// What is refused is asked for by halves, each once; and a request that nothing serves is named as it was asked.
+#[test]
+fn a_first_chunk_that_is_refused_is_asked_for_by_halves() {
+    in_reserve(|heap| {
+        let limited = |limit, kind: &SizeClasses<_>| {
+            heap.set_limit(TAG, Some(limit)).unwrap();
+            let failures = heap.stats_of(TAG).unwrap().failures;
+            let piece = kind.allocate(layout(100, 8));
+            heap.set_limit(TAG, None).unwrap();
+            let stats = heap.stats_of(TAG).unwrap();
+            assert_eq!(kind.usage().unwrap().live(), u64::from(piece.is_ok()));
+            assert_eq!(kind.usage().unwrap().failures, u64::from(piece.is_err()));
+            kind.check().unwrap();
+            (piece, stats.failures - failures, stats.bytes)
+        };
+        for (limit, failures, bytes) in [
+            (16 << 10, 0, 16 << 10),
+            ((16 << 10) - 1, 1, 8176 + 32),
+            (8207, 2, 4080 + 32),
+        ] {
+            let kind = SizeClasses::with_chunk(Pool::new(heap, TAG), 16 << 10);
+            let (piece, refused, held) = limited(limit, &kind);
+            assert_eq!((piece.is_ok(), refused, held), (true, failures, bytes));
+        }
+        // The tag held 16 KiB, so that a pool which goes by that asks for as much twice.
+        for (limit, failures, bytes) in [((16 << 10) - 1, 2, 8176 + 32), (8207, 3, 4080 + 32)] {
+            let kind = pool(heap);
+            let (piece, refused, held) = limited(limit, &kind);
+            assert_eq!((piece.is_ok(), refused, held), (true, failures, bytes));
+        }
+        let kind = pool(heap);
+        let (piece, _, held) = limited(143, &kind);
+        let error = piece.unwrap_err().to_string();
+        let wanted =
+            "out of memory: 100 bytes aligned to 8 for tag classes: the tag's limit is 143 bytes";
+        assert_eq!((error.as_str(), held), (wanted, 0));
+        let kind = pool(heap);
+        let (piece, _, held) = limited(144, &kind);
+        assert_eq!((piece.is_ok(), held), (true, 144), "a block of its own");
+    });
+}
+
 /// However the cursor came to be where it is, the smallest pieces never reach the log: what they are full of is no
 /// entry, and all of them are found again.
 #[test]

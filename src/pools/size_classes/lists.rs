@@ -59,11 +59,11 @@ const _: () = assert!(COUNT <= u64::BITS as usize);
 pub(super) struct Lists {
     /// A bit for each class that has a free piece.
     ready: Cell<u64>,
+    /// Not 0 once a piece is on a list.
+    key: Cell<u64>,
     /// Of each class with a free piece, the one given back last. Others are not written: a pool is made in a few
     /// instructions.
     heads: [Cell<MaybeUninit<u64>>; COUNT],
-    /// Not 0 once a piece is on a list.
-    key: Cell<u64>,
 }
 
 /// The increment of Steele, Lea and Flood's SplitMix64, odd; and another odd number.
@@ -75,8 +75,8 @@ impl Lists {
     pub(super) fn new() -> Self {
         Self {
             ready: Cell::new(0),
-            heads: [const { Cell::new(MaybeUninit::uninit()) }; COUNT],
             key: Cell::new(0),
+            heads: [const { Cell::new(MaybeUninit::uninit()) }; COUNT],
         }
     }
 

@@ -10,7 +10,7 @@ use core::ptr::NonNull;
 
 use crate::pools::chunk::Chunk;
 use crate::pools::kind::{self, Kind};
-use crate::pools::size_classes::class::Class;
+use crate::pools::size_classes::class::{Class, Small};
 use crate::pools::size_classes::held::Held;
 use crate::pools::size_classes::shelf::MOST;
 use crate::pools::size_classes::{NOWHERE, SizeClasses, log, map};
@@ -25,10 +25,10 @@ const SPARE: usize = 4 * UNIT;
 const EARLY: usize = 3;
 
 /// The largest first chunk for which it is enough that the tag held as much.
-const MOST_AT_ONCE: usize = 1 << 20;
+pub(super) const MOST_AT_ONCE: usize = 1 << 20;
 
 /// A chunk is so many times as large as the request that it is taken for, where the heap has that.
-const WORTH: usize = 8;
+pub(super) const WORTH: usize = 8;
 
 impl<H: Share> SizeClasses<H> {
     /// Bytes that pieces may take in all.
@@ -45,6 +45,17 @@ impl<H: Share> SizeClasses<H> {
         if self.watched {
             return self.allocate_watched(asked);
         }
+        if self.shelf.count() == 0
+            && let Some(small) = Small::of(asked)
+        {
+            return self.allocate_first(asked, small);
+        }
+        self.allocate_farther(asked)
+    }
+
+    /// A piece from a list, the cursor, or a chunk that is to be opened, or a block.
+    #[inline(always)]
+    pub(super) fn allocate_farther(&self, asked: Layout) -> Result<NonNull<[u8]>, Error> {
         let served = self.serve(kind::at_least_one(asked));
         let piece = served.map_err(|error| self.refused(asked, error))?;
         Ok(NonNull::slice_from_raw_parts(piece, asked.size()))
@@ -73,7 +84,7 @@ impl<H: Share> SizeClasses<H> {
     }
 
     /// Counts a request refused, and names it as it was asked.
-    fn refused(&self, asked: Layout, error: Error) -> Error {
+    pub(super) fn refused(&self, asked: Layout, error: Error) -> Error {
         self.count(&self.failures);
         match error {
             Error::OutOfMemory(lacking) => self.pool.refusal(asked, lacking.cause),
@@ -172,19 +183,33 @@ impl<H: Share> SizeClasses<H> {
 
     /// Takes a chunk, of [`ample`](Self::ample) size if the pool and the heap have that, and opens it; whether one
     /// is to be had that is worth it. The first is as large as what the tag held before, if that is more.
+    #[cold]
     fn lengthen(&self, place: usize, class: Class) -> Result<bool, Error> {
         if place >= MOST {
             return Ok(false);
         }
+        let ample = self.ample(place).max(WORTH * class.bytes());
+        let room = self.pool.room();
+        let bytes = align_down(ample.saturating_sub(HEADER).min(room), UNIT);
+        let learns = place == 0 && self.learns;
+        let as_before = if learns { MOST_AT_ONCE.min(room) } else { 0 };
+        self.lengthen_by(place, class, bytes, as_before)
+    }
+
+    /// As [`lengthen`](Self::lengthen), by so many bytes at most, or as many as the tag held before.
+    #[cold]
+    pub(super) fn lengthen_by(
+        &self,
+        place: usize,
+        class: Class,
+        bytes: usize,
+        as_before: usize,
+    ) -> Result<bool, Error> {
         let left = self.limit.get().addr().get() - self.cursor.get().addr().get();
         // Room for two pieces of the class however the chunk lies, and their part of its map.
         let least = 2 * class.bytes() + class.align() + SPARE;
         let least = (least + map::room(least)).max(WORTH * left);
-        let ample = self.ample(place).max(WORTH * class.bytes());
-        let room = self.pool.bound().unwrap_or(usize::MAX) - self.pool.held();
-        let mut bytes = align_down(ample.saturating_sub(HEADER).min(room), UNIT);
-        let learns = place == 0 && self.learns;
-        let mut as_before = if learns { MOST_AT_ONCE.min(room) } else { 0 };
+        let (mut bytes, mut as_before) = (bytes, as_before);
         while bytes >= least {
             let Ok(wanted) = Layout::from_size_align(bytes, UNIT) else {
                 return Ok(false);
@@ -205,6 +230,7 @@ impl<H: Share> SizeClasses<H> {
     }
 
     /// Bytes that the block of the chunk at a place has: twice as many as the one before in the end.
+    #[inline]
     fn ample(&self, place: usize) -> usize {
         match self.shelf.at(0) {
             Some(first) => {
@@ -216,7 +242,8 @@ impl<H: Share> SizeClasses<H> {
     }
 
     /// Opens a chunk, after the one that was open was closed.
-    fn open(&self, place: usize, chunk: Chunk) {
+    #[inline(always)]
+    pub(super) fn open(&self, place: usize, chunk: Chunk) {
         let (used, allocations) = (self.used(), self.allocations() as usize);
         self.shelf.turn_to(place);
         let (first, end) = (map::first(chunk), chunk.end());
@@ -277,7 +304,7 @@ impl<H: Share> SizeClasses<H> {
     }
 
     /// A block of the heap's own for a request.
-    fn take_block(&self, layout: Layout) -> Result<NonNull<u8>, Error> {
+    pub(super) fn take_block(&self, layout: Layout) -> Result<NonNull<u8>, Error> {
         let block = self.pool.take_chunk(layout)?;
         self.count(&self.blocks);
         self.rise(block.bytes());
