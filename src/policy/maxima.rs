@@ -377,7 +377,10 @@ mod tests {
                     numbers.insert(to, number);
                 }
             } else if is_free(to) && random.bool() {
-                maxima.correct(to, number, number);
+                match random.bool() {
+                    true => maxima.correct(to, number, number),
+                    false => maxima.raise(to, number),
+                }
                 numbers.insert(to, number);
             } else if is_free(to) {
                 maxima.leaves()[to] = -number;
