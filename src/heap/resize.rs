@@ -38,6 +38,8 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         if !is_aligned(ptr.addr().get(), new.align()) {
             return self.relocate(block, old.size(), new);
         }
+        // Each commit is inlined: a call would take the block in memory, stored in words and loaded in wider pieces, which
+        // a processor does only once all stores before are in the cache, its holder's to new pages among them.
         if block.size() >= fit.size() {
             let account = self.ledger.find(block.tag());
             return Ok(self.commit(

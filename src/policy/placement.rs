@@ -51,8 +51,8 @@ pub trait Placement: core::fmt::Debug {
     /// Says that free blocks around address `at` will soon be asked for; changes nothing.
     fn expect(&self, _at: usize, _splits: bool) {}
 
-    /// Whether it shows at once that no free block begins or ends where `block` does; false where only a closer
-    /// look tells.
+    /// Whether it shows at once that no free block is beside this one, in front of it or behind it; false where only
+    /// [`before`](Placement::before) and [`behind`](Placement::behind) tell.
     fn is_apart(&self, _block: Extent) -> bool {
         false
     }
