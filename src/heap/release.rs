@@ -251,24 +251,36 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         if !place.is_multiple_of(BATCH) {
             return;
         }
-        for place in place..place + BATCH {
-            if let Some(entry) = self.ledger.entry(account, place) {
-                let at = self.base() + entry.offset();
-                self.row.prefetch(at);
-                self.placement.expect(at, R::SPLITS);
-            }
+        for entry in self.ledger.entries(account, place..place + BATCH) {
+            let at = self.base() + entry.offset();
+            self.row.prefetch(at);
+            self.placement.expect(at, R::SPLITS);
         }
+    }
+
+    /// Whether it shows at once that a block has no free neighbour that it would be joined to.
+    #[inline(always)]
+    fn is_apart(&self, block: &UsedBlock) -> bool {
+        !R::SPLITS || self.placement.is_apart(block.extent())
     }
 
     /// Refuses a tag whose blocks, or their neighbours, are damaged; fetches all of them on the way.
     fn verify_listed(&self, account: &Account) -> Result<(), Corruption> {
         for place in 0..account.list.length() {
             self.fetch_listed(account, place);
-            if let Some(block) = self.listed(account, place)? {
-                self.around(&block)?;
+            if let Some(block) = self.listed(account, place)?
+                && !self.is_apart(&block)
+            {
+                self.verify_around(&block)?;
             }
         }
         Ok(())
+    }
+
+    /// Refuses a block with a damaged free neighbour. Not inlined: most have no free neighbour.
+    #[inline(never)]
+    fn verify_around(&self, block: &UsedBlock) -> Result<(), Corruption> {
+        self.around(block).map(|_| ())
     }
 
     /// Frees the block at a place of a tag's list, if there is one, and signs it off where it alone goes.
@@ -283,13 +295,25 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         let Ok(Some(block)) = self.listed(account, place) else {
             return;
         };
-        // Verified before: there is no damage. If somebody does damage meanwhile, neighbours stay apart.
-        let around = self.around(&block).unwrap_or_default();
         amount.blocks += 1;
         amount.bytes += block.size();
         if signs_off {
             self.sign_off(&block);
         }
+        if self.is_apart(&block) && block.end() != self.end() {
+            let free = block.free(Freed::WithItsTag);
+            self.placement.insert_among(free.extent(), R::SPLITS);
+            free.settle(&mut self.row);
+        } else {
+            self.free_beside(block);
+        }
+    }
+
+    /// Frees a block beside a free one or at the end of the row. Not inlined: most are neither.
+    #[inline(never)]
+    fn free_beside(&mut self, block: UsedBlock) {
+        // Verified before: there is no damage. If somebody does damage meanwhile, neighbours stay apart.
+        let around = self.around(&block).unwrap_or_default();
         self.free(block, around, Freed::WithItsTag);
     }
 

@@ -38,9 +38,14 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         if !is_aligned(ptr.addr().get(), new.align()) {
             return self.relocate(block, old.size(), new);
         }
+        // Each commit is inlined: a call would take the block in memory, stored in words and loaded in wider pieces, which
+        // a processor does only once all stores before are in the cache, its holder's to new pages among them.
         if block.size() >= fit.size() {
             let account = self.ledger.find(block.tag());
-            return Ok(self.commit(|heap| heap.resized(block, |block| block, new, account)));
+            return Ok(self.commit(
+                #[inline(always)]
+                |heap| heap.resized(block, |block| block, new, account),
+            ));
         }
         let (tag, lacking) = (block.tag(), fit.size() - block.size());
         let account = self.ledger.open(tag, &mut self.memory);
@@ -51,10 +56,13 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         if block.end() == self.end() {
             let to = block.at() + fit.size();
             if self.make_room_behind(to)? {
-                return Ok(self.commit(|heap| {
-                    let room = heap.lengthen_to(to);
-                    heap.resized(block, |block| block.absorb(room), new, account)
-                }));
+                return Ok(self.commit(
+                    #[inline(always)]
+                    |heap| {
+                        let room = heap.lengthen_to(to);
+                        heap.resized(block, |block| block.absorb(room), new, account)
+                    },
+                ));
             }
         } else if let Some(behind) = self.room_behind(&block, fit)? {
             let splits = behind.size() - lacking >= SMALLEST;
@@ -62,15 +70,18 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
             if let Err(cause) = self.ledger.allows(account, more) {
                 return Err(self.failed(account, tag, new, cause));
             }
-            return Ok(self.commit(|heap| {
-                let old = behind.extent();
-                let (taken, rest) = behind.split_back(lacking);
-                match rest {
-                    Some(rest) => heap.put_in_place_of(Some(old), &rest),
-                    None => heap.placement.remove(old, R::SPLITS),
-                }
-                heap.resized(block, |block| block.absorb(taken), new, account)
-            }));
+            return Ok(self.commit(
+                #[inline(always)]
+                |heap| {
+                    let old = behind.extent();
+                    let (taken, rest) = behind.split_back(lacking);
+                    match rest {
+                        Some(rest) => heap.put_in_place_of(Some(old), &rest),
+                        None => heap.placement.remove(old, R::SPLITS),
+                    }
+                    heap.resized(block, |block| block.absorb(taken), new, account)
+                },
+            ));
         }
         self.relocate(block, old.size(), new)
     }

@@ -150,6 +150,14 @@ impl UsedBlock {
     }
 
     #[inline]
+    pub(crate) fn extent(&self) -> Extent {
+        Extent {
+            at: self.at,
+            size: self.size,
+        }
+    }
+
+    #[inline]
     pub(crate) fn tag(&self) -> Tag {
         self.tag
     }

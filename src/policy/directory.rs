@@ -294,6 +294,14 @@ impl Placement for Directory {
         }
     }
 
+    /// By one leaf on each side: an empty one in front of the block, and a mark or none behind it.
+    #[inline(always)]
+    fn is_apart(&self, block: Extent) -> bool {
+        let before = self.maxima.leaf(self.index(block.at - UNIT, true));
+        let behind = self.maxima.leaf(self.index(block.end(), true));
+        before == Some(0) && behind.is_some_and(|behind| behind <= 0)
+    }
+
     #[inline]
     fn expect(&self, at: usize, splits: bool) {
         self.maxima.expect(self.index(at, splits));
@@ -304,6 +312,14 @@ impl Placement for Directory {
         let (start, end) = (self.start(block, splits), self.end(block, splits));
         put(self.maxima.leaves(), end);
         self.maxima.correct(start.0, start.1, start.1);
+        self.count += 1;
+    }
+
+    #[inline(always)]
+    fn insert_among(&mut self, block: Extent, splits: bool) {
+        let (start, end) = (self.start(block, splits), self.end(block, splits));
+        put(self.maxima.leaves(), end);
+        self.maxima.raise(start.0, start.1);
         self.count += 1;
     }
 

@@ -51,8 +51,19 @@ pub trait Placement: core::fmt::Debug {
     /// Says that free blocks around address `at` will soon be asked for; changes nothing.
     fn expect(&self, _at: usize, _splits: bool) {}
 
+    /// Whether it shows at once that no free block is beside this one, in front of it or behind it; false where only
+    /// [`before`](Placement::before) and [`behind`](Placement::behind) tell.
+    fn is_apart(&self, _block: Extent) -> bool {
+        false
+    }
+
     /// A free block appears.
     fn insert(&mut self, block: Extent, splits: bool);
+
+    /// As [`insert`](Placement::insert), for one of many that appear before the next search.
+    fn insert_among(&mut self, block: Extent, splits: bool) {
+        self.insert(block, splits);
+    }
 
     /// A free block vanishes.
     fn remove(&mut self, block: Extent, splits: bool);

@@ -4,6 +4,8 @@
 //! memory for accounts at all, as in a small buffer, the ledger is off, and who asks walks the row.
 //! Where there is none for a list, blocks are *unlisted*: they are counted, but found by a walk.
 
+use core::ops::Range;
+
 use crate::ground::table::IndexMemory;
 use crate::tags::account::Account;
 use crate::tags::accounts::Accounts;
@@ -228,6 +230,16 @@ impl Ledger {
     #[inline]
     pub(crate) fn entry(&self, account: &Account, place: usize) -> Option<Entry> {
         self.lists.get(&account.list, place)
+    }
+
+    /// The entries at some places of a tag's list, without holes.
+    #[inline]
+    pub(crate) fn entries(
+        &self,
+        account: &Account,
+        places: Range<usize>,
+    ) -> impl Iterator<Item = Entry> {
+        self.lists.range(&account.list, places)
     }
 
     /// The mark of this moment: blocks allocated from now on lie behind it.

@@ -4,6 +4,8 @@
 //! leaves is chained to others and filled first. Chunks are powers of two; an array that outgrows its
 //! chunk moves to one twice as large, and the old one waits for the next array of its size.
 
+use core::ops::Range;
+
 use crate::ground::table::{IndexMemory, Table};
 use crate::words::size::UNIT;
 use crate::words::slot::Slot;
@@ -200,6 +202,17 @@ impl Lists {
     pub(crate) fn get(&self, list: &List, place: usize) -> Option<Entry> {
         let entry = *self.entries.get(list.start as usize + place)?;
         (place < list.length() && entry & HOLE == 0).then_some(Entry(entry))
+    }
+
+    /// The blocks at some places, without the holes among them and what is beyond the end.
+    #[inline]
+    pub(crate) fn range(&self, list: &List, places: Range<usize>) -> impl Iterator<Item = Entry> {
+        let from = list.start as usize;
+        let places = from + places.start..from + places.end.min(list.length());
+        let entries = self.entries.get(places).unwrap_or_default().iter();
+        entries
+            .filter(|entry| **entry & HOLE == 0)
+            .map(|entry| Entry(*entry))
     }
 
     /// Lowers all epochs by `by`; those that lie further back become 0.
