@@ -92,8 +92,10 @@ fn size_classes(heap: Shared) -> Result<(), Error> {
         "The next takes the place of the one that went: {}",
         next.as_ptr() == place
     );
-    println!("{}\n", level.usage()?);
-    Ok(())
+    let crew = level.own([0_u8; 100])?;
+    let _captain = level.alloc(1_u64)?;
+    drop(crew);
+    show(&level, &level)
 }
 
 /// 200 and 300 bytes fit into 1024; 1500 are too many for any stack of that size, 600 for what is left.

@@ -87,7 +87,8 @@ const PAGE: usize = 4096;
 
 impl<H: Share> Buddy<H> {
     /// A buddy system over so many bytes in one block of the heap's, which it takes here, whose smallest blocks
-    /// have `smallest` bytes, at least 16. Both are rounded up to powers of two.
+    /// have `smallest` bytes, at least 16. Both are rounded up to powers of two. O(smallest blocks): it clears a byte
+    /// each.
     ///
     /// # Errors
     ///

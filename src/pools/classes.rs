@@ -47,7 +47,7 @@ pub struct Classes<H: Share, const N: usize> {
 
 impl<H: Share, const N: usize> Classes<H, N> {
     /// A pool with a class for each pair of a size in bytes and a count of slots. Takes all its memory now: a
-    /// block for each class, of 48 bytes, 16 bytes for 64 slots, and the slots.
+    /// block for each class, of 48 bytes, 16 bytes for 64 slots, and the slots. O(slots / 64).
     ///
     /// When the smallest class that fits a request has no free slot, the request is refused, or under
     /// [`WhenFull::Borrow`] takes a slot of the next larger class that fits and has one. A size of 0 counts as 1.
@@ -82,7 +82,7 @@ impl<H: Share, const N: usize> Classes<H, N> {
     }
 
     /// Numbers about a class, counted from 0 in the order in which they were given; `None` if there is none of
-    /// that number. Slots lent to requests of a smaller class count as used here; a refusal is counted by the
+    /// that number. O(1). Slots lent to requests of a smaller class count as used here; a refusal is counted by the
     /// smallest class that fits. With pooling switched off all but the total is 0.
     pub fn usage_of(&self, class: usize) -> Option<Usage> {
         let mut numbers = self.numbers.iter();

@@ -77,7 +77,8 @@ const GRANULE: usize = UNIT;
 const SMALL: usize = 1024;
 
 impl<H: Share> FreeList<H> {
-    /// A list of so many bytes, rounded up to 16, in one block of the heap's, which it takes here.
+    /// A list of so many bytes, rounded up to 16, in one block of the heap's, which it takes here. O(bytes): it clears
+    /// its books, a 64th of them.
     ///
     /// # Errors
     ///
@@ -97,7 +98,7 @@ impl<H: Share> FreeList<H> {
         })
     }
 
-    /// A list of 1024 bytes.
+    /// A list of 1024 bytes, as by [`new`](FreeList::new).
     ///
     /// # Errors
     ///

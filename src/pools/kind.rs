@@ -64,6 +64,7 @@ pub unsafe trait Kind {
         if new.size() < old.size() {
             return Err(wrong_way(old, new));
         }
+        refuse_foreign(self, ptr)?;
         // SAFETY: the caller's promise.
         unsafe { relocate(self, ptr, old, new) }
     }
@@ -87,6 +88,7 @@ pub unsafe trait Kind {
         if new.size() > old.size() {
             return Err(wrong_way(old, new));
         }
+        refuse_foreign(self, ptr)?;
         // SAFETY: the caller's promise.
         unsafe { relocate(self, ptr, old, new) }
     }
@@ -138,7 +140,16 @@ pub(crate) fn wrong_way(old: Layout, new: Layout) -> Error {
     Misuse::WrongWay { old, new }.into()
 }
 
-/// Moves a piece to a new one.
+/// Refuses what a kind does not contain, before anybody reads there.
+fn refuse_foreign<K: Kind + ?Sized>(kind: &K, ptr: NonNull<u8>) -> Result<(), Error> {
+    if kind.contains(ptr)? {
+        return Ok(());
+    }
+    let address = ptr.addr().get();
+    Err(Misuse::NotFromHere { address }.into())
+}
+
+/// Moves a piece to a new one, of which the kind has seen that it may be one of its own.
 ///
 /// # Safety
 ///

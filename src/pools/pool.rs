@@ -307,7 +307,11 @@ impl<H: Share> Pool<H> {
         };
         // SAFETY: the heap, and all but the caller's block, stay in place.
         let answer = unsafe { self.heap.with(resize) };
-        let block = self.counted(answer)?;
+        let block = match answer {
+            // It was about a wrong pointer, not about memory.
+            Ok(Err(Error::Misuse(misuse))) => return Err(misuse.into()),
+            answer => self.counted(answer)?,
+        };
         self.counters.resize(old.size(), new.size());
         Ok(block)
     }

@@ -78,7 +78,7 @@ impl<H: Share> Priority<H> {
     }
 
     /// As [`new`](Priority::new), with the bytes of a slot and the count of slots for each level of
-    /// [`Level::ALL`]. A size of 0 counts as 1.
+    /// [`Level::ALL`]. A size of 0 counts as 1. O(slots / 64).
     ///
     /// # Errors
     ///
@@ -129,7 +129,7 @@ impl<H: Share> Priority<H> {
         sets.allocate(fitting.take(many), layout)
     }
 
-    /// The pool as one whose requests are all of this level. Its numbers are the level's.
+    /// The pool as one whose requests are all of this level. Its numbers are the level's. O(1).
     pub fn at(&self, level: Level) -> &(dyn Kind + '_) {
         match level {
             Level::Critical => self.view::<0>(),
@@ -144,7 +144,7 @@ impl<H: Share> Priority<H> {
         unsafe { &*ptr::from_ref(self).cast() }
     }
 
-    /// Numbers about a level's slots, in use for its own requests or borrowed; a refusal is counted by the level
+    /// Numbers about a level's slots, in use for its own requests or borrowed, O(1); a refusal is counted by the level
     /// that was asked. With pooling switched off all but the total is 0.
     pub fn usage_of(&self, level: Level) -> Usage {
         let usage = self.sets.usage_of(level as usize);

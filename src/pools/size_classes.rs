@@ -30,6 +30,7 @@
 mod check;
 pub(crate) mod class;
 mod cursor;
+mod drawing;
 mod held;
 mod lists;
 mod log;
@@ -38,6 +39,7 @@ mod resize;
 mod shelf;
 mod supply;
 mod survey;
+mod walk;
 
 use core::alloc::Layout;
 use core::cell::Cell;

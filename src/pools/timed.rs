@@ -196,7 +196,7 @@ impl<K> Timed<K> {
         self
     }
 
-    /// How long an operation took so far.
+    /// How long an operation took so far. O(1).
     pub fn timing(&self, operation: Operation) -> Timing {
         let watch = self.watch(operation);
         let limit = watch.limit.load(Ordering::Relaxed);

@@ -84,7 +84,8 @@ pub unsafe trait Share {
         unsafe { self.with(|heap| heap.allocate(tag, layout)) }?
     }
 
-    /// As [`Heap::deallocate`].
+    /// As [`Heap::deallocate`]. Of two who free a block at once, or free it while its tag is released, one does; the
+    /// other is told [`Misuse::Released`] or [`Misuse::DoubleFree`].
     ///
     /// # Errors
     ///
@@ -102,7 +103,8 @@ pub unsafe trait Share {
         unsafe { self.with(give_back) }?
     }
 
-    /// As [`Heap::release`].
+    /// As [`Heap::release`]; a block that somebody frees meanwhile is freed by one of the two, and counted by that
+    /// one.
     ///
     /// # Errors
     ///

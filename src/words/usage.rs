@@ -48,9 +48,9 @@ impl Usage {
         self.total.saturating_sub(self.used)
     }
 
-    /// Pieces in use.
+    /// Pieces in use. 0 if more were given back than handed out, which a kind may not notice and says so.
     pub const fn live(&self) -> u64 {
-        self.allocations - self.deallocations
+        self.allocations.saturating_sub(self.deallocations)
     }
 
     /// How much of the total is in use, in percent, rounded down.

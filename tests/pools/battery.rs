@@ -338,10 +338,16 @@ pub(crate) fn refuses_strangers<R: Recipe>(heap: &impl Share) {
     for stranger in strangers {
         // SAFETY: not the pool's: it must notice, and touch nothing.
         let refused = unsafe { kind.deallocate(stranger, layout(8, 8)) };
-        assert!(
-            matches!(refused, Err(Error::Misuse(_))),
-            "{stranger:?}: {refused:?}"
-        );
+        // SAFETY: as above.
+        let grown = unsafe { kind.grow(stranger, layout(8, 8), layout(16, 8)) };
+        // SAFETY: as above.
+        let shrunk = unsafe { kind.shrink(stranger, layout(8, 8), layout(4, 8)) };
+        for refused in [refused, grown.map(drop), shrunk.map(drop)] {
+            assert!(
+                matches!(refused, Err(Error::Misuse(_))),
+                "{stranger:?}: {refused:?}"
+            );
+        }
     }
     if R::HABITS.finds_interior {
         for offset in 1..8 {

@@ -7,6 +7,7 @@ use tagheap::{
 };
 
 use crate::battery::{BOUND, Habits, Recipe};
+use crate::homemade::Homemade;
 
 /// A kind that the battery runs on: its name, how to make one, and its habits where they differ.
 macro_rules! recipe {
@@ -162,3 +163,5 @@ recipe!(
     |pool| Ok(SizeClasses::new(pool)),
     ANY
 );
+
+recipe!(HomemadePools, Homemade<H>, |pool| Ok(Homemade(pool)), ANY);

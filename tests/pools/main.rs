@@ -17,6 +17,7 @@ mod collections;
 mod fixed;
 mod forks;
 mod free_list;
+mod homemade;
 mod kernel;
 mod kinds;
 mod locks;
@@ -133,4 +134,5 @@ battery! {
     free_lists: FreeLists;
     buddies: Buddies;
     size_class_pools: SizeClassPools;
+    homemade_pool: HomemadePools;
 }

@@ -861,6 +861,86 @@ fn goes_on_when_it_has_all_its_chunks() {
 }
 
 /// A pool goes where its heap goes.
+/// The pieces in a drawing, each with its address and bytes: those in use, and what is in brackets.
+fn drawn(drawing: &str) -> [BTreeMap<usize, usize>; 2] {
+    let mut pieces = [BTreeMap::new(), BTreeMap::new()];
+    for line in drawing.lines() {
+        let (at, parts) = line.split_once(" |").unwrap();
+        let mut at = usize::from_str_radix(at.strip_prefix("0x").unwrap(), 16).unwrap();
+        for part in parts.strip_suffix('|').unwrap().split('|') {
+            let (piece, count) = part.split_once(" x").unwrap_or((part, "1"));
+            let bytes = piece.trim_matches(['[', ']']).parse().unwrap();
+            for _ in 0..count.parse().unwrap() {
+                pieces[usize::from(piece.starts_with('['))].insert(at, bytes);
+                at += bytes;
+            }
+        }
+    }
+    pieces
+}
+
+#[test]
+fn the_drawing_has_all_pieces_in_use_and_nothing_else() {
+    in_reserve(|heap| {
+        for seed in 0..20 {
+            fastrand::seed(seed);
+            let mut kind = SizeClasses::with_chunk(Pool::new(heap, TAG), 4 << 10);
+            let mut held = BTreeMap::new();
+            let mut most = 0;
+            for _ in 0..300 {
+                if fastrand::u8(..3) > 0 || held.is_empty() {
+                    let asked = layout(fastrand::usize(..900), 1 << fastrand::u32(..8));
+                    held.insert(take(&kind, asked), asked);
+                } else if seed % 2 == 0 {
+                    let place = fastrand::usize(..held.len());
+                    let (at, asked) = held
+                        .iter()
+                        .nth(place)
+                        .map(|(at, asked)| (*at, *asked))
+                        .unwrap();
+                    free(&kind, at, asked).unwrap();
+                    held.remove(&at);
+                }
+                let [used, free] = drawn(&kind.to_string());
+                let kept: BTreeMap<_, _> = { held.iter() }
+                    .map(|(at, asked)| (*at, bytes_of(*asked).unwrap()))
+                    .collect();
+                assert_eq!(used, kept);
+                let all = used.values().chain(free.values()).sum::<usize>();
+                // The map takes two bits of 128.
+                assert!(kind.usage().unwrap().total.abs_diff(all) <= all / 50 + 64);
+                most = most.max(used.len());
+            }
+            assert!(most > 20);
+            kind.check().unwrap();
+            kind.reset().unwrap();
+            assert_eq!(drawn(&kind.to_string())[0], BTreeMap::new());
+        }
+    });
+}
+
+#[test]
+fn the_drawing_names_damage() {
+    in_reserve(|heap| {
+        let kind = pool(heap);
+        assert_eq!(kind.to_string(), "");
+        let asked = layout(48, 8);
+        let taken = [(); 3].map(|()| take(&kind, asked));
+        assert!(kind.to_string().contains(" |48 x3|["), "{kind}");
+        free(&kind, taken[1], asked).unwrap();
+        assert!(kind.to_string().contains(" |48|[48]|48|["), "{kind}");
+        // The map in front of the first piece: nothing starts there any more.
+        let map = taken[0] & !15;
+        fill(map - 256, 256, 0);
+        let damage = Corruption::Pool {
+            tag: TAG,
+            at: taken[0],
+        }
+        .to_string();
+        assert!(kind.to_string().ends_with(&damage), "{kind}");
+    });
+}
+
 #[test]
 fn goes_to_another_thread() {
     fn is_send<T: Send>(_: &T) {}

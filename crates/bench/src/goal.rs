@@ -114,7 +114,7 @@ pub(crate) fn goals(case: &Case) -> Vec<Goal> {
                 Bound::AtLeast(400.0),
                 over(case.median(TWIN)).map(f64::recip),
             ),
-            heaps(case, Bound::AtMost(1.0)),
+            heaps(case, "mimalloc v2", Bound::AtMost(1.0)),
             goal(
                 "SizeClasses: resident over live bytes".into(),
                 Bound::AtMost(1.3),
@@ -154,7 +154,7 @@ pub(crate) fn goals(case: &Case) -> Vec<Goal> {
                     .zip(case.median("bumpalo, reset"))
                     .map(|(own, peer)| own / peer),
             ),
-            heaps(case, Bound::AtMost(0.1)),
+            heaps(case, "mimalloc", Bound::AtMost(0.1)),
         ],
         Workload::Limits => Vec::new(),
         workload if workload.is_global() => global(case),
@@ -189,14 +189,14 @@ fn global(case: &Case) -> Vec<Goal> {
     goals
 }
 
-/// Pools of size classes beside mimalloc's heaps, of whichever version is there.
-fn heaps(case: &Case, bound: Bound) -> Goal {
-    let is_heaps = |series: &&Series| series.contender.starts_with("mimalloc");
+/// Pools of size classes beside mimalloc's heaps: of one version, which may not be there, or of whichever is.
+fn heaps(case: &Case, whose: &str, bound: Bound) -> Goal {
+    let is_heaps = |series: &&Series| series.contender.starts_with(whose);
     let peer = case.series.iter().find(is_heaps);
     let peer = peer.and_then(|peer| case.median(peer.contender));
     Goal {
         workload: title(case.workload),
-        what: "SizeClasses' time over mimalloc's heaps'".into(),
+        what: format!("SizeClasses' time over {whose}'s heaps'"),
         bound,
         figure: case
             .median("SizeClasses")
@@ -279,6 +279,22 @@ mod tests {
         for workload in Workload::OF_GLOBAL {
             assert_eq!(goals(&case(*workload, &PEERS)), []);
         }
+    }
+
+    #[test]
+    fn heaps_of_another_version_say_nothing() {
+        let own = ("SizeClasses", Role::Own, 30.0);
+        let figure = |workload, heaps, bound| {
+            let case = case(workload, &[own, (heaps, Role::Peer, 20.0)]);
+            let goals = goals(&case);
+            let goal = goals.iter().find(|goal| goal.bound == Bound::AtMost(bound));
+            goal.unwrap().figure
+        };
+        let [v2, v3] = ["mimalloc v2 heaps", "mimalloc v3 heaps"];
+        assert_eq!(figure(Workload::Release, v2, 1.0), Some(1.5));
+        assert_eq!(figure(Workload::Release, v3, 1.0), None);
+        assert_eq!(figure(Workload::Requests, v2, 0.1), Some(1.5));
+        assert_eq!(figure(Workload::Requests, v3, 0.1), Some(1.5));
     }
 
     #[test]

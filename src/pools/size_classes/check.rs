@@ -1,11 +1,12 @@
 //! Maps, lists and numbers held against each other.
 
-use crate::pools::chunk::Chunk;
 use crate::pools::size_classes::class::{COUNT, Class};
 use crate::pools::size_classes::lists::Spot;
-use crate::pools::size_classes::{SizeClasses, log, map};
+use crate::pools::size_classes::walk::Met;
+use crate::pools::size_classes::{SizeClasses, map};
 use crate::sharing::share::Share;
 use crate::words::error::Error;
+use crate::words::strip::Piece;
 
 /// What the maps say.
 #[derive(Default)]
@@ -33,57 +34,22 @@ impl<H: Share> SizeClasses<H> {
         Err(self.pool.damage(self.cursor.get().addr().get()))
     }
 
-    /// Walks over the pieces of all chunks: by the map as far as it tells of them, then by the log.
+    /// Walks over the pieces of all chunks up to the open one.
     fn tally(&self) -> Result<Tally, Error> {
         let mut tally = Tally::default();
-        for (place, chunk) in self.shelf.iter().enumerate() {
-            let first = map::first(chunk);
-            let (top, from, entry, end) = if place > self.shelf.place() {
-                break;
-            } else if place == self.shelf.place() {
-                let (from, entry) = self.surveyed(chunk);
-                let cursor = self.cursor.get().addr().get();
-                (from, from, entry, Some(cursor))
-            } else if self.shelf.is_mapped(place) {
-                let top = chunk.end();
-                (top, top, top, Some(top))
-            } else {
-                (first, first, chunk.end(), None)
-            };
-            let limit = self.limit.get().addr().get();
-            let open = end.is_some() && place == self.shelf.place();
-            let count = if open { entry - limit } else { usize::MAX };
-            self.tally_mapped(chunk, top, &mut tally)?;
-            let mut at = from;
-            for (_, passed) in log::pieces(chunk, from, entry).take(count) {
-                at += passed.class.bytes();
-                if passed.used {
+        let divided = self.shelf.iter().enumerate().take(self.shelf.place() + 1);
+        for (place, chunk) in divided {
+            let walked = self.walk(place, chunk, &mut |met| match met {
+                Met::Mapped(Piece::Used(bytes)) | Met::Logged(Piece::Used(bytes)) => {
                     tally.pieces += 1;
-                    tally.bytes += passed.class.bytes();
+                    tally.bytes += bytes;
                 }
-            }
-            if end.is_some_and(|end| end != at) {
-                return Err(self.pool.damage(at));
-            }
+                Met::Mapped(Piece::Free(_)) => tally.free += 1,
+                Met::Logged(Piece::Free(_)) => {}
+            });
+            walked.map_err(|at| self.pool.damage(at))?;
         }
         Ok(tally)
-    }
-
-    fn tally_mapped(&self, chunk: Chunk, top: usize, tally: &mut Tally) -> Result<(), Error> {
-        let mut at = map::first(chunk);
-        while at < top {
-            let next = map::next(chunk, at, top);
-            match map::state(chunk, at) {
-                map::USED => {
-                    tally.pieces += 1;
-                    tally.bytes += next - at;
-                }
-                map::FREE => tally.free += 1,
-                _ => return Err(self.pool.damage(at)),
-            }
-            at = next;
-        }
-        Ok(())
     }
 
     /// Walks over the lists, and answers how many pieces are on them: at most `most` are to be expected.

@@ -1,0 +1,85 @@
+//! The pieces of a chunk, one after the other: by the map as far as it tells of them, then by the log.
+
+use crate::pools::chunk::Chunk;
+use crate::pools::size_classes::{SizeClasses, log, map};
+use crate::sharing::share::Share;
+use crate::words::strip::Piece;
+
+/// What a walk comes to.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Met {
+    /// A piece in use, or one on its list.
+    Mapped(Piece),
+    /// A piece of which only the log tells: in use unless it was left out for an alignment.
+    Logged(Piece),
+}
+
+impl Met {
+    pub(super) fn piece(self) -> Piece {
+        let (Self::Mapped(piece) | Self::Logged(piece)) = self;
+        piece
+    }
+}
+
+impl<H: Share> SizeClasses<H> {
+    /// Visits the pieces of the chunk at a place, which is not behind the open one, from behind its map on; answers
+    /// where they end, or where the map and the log do not agree with each other. O(pieces).
+    pub(super) fn walk(
+        &self,
+        place: usize,
+        chunk: Chunk,
+        visit: &mut dyn FnMut(Met),
+    ) -> Result<usize, usize> {
+        let first = map::first(chunk);
+        if place == self.shelf.place() {
+            let (mapped, entry) = self.surveyed(chunk);
+            walk_map(chunk, [first, mapped], visit)?;
+            let count = entry - self.limit.get().addr().get();
+            let end = walk_log(chunk, mapped, entry, count, visit);
+            let cursor = self.cursor.get().addr().get();
+            return if end == cursor { Ok(end) } else { Err(end) };
+        }
+        if self.shelf.is_mapped(place) {
+            return walk_map(chunk, [first, chunk.end()], visit);
+        }
+        Ok(walk_log(chunk, first, chunk.end(), usize::MAX, visit))
+    }
+}
+
+fn walk_map(
+    chunk: Chunk,
+    [mut at, top]: [usize; 2],
+    visit: &mut dyn FnMut(Met),
+) -> Result<usize, usize> {
+    while at < top {
+        let next = map::next(chunk, at, top);
+        visit(Met::Mapped(match map::state(chunk, at) {
+            map::USED => Piece::Used(next - at),
+            map::FREE => Piece::Free(next - at),
+            _ => return Err(at),
+        }));
+        at = next;
+    }
+    Ok(top)
+}
+
+fn walk_log(
+    chunk: Chunk,
+    from: usize,
+    entry: usize,
+    count: usize,
+    visit: &mut dyn FnMut(Met),
+) -> usize {
+    let mut end = from;
+    for (at, passed) in log::pieces(chunk, from, entry).take(count) {
+        let bytes = passed.class.bytes();
+        let is = if passed.used {
+            Piece::Used
+        } else {
+            Piece::Free
+        };
+        visit(Met::Logged(is(bytes)));
+        end = at + bytes;
+    }
+    end
+}
