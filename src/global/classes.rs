@@ -1,7 +1,8 @@
 //! Which requests are small, and what slot they get: steps of 16 bytes up to 128, then eight to a doubling, up to 8 KiB.
 //!
 //! Twice as close as jemalloc's (its manual, "size classes"): rounding takes 4 % of what is in use and not 8 %, for
-//! some more spans that are not full. A slot's number follows from its address by a
+//! some more spans that are not full. Where few slots make a span, they are as large as so many can be, so that little
+//! is left behind the last one: all but powers of two, which align. A slot's number follows from its address by a
 //! multiplication, and by the lower half of the same product whether one starts there (Lemire, Kaser, Kurz, "Faster
 //! remainder by direct computation", 2019).
 //!
@@ -12,7 +13,7 @@
 
 use core::alloc::Layout;
 
-use crate::global::span::SPAN;
+use crate::global::span::{ROOM, SPAN};
 use crate::words::size::UNIT;
 
 /// Bytes of the largest slot.
@@ -69,7 +70,16 @@ const fn bytes_of(number: usize) -> usize {
         return (number + 1) * UNIT;
     }
     let (doubling, step) = ((number - NARROWS) / STEPS, (number - NARROWS) % STEPS);
-    ((STEPS + step + 1) * (NARROW / STEPS)) << doubling
+    let even = ((STEPS + step + 1) * (NARROW / STEPS)) << doubling;
+    if even.is_power_of_two() {
+        return even;
+    }
+    let slots = match even > LARGEST / 2 {
+        // Each number that there is, once.
+        true => ROOM / LARGEST + STEPS - 1 - step,
+        false => ROOM / even,
+    };
+    ROOM / slots / UNIT * UNIT
 }
 
 /// The numbers of the classes for 1 to 16 bytes, 17 to 32, and so on.
@@ -181,16 +191,38 @@ mod tests {
     fn classes_are_as_far_apart_as_they_should_be() {
         let sizes: std::vec::Vec<_> = Class::all().map(Class::bytes).collect();
         assert_eq!((sizes.len(), sizes.last()), (CLASSES, Some(&LARGEST)));
-        for pair in sizes.windows(2) {
+        for pair in sizes.windows(2).filter(|pair| pair[1] <= 1024) {
             let doubling = 1 << pair[0].ilog2();
             assert_eq!(pair[1], pair[0] + (doubling / STEPS).max(UNIT));
         }
-        // Less than a ninth of a slot, but for the smallest.
+        // An eighth of a slot at most, but for the smallest.
+        assert!(sizes.is_sorted_by(|one, next| one < next));
         assert!(
             sizes
                 .windows(2)
-                .all(|pair| pair[1] <= 128 || (pair[1] - pair[0]) * 9 <= pair[1])
+                .all(|pair| pair[1] <= 128 || (pair[1] - pair[0]) * 8 <= pair[1])
         );
+    }
+
+    #[test]
+    fn little_is_left_behind_the_last_slot_of_a_span() {
+        let sizes: std::vec::Vec<_> = Class::all().map(Class::bytes).collect();
+        for bytes in sizes.iter().filter(|bytes| !bytes.is_power_of_two()) {
+            assert!(ROOM / (bytes + UNIT) < ROOM / bytes, "{bytes}");
+        }
+        for power in UNIT.ilog2()..=LARGEST.ilog2() {
+            assert!(sizes.contains(&(1 << power)));
+        }
+        // With what rounding takes: bytes of the row for each that was asked for.
+        for doubling in (8..13).map(|power| 1_usize << power) {
+            let requests = doubling + 1..=2 * doubling;
+            let taken = requests.map(|size| {
+                let class = class_of(Layout::from_size_align(size, 1).unwrap()).unwrap();
+                SPAN as f64 / (ROOM / class.bytes()) as f64 / size as f64
+            });
+            let mean = taken.sum::<f64>() / doubling as f64;
+            assert!(mean < 1.06, "{doubling}: {mean}");
+        }
     }
 
     #[test]

@@ -20,6 +20,7 @@ use core::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
 
 use crate::global::span::Span;
 use crate::global::states::{HELD, IN_USE};
+use crate::ground::prefetch::prefetch;
 
 /// A slot at hand.
 #[derive(Debug)]
@@ -107,6 +108,8 @@ impl Magazine {
         // SAFETY: M1: below the limit are entries.
         let entry = unsafe { &*top };
         entry.set(slot, state);
+        // The next to be handed out, as a rule before its line is gone again.
+        prefetch(slot);
         // SAFETY: M1.
         let next = unsafe { top.add(1) };
         self.top.store(next, Ordering::Relaxed);

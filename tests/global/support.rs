@@ -23,6 +23,12 @@ pub(crate) fn bytes(size: usize) -> Layout {
     layout(size, 1)
 }
 
+/// Slots above 1 KiB: as large as so many in a span can be, or a power of two.
+const LARGE: [usize; 24] = [
+    1168, 1280, 1424, 1552, 1664, 1808, 1920, 2048, 2336, 2608, 2848, 3104, 3440, 3632, 3840, 4096,
+    4672, 5024, 5456, 5952, 6544, 7264, 8176, 8192,
+];
+
 /// Bytes of the slot that a request gets, computed anew; `None` for a block of the heap's own.
 pub(crate) fn slot_size(layout: Layout) -> Option<usize> {
     let size = layout.size().max(1);
@@ -30,8 +36,8 @@ pub(crate) fn slot_size(layout: Layout) -> Option<usize> {
         size.max(layout.align()).next_power_of_two()
     } else {
         let sixteens = (1..=8).map(|units| 16 * units);
-        let eighths = (7..13).flat_map(|power| (9..=16).map(move |step| step << (power - 3)));
-        sixteens.chain(eighths).find(|slot| *slot >= size)?
+        let eighths = (7..10).flat_map(|power| (9..=16).map(move |step| step << (power - 3)));
+        { sixteens.chain(eighths).chain(LARGE) }.find(|slot| *slot >= size)?
     };
     (slot <= LARGEST).then_some(slot)
 }
