@@ -133,7 +133,7 @@ shared! {
     };
 
     /// As many slots as will be in use, behind the lock that there is unless another is named.
-    Locked: "Locked<Fixed>", own::Locked<own::Fixed<Local>>, |slots| {
+    Locked: "Fixed, locked", own::Locked<own::Fixed<Local>>, |slots| {
         own::Fixed::new(pool(), SLOT, slots).map(own::Locked::new)
     };
 }

@@ -35,7 +35,7 @@ impl LocalSlots for Keys {
 pub(crate) struct Locked(Mutex<Slab<Value>>);
 
 impl SharedSlots for Locked {
-    const NAME: &'static str = "Mutex<slab>";
+    const NAME: &'static str = "slab, locked";
 
     type Held = usize;
 
