@@ -857,6 +857,40 @@ fn resizes_in_place_where_it_can() {
     });
 }
 
+/// Where a piece that the map knew went back to the cursor, another may grow: nothing starts inside it any more.
+#[test]
+fn a_piece_grows_over_where_another_started() {
+    for place in 1..40 {
+        in_reserve(|heap| {
+            let kind = pool(heap);
+            let of = |size| layout(size, 8);
+            let first = take(&kind, of(16));
+            // Wherever in a word of the map it happens.
+            for _ in 0..place {
+                take(&kind, of(16));
+            }
+            let [one, two] = [16, 16].map(|size| take(&kind, of(size)));
+            let whole = |at| NonNull::new(core::ptr::with_exposed_provenance_mut(at)).unwrap();
+            free(&kind, first, of(16)).unwrap();
+            // SAFETY: handed out for this layout.
+            unsafe { kind.grow(whole(two), of(16), of(32)) }.unwrap();
+            free(&kind, two, of(32)).unwrap();
+            // SAFETY: handed out for this layout.
+            let grown = unsafe { kind.grow(whole(one), of(16), of(64)) }.unwrap();
+            assert_eq!(grown.addr().get(), one, "in place");
+            take(&kind, of(100));
+            kind.check().unwrap();
+            let twice = free(&kind, two, of(48));
+            let twice_as_was = free(&kind, two, of(32));
+            for refused in [twice, twice_as_was] {
+                assert_eq!(refused, Err(Misuse::NotABlock { address: two }.into()));
+            }
+            free(&kind, one, of(64)).unwrap();
+            kind.check().unwrap();
+        });
+    }
+}
+
 /// Where no chunk is to be had, requests are blocks of the heap's own, down to the last bytes.
 #[test]
 fn serves_from_the_heap_what_no_chunk_holds() {

@@ -181,6 +181,13 @@ fn f01_threads_share_a_locked_bump() {
 }
 
 #[test]
+fn f01_threads_share_locked_size_classes() {
+    let heap = shared();
+    share(&Locked::new(SizeClasses::new(Pool::new(&heap, TAG))), 500);
+    assert_empty(&heap);
+}
+
+#[test]
 fn f01_threads_share_slots_without_a_lock() {
     let heap = shared();
     let kind = LockFree::new(Pool::new(&heap, TAG), WORDS, 30).unwrap();

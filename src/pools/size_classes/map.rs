@@ -15,6 +15,9 @@ use core::ptr::NonNull;
 use crate::pools::chunk::Chunk;
 use crate::words::size::UNIT;
 
+/// No piece starts here.
+pub(super) const NOTHING: u64 = 0;
+
 /// A free piece starts here.
 pub(super) const FREE: u64 = 1;
 

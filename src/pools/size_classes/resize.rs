@@ -8,9 +8,10 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
+use crate::pools::chunk::Chunk;
 use crate::pools::kind::{self, Kind};
 use crate::pools::size_classes::class::Class;
-use crate::pools::size_classes::{SizeClasses, log};
+use crate::pools::size_classes::{SizeClasses, log, map};
 use crate::sharing::share::Share;
 use crate::words::error::Error;
 
@@ -38,7 +39,7 @@ impl<H: Share> SizeClasses<H> {
             }
             let fits = next.is_some_and(|next| {
                 (next.bytes() == class.bytes() && at.is_multiple_of(next.align()))
-                    || self.move_end(ptr, class, next)
+                    || self.move_end(chunk, ptr, class, next)
             });
             if fits {
                 return Ok(NonNull::slice_from_raw_parts(ptr, new.size()));
@@ -71,7 +72,7 @@ impl<H: Share> SizeClasses<H> {
     }
 
     /// Makes the last piece, which is in use, larger or smaller by moving the cursor, if there is room.
-    fn move_end(&self, piece: NonNull<u8>, old: Class, new: Class) -> bool {
+    fn move_end(&self, chunk: Chunk, piece: NonNull<u8>, old: Class, new: Class) -> bool {
         let at = piece.addr().get();
         let (cursor, last) = (self.cursor.get(), self.limit.get());
         let is_last = at + old.bytes() == cursor.addr().get();
@@ -81,6 +82,8 @@ impl<H: Share> SizeClasses<H> {
             return false;
         }
         if self.mapped.get() > at {
+            // Whatever comes to lie there, nothing that the map tells of may start in the midst of it.
+            map::set(chunk, at, map::NOTHING);
             self.mapped.set(at);
             self.read.set(last.addr().get() + 1);
         }
