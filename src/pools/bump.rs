@@ -44,8 +44,8 @@ use crate::words::usage::{Measure, Usage};
 /// # Ok::<(), tagheap::Error>(())
 /// ```
 ///
-/// Only the last piece's address and size are known: that another was given back twice, or comes from
-/// nowhere within the chunks, is not noticed.
+/// Only the last piece's address and size are known: that another was given back twice, or comes from nowhere
+/// within the chunks, is noticed only when more pieces come back than were handed out.
 #[derive(Debug)]
 pub struct Bump<H: Share> {
     /// Behind the last piece, in the newest chunk; its end is where it may move to without a look at anything else.
@@ -61,7 +61,7 @@ pub struct Bump<H: Share> {
 }
 
 impl<H: Share> Bump<H> {
-    /// An arena in a pool. Takes no memory yet.
+    /// An arena in a pool. Takes no memory yet. O(1).
     pub fn new(pool: Pool<H>) -> Self {
         Self {
             cursor: Cursor::new(),
@@ -213,6 +213,10 @@ unsafe impl<H: Share> Kind for Bump<H> {
             return unsafe { self.pool.deallocate(ptr, layout) };
         }
         self.refuse_foreign(ptr)?;
+        if self.deallocations.get() >= self.cursor.allocations() {
+            let address = ptr.addr().get();
+            return Err(Misuse::DoubleFree { address }.into());
+        }
         let layout = kind::at_least_one(layout);
         if self.is_last(ptr, layout) {
             self.note_peak();

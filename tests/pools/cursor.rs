@@ -2,7 +2,7 @@
 
 use std::alloc::Layout;
 
-use tagheap::{Bump, BumpMark, Error, Kind, Pool, Share, Tag, Usage};
+use tagheap::{Bump, BumpMark, Error, Kind, Misuse, Pool, Share, Tag, Usage};
 
 use crate::in_reserve;
 
@@ -135,5 +135,31 @@ fn a_chunk_may_be_larger_than_a_word_counts() {
         );
         assert_eq!(bump.usage().unwrap().used, 5 << 30);
         bump.check().unwrap();
+    });
+}
+
+/// Which piece is given back an arena does not know, but how many there were.
+#[test]
+fn no_more_come_back_than_were_handed_out() {
+    in_reserve(|heap| {
+        let mut bump = Bump::new(Pool::new(heap, Tag::named("back")));
+        for _ in 0..3 {
+            let two = [(); 2].map(|()| bump.allocate(layout(40, 8)).unwrap().cast::<u8>());
+            let twice = Err(Misuse::DoubleFree {
+                address: two[0].addr().get(),
+            }
+            .into());
+            // SAFETY: the first is given back twice, of which the arena notices nothing yet.
+            let back =
+                [two[0], two[0]].map(|piece| unsafe { bump.deallocate(piece, layout(40, 8)) });
+            assert_eq!(back, [Ok(()); 2]);
+            // SAFETY: one too many: it must notice.
+            assert_eq!(unsafe { bump.deallocate(two[0], layout(40, 8)) }, twice);
+            assert_eq!(bump.usage().unwrap().live(), 0);
+            bump.reset().unwrap();
+            // SAFETY: gone with the reset: it must notice.
+            assert_eq!(unsafe { bump.deallocate(two[0], layout(40, 8)) }, twice);
+        }
+        assert_eq!(bump.usage().unwrap().deallocations, 6);
     });
 }
