@@ -282,7 +282,8 @@ impl Global {
     }
 
     /// Gives back what the calling thread keeps at hand and spans in which nothing is in use, and then what is free at
-    /// the end of the row to the kernel; answers how many bytes the kernel got.
+    /// the end of the row to the kernel; answers how many bytes the kernel got. O(spans of the thread, and of those
+    /// that are gone).
     ///
     /// # Errors
     ///

@@ -34,7 +34,7 @@ impl Global {
         numbers::report();
     }
 
-    /// Calls a tag by a name besides: up to [31](crate::Name::CAPACITY) bytes, what is longer is cut.
+    /// Calls a tag by a name besides: up to [31](crate::Name::CAPACITY) bytes, what is longer is cut. O(1).
     ///
     /// # Errors
     ///
@@ -44,7 +44,7 @@ impl Global {
         center::with(|center| center.heap.set_name(tag, name))?
     }
 
-    /// Bounds the bytes of blocks that a tag may hold: spans and large blocks, headers included.
+    /// Bounds the bytes of blocks that a tag may hold: spans and large blocks, headers included. O(1).
     ///
     /// # Errors
     ///
@@ -54,7 +54,7 @@ impl Global {
         center::with(|center| center.heap.set_limit(tag, limit))?
     }
 
-    /// Lets a tag's peak begin anew, at what its blocks hold now.
+    /// Lets a tag's peak begin anew, at what its blocks hold now. O(1).
     ///
     /// # Errors
     ///
@@ -64,7 +64,7 @@ impl Global {
     }
 
     /// Forgets a tag's numbers, name and limit, if it has no blocks: neither objects, nor spans that a thread keeps
-    /// warm (see [`release`](Global::release) and [`trim`](Global::trim)).
+    /// warm (see [`release`](Global::release) and [`trim`](Global::trim)). O(1).
     ///
     /// # Errors
     ///

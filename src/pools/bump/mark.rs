@@ -22,7 +22,7 @@ pub struct BumpMark {
 }
 
 impl<H: Share> Bump<H> {
-    /// This moment, to [`rewind`](Bump::rewind) to.
+    /// This moment, to [`rewind`](Bump::rewind) to. O(1).
     pub fn mark(&self) -> BumpMark {
         BumpMark {
             chunk: self.chunks.newest().map_or(0, Chunk::base),
@@ -33,7 +33,7 @@ impl<H: Share> Bump<H> {
         }
     }
 
-    /// Takes everything back that was handed out since a mark. Chunks taken since go back to the heap.
+    /// Takes everything back that was handed out since a mark. Chunks taken since go back to the heap. O(chunks).
     ///
     /// # Errors
     ///

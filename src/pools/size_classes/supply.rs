@@ -288,7 +288,7 @@ impl<H: Share> SizeClasses<H> {
     }
 
     /// Gives chunks without pieces back to the heap: those that a reset kept and that were not reached since;
-    /// all of them where nothing is in use. Answers how many bytes that was.
+    /// all of them where nothing is in use. Answers how many bytes that was. O(chunks).
     ///
     /// # Errors
     ///
