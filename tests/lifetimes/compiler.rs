@@ -34,10 +34,10 @@ impl Compiler {
         let complaint = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{complaint}");
         // A line for each crate; the last is this one.
-        let files = told
+        let mut files = told
             .lines()
             .filter_map(|line| line.split_once("\"filenames\":[\""));
-        let (_, file) = files.last().expect("a line for this crate");
+        let (_, file) = files.next_back().expect("a line for this crate");
         let (library, _) = file.split_once('"').expect("the end of a string");
         let library = PathBuf::from(library);
         Self { library }
