@@ -288,7 +288,9 @@ unsafe impl<H: Share> Kind for Bump<H> {
         }
         self.note_peak();
         let newest = self.chunks.newest();
-        if let Some(newest) = newest {
+        if let Some(newest) = newest
+            && !self.chunks.is_single().map_err(|at| self.pool.damage(at))?
+        {
             self.keep_only(newest)?;
         }
         self.older.set(0);

@@ -175,6 +175,19 @@ impl Chunks {
         self.newest.set(Some(chunk));
     }
 
+    /// Whether there is no chunk behind the newest, if that.
+    ///
+    /// # Errors
+    ///
+    /// The address of a note that is damaged.
+    #[inline]
+    pub(crate) fn is_single(&self) -> Result<bool, usize> {
+        match self.newest.get() {
+            Some(newest) => Ok(self.older(newest)?.is_none()),
+            None => Ok(true),
+        }
+    }
+
     /// Takes the newest chunk from the others.
     ///
     /// # Errors
@@ -239,6 +252,7 @@ impl Chunks {
         Ok(None)
     }
 
+    #[inline]
     fn older(&self, chunk: Chunk) -> Result<Option<Chunk>, usize> {
         let note = self.note(chunk)?;
         let Some(at) = NonZero::new(note.tag.number() as usize) else {
@@ -252,6 +266,7 @@ impl Chunks {
     }
 
     /// The note of a chunk, verified.
+    #[inline]
     fn note(&self, chunk: Chunk) -> Result<Header, usize> {
         let at = chunk.base();
         // SAFETY: a chunk was given in by `push`, or stands in a note that was found undamaged, so it is the

@@ -59,6 +59,32 @@ fn a_way_back_that_ends_half_way_leaves_no_room() {
     });
 }
 
+/// Be it the only chunk, the newest or the oldest, in any byte of what stands in front of its first piece.
+#[test]
+fn a_reset_finds_damage_to_any_chunk() {
+    for (chunks, damaged) in [(1, 0), (2, 0), (2, 1), (3, 0), (3, 2)] {
+        for byte in 1..=32 {
+            in_reserve(|heap| {
+                let mut bump = Bump::new(Pool::new(heap, Tag::new(1)));
+                let firsts = [600, 1500, 3000].map(bytes);
+                let firsts = firsts.iter().take(chunks);
+                let firsts: Vec<_> = firsts.map(|first| bump.allocate(*first).unwrap()).collect();
+                let note = moved(firsts[damaged].cast(), -byte);
+                // SAFETY: in the pool's chunk, which nobody uses meanwhile.
+                let was = unsafe { note.read() };
+                scribble(note, 1, !was);
+                let refused = bump.reset();
+                assert!(matches!(refused, Err(Error::Corruption(_))), "{refused:?}");
+                scribble(note, 1, was);
+                if damaged + 1 == chunks {
+                    bump.reset().unwrap();
+                    assert_eq!(bump.usage().unwrap().used, 0);
+                }
+            });
+        }
+    }
+}
+
 /// Wherever the cursor stands, and whatever the alignment.
 #[test]
 fn pieces_of_no_bytes_have_addresses_of_their_own() {
