@@ -50,7 +50,7 @@ pub(super) const ROOM: usize = SPAN - HEADER;
 #[derive(Debug)]
 #[repr(C, align(256))]
 pub(super) struct Span {
-    // What anybody needs to give a slot back, in one line, which seldom changes.
+    // What its owner needs to give a slot back, in one line.
     /// Where its stock has the spans of its class; none where to give a slot back takes more than that, since others
     /// gave some back (N4).
     pub(super) shelf: Link<Shelf>,
@@ -60,15 +60,13 @@ pub(super) struct Span {
     returned: AtomicPtr<AtomicU64>,
     /// None where there is no span.
     slots: AtomicU16,
-    class: AtomicU8,
-    /// The place of its array and one more, or 0.
-    array: AtomicU32,
-    _first_line: [u64; 2],
-    // What its owner changes while others give back, in another.
     free: AtomicU16,
     lowest: AtomicU16,
+    class: AtomicU8,
     /// On the list of open ones.
     pub(super) is_listed: AtomicBool,
+    /// The place of its array and one more, or 0.
+    array: AtomicU32,
     /// On the list of those that may be empty.
     pub(super) is_idle: AtomicBool,
     // Its place among open ones, among all of the stock, and among those that may be empty.
@@ -77,7 +75,7 @@ pub(super) struct Span {
     pub(super) next_of_all: Link<Span>,
     pub(super) before_of_all: Link<Span>,
     pub(super) next_idle: Link<Span>,
-    _second_line: [u64; 2],
+    _line: [u64; 4],
     near_states: [AtomicU8; GROUP],
     // What others change.
     pub(super) next_changed: Link<Span>,
@@ -87,7 +85,6 @@ pub(super) struct Span {
 
 const _: () = {
     assert!(size_of::<Span>() == 256);
-    assert!(core::mem::offset_of!(Span, free) == 64);
     assert!(core::mem::offset_of!(Span, near_states) == 128);
     assert!(core::mem::offset_of!(Span, next_changed) == 192);
 };
@@ -260,14 +257,8 @@ impl Span {
     pub(super) fn put(&self, slot: Slot) {
         self.state_of(slot).store(FREE, Ordering::Relaxed);
         self.count_free(1);
-        self.note_free(slot.0);
-    }
-
-    /// Notes that the slot of a number is free, or none where there is no such slot.
-    #[inline(always)]
-    fn note_free(&self, number: usize) {
-        if number < self.lowest.load(Ordering::Relaxed).into() {
-            self.lowest.store(number as u16, Ordering::Relaxed);
+        if slot.0 < self.lowest.load(Ordering::Relaxed).into() {
+            self.lowest.store(slot.0 as u16, Ordering::Relaxed);
         }
     }
 
@@ -328,7 +319,6 @@ impl Span {
     /// [`Misuse::DoubleFree`] for a slot that its owner had back already.
     pub(super) fn collect(&self) -> Result<(), Misuse> {
         let mut answer = Ok(());
-        let (mut count, mut lowest) = (0, usize::MAX);
         let mut groups = self.changed.swap(0, Ordering::AcqRel);
         while groups != 0 {
             let group = groups.trailing_zeros() as usize;
@@ -337,18 +327,13 @@ impl Span {
             while returned != 0 {
                 let slot = Slot(group * GROUP + returned.trailing_zeros() as usize);
                 returned &= returned - 1;
-                let state = self.state_of(slot);
-                if state.load(Ordering::Relaxed) == IN_USE {
-                    state.store(FREE, Ordering::Relaxed);
-                    lowest = lowest.min(slot.0);
-                    count += 1;
+                if self.state_of(slot).load(Ordering::Relaxed) == IN_USE {
+                    self.put(slot);
                 } else {
                     answer = answer.and(Err(self.double_free(slot)));
                 }
             }
         }
-        self.count_free(count);
-        self.note_free(lowest);
         answer
     }
 
