@@ -9,7 +9,7 @@ use crate::Errors;
 
 pub(crate) struct Compiler {
     /// What other crates need to know of this one.
-    library: PathBuf,
+    metadata: PathBuf,
 }
 
 fn run(program: &str, otherwise: &str, with: impl FnOnce(&mut Command)) -> Output {
@@ -38,20 +38,20 @@ impl Compiler {
             .lines()
             .filter_map(|line| line.split_once("\"filenames\":[\""));
         let (_, file) = files.next_back().expect("a line for this crate");
-        let (library, _) = file.split_once('"').expect("the end of a string");
-        let library = PathBuf::from(library);
-        Self { library }
+        let (metadata, _) = file.split_once('"').expect("the end of a string");
+        let metadata = PathBuf::from(metadata);
+        Self { metadata }
     }
 
     /// The errors in a program, and all that is said about it.
     pub(crate) fn errors_of(&self, program: &Path) -> (Errors, String) {
-        let library = self.library.display();
-        let folder = self.library.parent().expect("a folder").display();
+        let metadata = self.metadata.display();
+        let folder = self.metadata.parent().expect("a folder").display();
         let output = run("RUSTC", "rustc", |rustc| {
             rustc
                 .args(["--edition=2024", "--crate-type=bin", "--emit=metadata"])
                 .args(["--error-format=short", "--cap-lints=allow"])
-                .arg(format!("--extern=tagheap={library}"))
+                .arg(format!("--extern=tagheap={metadata}"))
                 .arg(format!("-Ldependency={folder}"))
                 .arg(format!("--out-dir={}", env!("CARGO_TARGET_TMPDIR")))
                 .arg(program);
