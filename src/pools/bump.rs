@@ -187,10 +187,10 @@ impl<H: Share> Bump<H> {
             .chunks
             .newest()
             .is_some_and(|chunk| chunk.holds(address));
-        if near || self.contains(ptr)? {
+        if near {
             return Ok(());
         }
-        Err(Misuse::NotFromHere { address }.into())
+        kind::refuse_foreign(self, ptr)
     }
 }
 
@@ -288,9 +288,7 @@ unsafe impl<H: Share> Kind for Bump<H> {
         }
         self.note_peak();
         let newest = self.chunks.newest();
-        if let Some(newest) = newest
-            && !self.chunks.is_single().map_err(|at| self.pool.damage(at))?
-        {
+        if let Some(newest) = newest {
             self.keep_only(newest)?;
         }
         self.older.set(0);

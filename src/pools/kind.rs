@@ -141,7 +141,7 @@ pub(crate) fn wrong_way(old: Layout, new: Layout) -> Error {
 }
 
 /// Refuses what a kind does not contain, before anybody reads there.
-fn refuse_foreign<K: Kind + ?Sized>(kind: &K, ptr: NonNull<u8>) -> Result<(), Error> {
+pub(crate) fn refuse_foreign<K: Kind + ?Sized>(kind: &K, ptr: NonNull<u8>) -> Result<(), Error> {
     if kind.contains(ptr)? {
         return Ok(());
     }

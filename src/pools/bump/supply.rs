@@ -72,8 +72,12 @@ impl<H: Share> Bump<H> {
         Ok(())
     }
 
-    /// Gives all chunks but this one, the newest, back to the heap.
+    /// Gives all chunks but this one, the newest, back to the heap. Where there are no others, no note changes.
+    #[inline]
     pub(super) fn keep_only(&mut self, newest: Chunk) -> Result<(), Error> {
+        if self.chunks.is_single().map_err(|at| self.pool.damage(at))? {
+            return Ok(());
+        }
         let popped = self.chunks.pop().map_err(|at| self.pool.damage(at))?;
         debug_assert_eq!(popped, Some(newest), "the newest chunk goes first");
         let mut given = Ok(());
