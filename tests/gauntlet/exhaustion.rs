@@ -167,9 +167,10 @@ fn g02_robsons_program_stays_within_its_bound<C: Config>() {
 
 /// How long the soak of G03 runs: a moment, or so many seconds as `TAGHEAP_SOAK` says.
 fn soak() -> Duration {
-    let seconds = std::env::var("TAGHEAP_SOAK").ok();
-    let seconds = seconds.and_then(|seconds| seconds.parse().ok());
-    seconds.map_or(Duration::from_millis(100), Duration::from_secs)
+    let seconds = tagheap_trace::soak();
+    seconds.map_or(Duration::from_millis(100), |seconds| {
+        Duration::from_secs(seconds.into())
+    })
 }
 
 fn g03_a_soak_leaves_the_heap_in_order<C: Config>() {

@@ -6,7 +6,7 @@ use tagheap::{Error, Shortage, Tag, scope};
 
 use crate::HEAP;
 use crate::careless::{face, try_take};
-use crate::support::{Piece, alone, blocks, bytes, double_free, holding, objects};
+use crate::support::{Piece, alone, assert_gone, blocks, bytes, double_free, holding, objects};
 
 #[test]
 fn a_tags_limit_refuses_its_requests_and_no_others() {
@@ -47,9 +47,7 @@ fn a_tags_limit_refuses_its_requests_and_no_others() {
             }
         }
         held.into_iter().for_each(Piece::give_back);
-        assert_eq!(objects(TAG), 0);
-        HEAP.trim().unwrap();
-        assert_eq!(blocks(TAG), 0);
+        assert_gone(TAG);
     }
     HEAP.set_limit(TAG, None).unwrap();
     Piece::take(TAG, bytes(2 * LIMIT), 1).give_back();
@@ -127,9 +125,7 @@ fn under_a_limit(resource: libc::__rlimit_resource_t, most: libc::rlim_t) {
     set(libc::RLIM_INFINITY);
     Piece::take(TAG, bytes(64 << 20), 1).give_back();
     held.into_iter().chain(kept).for_each(Piece::give_back);
-    assert_eq!(objects(TAG), 0);
-    HEAP.trim().unwrap();
-    assert_eq!(blocks(TAG), 0);
+    assert_gone(TAG);
     HEAP.check().unwrap();
 }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tagheap::Tag;
 
 use crate::HEAP;
-use crate::support::{Piece, alone, blocks, bytes, objects};
+use crate::support::{Piece, alone, assert_gone, blocks, bytes, objects};
 
 const SIZES: [usize; 4] = [16, 100, 3000, 20_000];
 
@@ -35,9 +35,7 @@ fn f07_what_a_thread_leaves_is_freed_by_others() {
                     .unwrap();
             };
             left.into_iter().for_each(by_another);
-            assert_eq!(objects(TAG), 0);
-            HEAP.trim().unwrap();
-            assert_eq!(blocks(TAG), 0);
+            assert_gone(TAG);
         }
     });
 }
@@ -82,9 +80,7 @@ fn f07_ten_thousand_threads_come_and_go() {
             }
         }
         left.into_iter().for_each(Piece::give_back);
-        assert_eq!(objects(TAG), 0);
-        HEAP.trim().unwrap();
-        assert_eq!(blocks(TAG), 0);
+        assert_gone(TAG);
     });
 }
 
@@ -168,9 +164,7 @@ fn f07_threads_come_while_somebody_tidies_what_others_left() {
             }
         });
         receive.try_iter().for_each(Piece::give_back);
-        assert_eq!(objects(TAG), 0);
-        HEAP.trim().unwrap();
-        assert_eq!(blocks(TAG), 0);
+        assert_gone(TAG);
         HEAP.check().unwrap();
     });
 }

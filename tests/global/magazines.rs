@@ -9,7 +9,7 @@ use tagheap::Tag;
 use crate::HEAP;
 use crate::careless::{free, take};
 use crate::support::{
-    LARGEST, Piece, alone, blocks, bytes, double_free, holding, objects, slot_size,
+    LARGEST, Piece, alone, assert_gone, blocks, bytes, double_free, holding, objects, slot_size,
 };
 
 const SIZES: [usize; 8] = [16, 64, 200, 512, 1024, 2500, 4096, LARGEST];
@@ -136,9 +136,7 @@ fn what_is_at_hand_keeps_a_bounded_number_of_spans() {
             assert!(blocks(TAG) <= most, "{size}: {}", HEAP.report());
             more.into_iter()
                 .for_each(|ptr| free(ptr, bytes(size)).unwrap());
-            assert_eq!(objects(TAG), 0);
-            HEAP.trim().unwrap();
-            assert_eq!(blocks(TAG), 0);
+            assert_gone(TAG);
         }
     });
 }
@@ -194,9 +192,7 @@ fn what_is_passed_on_takes_no_more_than_is_under_way() {
                 // Its end too: it may have taken over what the last one left.
                 other.join().unwrap();
             });
-            assert_eq!(objects(TAG), 0);
-            HEAP.trim().unwrap();
-            assert_eq!(blocks(TAG), 0);
+            assert_gone(TAG);
         }
     });
 }

@@ -6,11 +6,12 @@ use std::collections::HashSet;
 
 use fastrand::Rng;
 use tagheap::{Error, Tag, scope};
+use tagheap_trace::soak;
 
 use crate::HEAP;
 use crate::careless::{face, free, take, try_take};
 use crate::support::{
-    LARGEST, Piece, alone, assert_filled, blocks, bytes, holding, layout, objects, slot_size, soak,
+    LARGEST, Piece, alone, assert_filled, blocks, bytes, holding, layout, objects, slot_size,
 };
 
 #[test]

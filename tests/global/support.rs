@@ -7,6 +7,7 @@ use std::process::{self, Command, Output};
 use std::time::{Duration, Instant};
 
 use tagheap::{Error, Holding, Misuse, Tag};
+use tagheap_trace::soak;
 
 use crate::HEAP;
 use crate::careless::{free, resize, take, try_take};
@@ -151,6 +152,14 @@ pub(crate) fn blocks(tag: Tag) -> usize {
     holding(tag).held.blocks
 }
 
+/// Nobody holds an object under a tag, and with what is kept at hand given back it has nothing.
+#[track_caller]
+pub(crate) fn assert_gone(tag: Tag) {
+    assert_eq!(objects(tag), 0);
+    HEAP.trim().unwrap();
+    assert_eq!(blocks(tag), 0);
+}
+
 pub(crate) fn double_free(ptr: NonNull<u8>) -> Error {
     let address = ptr.addr().get();
     Misuse::DoubleFree { address }.into()
@@ -176,12 +185,7 @@ const DONE: i32 = 42;
 const LONG: u32 = 100;
 const TIMES: u32 = 10;
 
-/// How many seconds each of the long runs is to take, if `TAGHEAP_SOAK` says so.
-pub(crate) fn soak() -> Option<u32> {
-    env::var("TAGHEAP_SOAK").ok()?.parse().ok()
-}
-
-/// How long such a run takes, or usually.
+/// How long each of the long runs takes, or usually.
 pub(crate) fn time(usual: Duration) -> Duration {
     soak().map_or(usual, |seconds| Duration::from_secs(seconds.into()))
 }

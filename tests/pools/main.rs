@@ -46,9 +46,8 @@ use tagheap_trace::{Granting, Ground};
 
 /// How long threads and forks are let loose: so long, or as many seconds as `TAGHEAP_SOAK` says.
 fn soak(usually: Duration) -> Duration {
-    let seconds = std::env::var("TAGHEAP_SOAK").ok();
-    let seconds = seconds.and_then(|seconds| seconds.parse().ok());
-    seconds.map_or(usually, Duration::from_secs)
+    let seconds = tagheap_trace::soak();
+    seconds.map_or(usually, |seconds| Duration::from_secs(seconds.into()))
 }
 
 /// A heap in a buffer too small for indexes.

@@ -3,7 +3,7 @@
 //! A [`Trace`] is a list of operations. [`compare`] runs it on several [`Subject`]s side by side: the Rust heap,
 //! its assembly twin, and a naive model without headers. All must answer the same, and their rows must
 //! look the same. A [`Difference`] comes with pictures, and [`shorten`] finds a shorter trace that still
-//! shows it.
+//! shows it. [`soak`] says how long to go on.
 
 mod checked_call;
 mod compare;
@@ -13,6 +13,7 @@ mod heap;
 mod model;
 mod op;
 mod shorten;
+mod soak;
 mod subject;
 mod twin;
 
@@ -24,5 +25,6 @@ pub use heap::HeapSubject;
 pub use model::Model;
 pub use op::{Op, ParseError, Step, Trace};
 pub use shorten::shorten;
+pub use soak::soak;
 pub use subject::{Piece, Subject};
 pub use twin::{TwinBusy, TwinSubject};
