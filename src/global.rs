@@ -30,6 +30,7 @@ mod center;
 mod classes;
 mod exit;
 mod face;
+mod giver;
 mod giving;
 mod ground;
 mod link;

@@ -4,6 +4,8 @@
 //!
 //! - K1 Of the spans of a class one may be *current*, from which the magazine is filled; all others in which a slot
 //!   is free are on the list of *open* ones, and no others.
+//! - K3 Every span with a giver is in the ring of *watched* ones once its owner collected what it found given back before
+//!   it had one, and until nothing of it is in use (N6).
 //! - K2 What is in the magazine is of these spans.
 
 use core::sync::atomic::Ordering;
@@ -23,6 +25,8 @@ pub(super) struct Shelf {
     pub(super) owner: Link<Thread>,
     pub(super) current: Link<Span>,
     pub(super) open: Link<Span>,
+    /// One of the ring of those that have a giver: where to look next.
+    pub(super) watched: Link<Span>,
 }
 
 const _: () = assert!(size_of::<Shelf>() == 64);
@@ -97,7 +101,8 @@ impl Shelf {
 
     /// Whether there is neither a slot nor a span.
     pub(super) fn is_bare(&self) -> bool {
-        self.current.is(None) && self.open.is(None) && self.magazine.entries().is_empty()
+        let has_spans = [&self.current, &self.open, &self.watched];
+        has_spans.iter().all(|link| link.is(None)) && self.magazine.entries().is_empty()
     }
 
     /// Puts a span on the list of open ones, if it belongs there and is not.
@@ -131,8 +136,50 @@ impl Shelf {
         }
     }
 
+    /// Puts a span into the ring of those that have a giver, behind all others, if it is not there.
+    pub(super) fn watch(&self, span: &'static Span) {
+        if !span.next_watched.is(None) {
+            return;
+        }
+        let next = self.watched.get().unwrap_or(span);
+        let before = next.before_watched.get().unwrap_or(span);
+        span.next_watched.set(Some(next));
+        span.before_watched.set(Some(before));
+        before.next_watched.set(Some(span));
+        next.before_watched.set(Some(span));
+        self.watched.set(Some(next));
+    }
+
+    /// Takes a span out of the ring of those that have a giver.
+    pub(super) fn unwatch(&self, span: &'static Span) {
+        let (next, before) = (span.next_watched.replace(None), span.before_watched.replace(None));
+        let (Some(next), Some(before)) = (next, before) else {
+            return;
+        };
+        if core::ptr::eq(next, span) {
+            self.watched.set(None);
+            return;
+        }
+        before.next_watched.set(Some(next));
+        next.before_watched.set(Some(before));
+        if self.watched.is(Some(span)) {
+            self.watched.set(Some(next));
+        }
+    }
+
+    /// Those that have a giver, each once.
+    pub(super) fn all_watched(&self) -> impl Iterator<Item = &'static Span> + use<> {
+        let first = self.watched.get();
+        let next = move |span: &&'static Span| {
+            let next = span.next_watched.get();
+            next.filter(|next| first.is_some_and(|first| !core::ptr::eq(*next, first)))
+        };
+        core::iter::successors(first, next)
+    }
+
     /// Forgets all spans, which are gone.
     pub(super) fn clear(&self) {
+        self.watched.set(None);
         self.magazine.clear();
         self.current.set(None);
         self.open.set(None);

@@ -33,7 +33,9 @@ use core::sync::atomic::{
 
 use crate::global::arrays::{Array, GROUP};
 use crate::global::classes::Class;
+use crate::global::giver::Giver;
 use crate::global::link::Link;
+use crate::global::local::Local;
 use crate::global::shelf::Shelf;
 use crate::global::states::{self, ABSENT, FREE, IN_USE};
 use crate::global::stock::Stock;
@@ -45,6 +47,9 @@ pub(super) const SPAN: usize = 64 << 10;
 
 /// Bytes that a span has for its slots: the next block's header takes the others.
 pub(super) const ROOM: usize = SPAN - HEADER;
+
+/// How many slots of a group a thread finds given back that becomes the giver by the next.
+const MANY: u32 = 8;
 
 /// What is known of a span. All-zero bytes are of none.
 #[derive(Debug)]
@@ -60,13 +65,16 @@ pub(super) struct Span {
     returned: AtomicPtr<AtomicU64>,
     /// None where there is no span.
     slots: AtomicU16,
-    free: AtomicU16,
-    lowest: AtomicU16,
     class: AtomicU8,
-    /// On the list of open ones.
-    pub(super) is_listed: AtomicBool,
     /// The place of its array and one more, or 0.
     array: AtomicU32,
+    /// Who gives slots back without an exchange, if the class has an array.
+    pub(super) giver: Giver,
+    // What its owner alone needs.
+    free: AtomicU16,
+    lowest: AtomicU16,
+    /// On the list of open ones.
+    pub(super) is_listed: AtomicBool,
     /// On the list of those that may be empty.
     pub(super) is_idle: AtomicBool,
     // Its place among open ones, among all of the stock, and among those that may be empty.
@@ -75,7 +83,9 @@ pub(super) struct Span {
     pub(super) next_of_all: Link<Span>,
     pub(super) before_of_all: Link<Span>,
     pub(super) next_idle: Link<Span>,
-    _line: [u64; 4],
+    // Its place among those that have a giver.
+    pub(super) next_watched: Link<Span>,
+    pub(super) before_watched: Link<Span>,
     near_states: [AtomicU8; GROUP],
     // What others change.
     pub(super) next_changed: Link<Span>,
@@ -85,6 +95,7 @@ pub(super) struct Span {
 
 const _: () = {
     assert!(size_of::<Span>() == 256);
+    assert!(core::mem::offset_of!(Span, free) == 64);
     assert!(core::mem::offset_of!(Span, near_states) == 128);
     assert!(core::mem::offset_of!(Span, next_changed) == 192);
 };
@@ -124,7 +135,9 @@ impl Span {
             let state = if number < slots { FREE } else { ABSENT };
             self.state(number).store(state, Ordering::Relaxed);
         }
-        for group in self.groups(class) {
+        let groups = self.groups(class);
+        self.giver.begin(array.map(|array| array.handed), groups.len());
+        for group in groups {
             self.returned_in(group).store(0, Ordering::Relaxed);
         }
         self.start.store(start, Ordering::Relaxed);
@@ -140,6 +153,7 @@ impl Span {
     pub(super) fn close(&self) -> Option<u32> {
         self.stock.set(None);
         self.shelf.set(None);
+        self.giver.end();
         self.slots.store(0, Ordering::Relaxed);
         self.array.load(Ordering::Relaxed).checked_sub(1)
     }
@@ -273,24 +287,34 @@ impl Span {
     }
 
     /// Whether somebody holds the slot.
+    #[inline(always)]
     fn has_owner(&self, slot: Slot) -> bool {
-        let is_returned =
-            || self.returned_in(slot.group()).load(Ordering::Relaxed) & slot.bit() != 0;
-        self.state_of(slot).load(Ordering::Relaxed) == IN_USE && !is_returned()
+        let group = slot.group();
+        let returned = self.returned_in(group).load(Ordering::Acquire) | self.giver.handed(group);
+        // The state last: who finds that the slot's giving back was seen finds what became of it.
+        returned & slot.bit() == 0 && self.state_of(slot).load(Ordering::Relaxed) == IN_USE
     }
 
-    /// Gives a slot back, by anybody; whether the caller has to put the span on its stock's list of changed
-    /// ones (N2).
+    /// Gives a slot back, by anybody, who may become the giver; whether the caller has to put the span on its stock's
+    /// list of changed ones (N2).
     ///
     /// # Errors
     ///
     /// [`Misuse::DoubleFree`] if somebody did before.
-    pub(super) fn give_from_afar(&self, slot: Slot) -> Result<bool, Misuse> {
+    pub(super) fn give_from_afar(
+        &self,
+        slot: Slot,
+        local: Option<&Local>,
+    ) -> Result<bool, Misuse> {
         let group = slot.group();
-        if self.state_of(slot).load(Ordering::Relaxed) != IN_USE {
-            return Err(self.double_free(slot));
-        }
+        self.in_use(slot)?;
         let returned = self.returned_in(group);
+        if let Some(local) = local
+            && returned.load(Ordering::Relaxed).count_ones() >= MANY
+        {
+            // Ahead of the bit: who collects that finds the giver (N6).
+            self.giver.claim(local);
+        }
         let before = returned.fetch_or(slot.bit(), Ordering::SeqCst);
         if before & slot.bit() != 0 {
             return Err(self.double_free(slot));
@@ -302,12 +326,26 @@ impl Span {
         Ok(before == 0 && self.changed.fetch_or(1 << group, Ordering::AcqRel) == 0)
     }
 
-    /// Names its shelf, unless slots are given back that were not collected; by its owner (N4).
+    /// Gives a slot back, by the giver.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse::DoubleFree`] if somebody did before.
+    #[inline(always)]
+    pub(super) fn give_as_giver(&self, slot: Slot) -> Result<(), Misuse> {
+        self.in_use(slot)?;
+        self.giver.hand(slot.group(), slot.bit());
+        Ok(())
+    }
+
+    /// Names its shelf, unless it has a giver or slots are given back that were not collected; by its owner (N4).
     pub(super) fn be_quick(&self, shelf: &'static Shelf) {
         self.shelf.set(Some(shelf));
         fence(Ordering::SeqCst);
         let mut groups = self.groups(self.class());
-        if groups.any(|group| self.returned_in(group).load(Ordering::SeqCst) != 0) {
+        if self.giver.is_some()
+            || groups.any(|group| self.returned_in(group).load(Ordering::SeqCst) != 0)
+        {
             self.shelf.set(None);
         }
     }
@@ -323,15 +361,43 @@ impl Span {
         while groups != 0 {
             let group = groups.trailing_zeros() as usize;
             groups &= groups - 1;
-            let mut returned = self.returned_in(group).swap(0, Ordering::AcqRel);
-            while returned != 0 {
-                let slot = Slot(group * GROUP + returned.trailing_zeros() as usize);
-                returned &= returned - 1;
-                if self.state_of(slot).load(Ordering::Relaxed) == IN_USE {
-                    self.put(slot);
-                } else {
-                    answer = answer.and(Err(self.double_free(slot)));
-                }
+            let returned = self.returned_in(group).swap(0, Ordering::AcqRel);
+            answer = answer.and(self.put_all(group, returned));
+        }
+        answer
+    }
+
+    /// Makes free what its giver gave back, by the owner.
+    ///
+    /// # Errors
+    ///
+    /// As for [`collect`](Span::collect).
+    pub(super) fn collect_handed(&self) -> Result<(), Misuse> {
+        let mut answer = Ok(());
+        for group in self.groups(self.class()) {
+            let handed = self.giver.handed(group);
+            if handed != 0 {
+                answer = answer.and(self.put_all(group, handed));
+                self.giver.see(group, handed);
+            }
+        }
+        answer
+    }
+
+    /// Makes slots of a group free that others gave back.
+    ///
+    /// # Errors
+    ///
+    /// As for [`collect`](Span::collect).
+    fn put_all(&self, group: usize, mut bits: u64) -> Result<(), Misuse> {
+        let mut answer = Ok(());
+        while bits != 0 {
+            let slot = Slot(group * GROUP + bits.trailing_zeros() as usize);
+            bits &= bits - 1;
+            if self.state_of(slot).load(Ordering::Relaxed) == IN_USE {
+                self.put(slot);
+            } else {
+                answer = answer.and(Err(self.double_free(slot)));
             }
         }
         answer
@@ -346,6 +412,12 @@ impl Span {
     /// Whether somebody gave slots back that its owner has to look at.
     pub(super) fn is_changed(&self) -> bool {
         self.changed.load(Ordering::Acquire) != 0
+    }
+
+    /// Whether its giver gave slots back that its owner has to look at.
+    pub(super) fn is_handed(&self) -> bool {
+        let mut groups = self.groups(self.class());
+        groups.any(|group| self.giver.handed(group) != 0)
     }
 
     /// Whether no slot is in use or held, and nobody gave one back that its owner has to look at; by its owner.
@@ -374,9 +446,11 @@ pub(super) mod tests {
         // SAFETY: zeroed, and never given back.
         let span: &'static Span = unsafe { &*at };
         let words: Vec<_> = (0..GROUP).map(|_| AtomicU64::new(7)).collect();
+        let handed: Vec<_> = (0..2 * GROUP).map(|_| AtomicU64::new(7)).collect();
         let states: Vec<_> = (0..8 * 512).map(|_| AtomicU64::new(7)).collect();
         let array = Array {
             returned: words.leak().as_ptr(),
+            handed: handed.leak().as_ptr(),
             states: states.leak().as_ptr().cast(),
             place: 4,
         };
@@ -453,10 +527,10 @@ pub(super) mod tests {
             let (back, kept) = all.split_at(all.len() / 2);
             let told = back
                 .iter()
-                .filter(|slot| span.give_from_afar(**slot).unwrap());
+                .filter(|slot| span.give_from_afar(**slot, None).unwrap());
             assert_eq!(told.count(), 1, "who is first puts it on the list");
             for slot in back {
-                span.give_from_afar(*slot).unwrap_err();
+                span.give_from_afar(*slot, None).unwrap_err();
                 span.in_use(*slot).unwrap_err();
             }
             assert!(span.is_changed() && !span.is_empty());
@@ -469,7 +543,7 @@ pub(super) mod tests {
             assert_eq!(span.free(), back.len() - 1, "all others are collected");
             assert!(!span.is_changed());
             assert!(
-                span.give_from_afar(more).unwrap(),
+                span.give_from_afar(more, None).unwrap(),
                 "it was taken off the list"
             );
             assert_eq!((span.collect(), span.collect()), (Ok(()), Ok(())));
@@ -501,7 +575,7 @@ pub(super) mod tests {
             scope.spawn(|| {
                 for round in 0..rounds {
                     for slot in &all[..7] {
-                        span.give_from_afar(*slot).unwrap();
+                        span.give_from_afar(*slot, None).unwrap();
                         back.fetch_add(1, Ordering::Release);
                     }
                     while mine.load(Ordering::Acquire) <= round {
