@@ -152,10 +152,12 @@ impl Shelf {
 
     /// Takes a span out of the ring of those that have a giver.
     pub(super) fn unwatch(&self, span: &'static Span) {
-        let (next, before) = (span.next_watched.replace(None), span.before_watched.replace(None));
-        let (Some(next), Some(before)) = (next, before) else {
+        let (Some(next), Some(before)) = (span.next_watched.get(), span.before_watched.get())
+        else {
             return;
         };
+        span.next_watched.set(None);
+        span.before_watched.set(None);
         if core::ptr::eq(next, span) {
             self.watched.set(None);
             return;

@@ -145,6 +145,8 @@ impl Span {
         self.lowest.store(0, Ordering::Relaxed);
         self.is_listed.store(false, Ordering::Relaxed);
         self.is_idle.store(false, Ordering::Relaxed);
+        self.next_watched.set(None);
+        self.before_watched.set(None);
         self.changed.store(0, Ordering::Relaxed);
         self.slots.store(slots as u16, Ordering::Release);
     }
@@ -307,9 +309,12 @@ impl Span {
         local: Option<&Local>,
     ) -> Result<bool, Misuse> {
         let group = slot.group();
-        self.in_use(slot)?;
         let returned = self.returned_in(group);
-        if let Some(local) = local
+        if self.giver.is_some() {
+            self.in_use(slot)?;
+        } else if self.state_of(slot).load(Ordering::Relaxed) != IN_USE {
+            return Err(self.double_free(slot));
+        } else if let Some(local) = local
             && returned.load(Ordering::Relaxed).count_ones() >= MANY
         {
             // Ahead of the bit: who collects that finds the giver (N6).
