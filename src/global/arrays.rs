@@ -209,7 +209,10 @@ mod tests {
         for class in Class::all().filter(|class| is_far(*class)) {
             // A byte a slot, three bits more, and lines that are not full.
             let most = class.starts() + class.starts() * 3 / 8 + 5 * LINE;
-            assert!(bytes(class) <= most && bytes(class) < SPAN / 11, "{class:?}");
+            assert!(
+                bytes(class) <= most && bytes(class) < SPAN / 11,
+                "{class:?}"
+            );
         }
         assert_eq!(bytes(Class::numbered(0)), MOST);
     }
