@@ -187,3 +187,56 @@ impl Shelf {
         self.open.set(None);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::global::span;
+    use std::collections::VecDeque;
+    use std::vec::Vec;
+
+    /// A shelf of nobody.
+    fn bare() -> &'static Shelf {
+        let layout = core::alloc::Layout::new::<Shelf>();
+        // SAFETY: not of size 0.
+        let at = unsafe { std::alloc::alloc_zeroed(layout) }.cast::<Shelf>();
+        // SAFETY: zeroed, and never given back.
+        unsafe { &*at }
+    }
+
+    #[test]
+    fn a_ring_is_gone_round_in_order() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        let spans: Vec<_> = (0..6)
+            .map(|_| span::tests::opened(Class::numbered(9)))
+            .collect();
+        let shelf = bare();
+        // Those in the ring, the next one first.
+        let mut ring: VecDeque<usize> = VecDeque::new();
+        for step in 0..20_000 {
+            let number = rng.usize(..spans.len());
+            match rng.u8(..3) {
+                0 => {
+                    shelf.watch(spans[number]);
+                    if !ring.contains(&number) {
+                        ring.push_back(number);
+                    }
+                }
+                1 => {
+                    shelf.unwatch(spans[number]);
+                    ring.retain(|other| *other != number);
+                }
+                _ => {
+                    if let Some(span) = shelf.watched.get() {
+                        shelf.watched.set(span.next_watched.get());
+                        ring.rotate_left(1);
+                    }
+                }
+            }
+            let found: Vec<_> = shelf.all_watched().collect();
+            let same = |(found, number): (&&Span, &usize)| core::ptr::eq(*found, spans[*number]);
+            assert_eq!(found.len(), ring.len(), "{step}");
+            assert!(found.iter().zip(&ring).all(same), "{step}");
+        }
+    }
+}

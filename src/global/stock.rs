@@ -141,7 +141,7 @@ impl Stock {
         span.in_use(slot)?;
         let shelf = self.shelf(span.class());
         let mut answer = Ok(());
-        if span.shelf.is(None) && !span.giver.is_some() {
+        if span.shelf.is(None) && (span.is_changed() || !span.giver.is_some()) {
             answer = self.collect(&mut center::close_span);
             // Also where another took it away late (N4).
             span.be_quick(shelf);

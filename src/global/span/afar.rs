@@ -183,8 +183,8 @@ impl Span {
 mod tests {
     use super::*;
     use crate::global::classes::Class;
-    use crate::global::span::SPAN;
     use crate::global::span::tests::{held, in_use, opened};
+    use crate::global::span::{SPAN, is_far};
     use crate::global::states::HELD;
     use core::sync::atomic::AtomicU64;
     use std::vec::Vec;
@@ -277,5 +277,126 @@ mod tests {
             }
         });
         assert_eq!(failed.into_inner(), 0);
+    }
+
+    /// What a thread has for itself, of no thread.
+    fn nobody() -> &'static Local {
+        let layout = core::alloc::Layout::new::<Local>();
+        // SAFETY: not of size 0.
+        let at = unsafe { std::alloc::alloc_zeroed(layout) }.cast::<Local>();
+        // SAFETY: zeroed, and never given back.
+        unsafe { &*at }
+    }
+
+    #[test]
+    fn who_finds_many_given_back_gives_without_an_exchange() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        for class in Class::all() {
+            let (span, local, other) = (opened(class), nobody(), nobody());
+            let many = MANY as usize;
+            let mut all = in_use(span, span.slots());
+            // Of one group, so that each finds those before it.
+            for slot in &all[..many.min(all.len())] {
+                assert!(!span.giver.is_some(), "too few");
+                span.give_from_afar(*slot, Some(local)).unwrap();
+            }
+            if !is_far(class) {
+                let rest = all.iter().skip(many);
+                rest.for_each(|slot| assert!(span.give_from_afar(*slot, Some(local)).is_ok()));
+                assert!(!span.giver.is_some(), "no words");
+                continue;
+            }
+            span.give_from_afar(all[many], None).unwrap();
+            assert!(!span.giver.is_some(), "not in an operation");
+            span.give_from_afar(all[many + 1], Some(local)).unwrap();
+            assert!(span.giver.is(local) && span.giver.is_some());
+            span.give_from_afar(all[many + 2], Some(other)).unwrap();
+            assert!(span.giver.is(local), "who was first");
+            span.collect().unwrap();
+            assert_eq!(span.free(), many + 3);
+            let mut back = all.split_off(many + 3);
+            for round in 0..5 {
+                rng.shuffle(&mut back);
+                let (back, kept) = back.split_at(rng.usize(..=back.len()));
+                for (given, slot) in back.iter().enumerate() {
+                    assert_eq!(span.used(), back.len() + kept.len() - given);
+                    span.give_as_giver(*slot).unwrap();
+                    let address = SPAN + slot.0 * class.bytes();
+                    let told = Err(Misuse::DoubleFree { address });
+                    assert_eq!(span.in_use(*slot), told);
+                    assert_eq!(span.give_as_giver(*slot), told);
+                    assert_eq!(span.give_from_afar(*slot, None), told.map(|()| false));
+                }
+                assert_eq!(span.is_handed(), !back.is_empty());
+                let free = span.free();
+                let twice = back.first().filter(|_| round == 3);
+                // Its owner gave one back at the same moment.
+                twice.inspect(|slot| span.state_of(**slot).store(HELD, Ordering::Relaxed));
+                assert_eq!(span.collect_handed().is_err(), twice.is_some());
+                assert_eq!(
+                    span.free(),
+                    free + back.len() - usize::from(twice.is_some())
+                );
+                assert!(!span.is_handed() && span.collect_handed().is_ok());
+                twice.inspect(|slot| span.put(**slot));
+                // All but what was given back first is in use again.
+                let more = held(span, span.free());
+                let again = more.iter().filter(|slot| back.contains(slot));
+                again.for_each(|slot| span.state_of(*slot).store(IN_USE, Ordering::Relaxed));
+                let first = more.iter().filter(|slot| !back.contains(slot));
+                first.for_each(|slot| span.put(*slot));
+            }
+            back.iter().for_each(|slot| span.put(*slot));
+            span.giver.end();
+            assert!(!span.giver.is_some() && span.is_empty());
+        }
+    }
+
+    /// Two threads hand slots round and round: each that is given is there again once, whoever looks when.
+    #[test]
+    fn what_a_giver_gives_is_collected_once() {
+        let span = opened(Class::numbered(3));
+        let all = in_use(span, span.slots());
+        let local = nobody();
+        for slot in &all[..=MANY as usize] {
+            span.give_from_afar(*slot, Some(local)).unwrap();
+        }
+        span.collect().unwrap();
+        let rounds = if cfg!(miri) { 3 } else { 200 };
+        // How many slots were passed on, and all that are passed, in order.
+        let passed = AtomicU64::new(0);
+        let way: Vec<_> = (0..1024).map(|_| AtomicU64::new(0)).collect();
+        let total = rounds * 1000;
+        let back = AtomicU64::new(0);
+        std::thread::scope(|scope| {
+            let (passed, way, back) = (&passed, &way, &back);
+            scope.spawn(move || {
+                for number in 0..total {
+                    while passed.load(Ordering::Acquire) <= number {
+                        std::thread::yield_now();
+                    }
+                    let slot = way[number as usize % 1024].load(Ordering::Relaxed);
+                    span.give_as_giver(Slot(slot as usize)).unwrap();
+                    back.store(number + 1, Ordering::Release);
+                }
+            });
+            let mut next = 0;
+            // Those that are not free yet are passed on first.
+            let mut ready: Vec<_> = all[MANY as usize + 1..].to_vec();
+            while next < total {
+                for slot in ready.drain(..) {
+                    if next < total {
+                        way[next as usize % 1024].store(slot.0 as u64, Ordering::Relaxed);
+                        next += 1;
+                        passed.store(next, Ordering::Release);
+                    }
+                }
+                span.collect_handed().unwrap();
+                ready = in_use(span, span.free());
+            }
+        });
+        span.collect_handed().unwrap();
+        assert_eq!(back.into_inner(), total);
+        assert_eq!(span.free() + span.used(), span.slots());
     }
 }
