@@ -4,9 +4,9 @@
 //!
 //! - K1 Of the spans of a class one may be *current*, from which the magazine is filled; all others in which a slot
 //!   is free are on the list of *open* ones, and no others.
-//! - K3 Every span with a giver is in the ring of *watched* ones once its owner collected what it found given back before
-//!   it had one, and until nothing of it is in use (N6).
 //! - K2 What is in the magazine is of these spans.
+//! - K3 A span that has a giver is in the ring of *watched* ones from when its owner finds that out until it has none or
+//!   is gone (N6). The ring is gone round, so that each has its turn.
 
 use core::sync::atomic::Ordering;
 

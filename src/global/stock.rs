@@ -8,6 +8,10 @@
 //! magazine has all that is not free in it. Only what is given back between two fillings can keep spans: as
 //! many as there are places.
 //!
+//! What others gave back is collected when the owner has nothing at hand and no span with a free slot, before
+//! there is a new one: from spans on the list of changed ones, and from some of those that have a
+//! [giver](crate::global::giver), who puts them on no list.
+//!
 //! The chain of all spans changes under the lock of the centre; all else by the owner only, but for the list of
 //! changed spans.
 
@@ -44,8 +48,8 @@ pub(super) struct Stock {
 
 const _: () = assert!(core::mem::offset_of!(Stock, shelves) > 0);
 
-/// How many spans that have a giver are looked at before there is a new one: a span has more than 64 slots then, so what
-/// lies about is a small part of what is in use, however many they are.
+/// How many spans that have a giver are looked at before there is a new one. Of so many times as many, each has its turn
+/// before a sixteenth of them are new: about that part is what lies about given back, and not collected.
 const LOOKS: usize = 16;
 
 /// How a span goes: by the lock, or by who has it.

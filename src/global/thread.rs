@@ -155,9 +155,10 @@ impl Thread {
         self.state.store(TIDIED, Ordering::Release);
         // Who gave something back before that did not say so; who does later, does.
         fence(Ordering::SeqCst);
-        let is_changed = self.stocks().any(Stock::is_changed);
+        // Under the lock, as a release changes stocks of all threads.
+        let is_changed = center::with(|_| self.stocks().any(Stock::is_changed));
         self.state.store(LEFT, Ordering::Release);
-        if is_changed {
+        if is_changed.unwrap_or(true) {
             LEFT_CHANGED.store(true, Ordering::Release);
         }
     }
