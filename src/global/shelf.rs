@@ -195,22 +195,13 @@ mod tests {
     use std::collections::VecDeque;
     use std::vec::Vec;
 
-    /// A shelf of nobody.
-    fn bare() -> &'static Shelf {
-        let layout = core::alloc::Layout::new::<Shelf>();
-        // SAFETY: not of size 0.
-        let at = unsafe { std::alloc::alloc_zeroed(layout) }.cast::<Shelf>();
-        // SAFETY: zeroed, and never given back.
-        unsafe { &*at }
-    }
-
     #[test]
     fn a_ring_is_gone_round_in_order() {
         let mut rng = fastrand::Rng::with_seed(1);
         let spans: Vec<_> = (0..6)
             .map(|_| span::tests::opened(Class::numbered(9)))
             .collect();
-        let shelf = bare();
+        let shelf: &Shelf = span::tests::zeroed();
         // Those in the ring, the next one first.
         let mut ring: VecDeque<usize> = VecDeque::new();
         for step in 0..20_000 {

@@ -288,13 +288,18 @@ pub(super) mod tests {
     use crate::global::states::{HELD, IN_USE};
     use std::vec::Vec;
 
+    /// Something of which all-zero bytes are one, as all here that says so.
+    pub(in crate::global) fn zeroed<T: Sync>() -> &'static T {
+        let layout = core::alloc::Layout::new::<T>();
+        // SAFETY: not of size 0.
+        let at = unsafe { std::alloc::alloc_zeroed(layout) }.cast::<T>();
+        // SAFETY: zeroed, and never given back.
+        unsafe { &*at }
+    }
+
     /// A span of a class that lies nowhere.
     pub(in crate::global) fn opened(class: Class) -> &'static Span {
-        let layout = core::alloc::Layout::new::<Span>();
-        // SAFETY: not of size 0.
-        let at = unsafe { std::alloc::alloc_zeroed(layout) }.cast::<Span>();
-        // SAFETY: zeroed, and never given back.
-        let span: &'static Span = unsafe { &*at };
+        let span: &'static Span = zeroed();
         let words: Vec<_> = (0..GROUP).map(|_| AtomicU64::new(7)).collect();
         let handed: Vec<_> = (0..2 * GROUP).map(|_| AtomicU64::new(7)).collect();
         let states: Vec<_> = (0..8 * 512).map(|_| AtomicU64::new(7)).collect();

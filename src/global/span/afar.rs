@@ -183,7 +183,7 @@ impl Span {
 mod tests {
     use super::*;
     use crate::global::classes::Class;
-    use crate::global::span::tests::{held, in_use, opened};
+    use crate::global::span::tests::{held, in_use, opened, zeroed};
     use crate::global::span::{SPAN, is_far};
     use crate::global::states::HELD;
     use core::sync::atomic::AtomicU64;
@@ -230,13 +230,7 @@ mod tests {
     /// Nobody's slot is forgotten: where it is not collected its owner does not take the quick way (N4).
     #[test]
     fn a_span_that_names_its_shelf_has_nothing_to_collect() {
-        let shelf: &'static Shelf = {
-            let layout = core::alloc::Layout::new::<Shelf>();
-            // SAFETY: not of size 0.
-            let at = unsafe { std::alloc::alloc_zeroed(layout) }.cast::<Shelf>();
-            // SAFETY: zeroed, and never given back.
-            unsafe { &*at }
-        };
+        let shelf: &Shelf = zeroed();
         let span = opened(Class::numbered(0));
         let all = in_use(span, span.slots());
         span.be_quick(shelf);
@@ -281,11 +275,7 @@ mod tests {
 
     /// What a thread has for itself, of no thread.
     fn nobody() -> &'static Local {
-        let layout = core::alloc::Layout::new::<Local>();
-        // SAFETY: not of size 0.
-        let at = unsafe { std::alloc::alloc_zeroed(layout) }.cast::<Local>();
-        // SAFETY: zeroed, and never given back.
-        unsafe { &*at }
+        zeroed()
     }
 
     #[test]
@@ -310,6 +300,9 @@ mod tests {
             assert!(!span.giver.is_some(), "not in an operation");
             span.give_from_afar(all[many + 1], Some(local)).unwrap();
             assert!(span.giver.is(local) && span.giver.is_some());
+            span.collect().unwrap();
+            span.be_quick(zeroed());
+            assert!(span.shelf.is(None), "its giver says nothing");
             span.give_from_afar(all[many + 2], Some(other)).unwrap();
             assert!(span.giver.is(local), "who was first");
             span.collect().unwrap();
