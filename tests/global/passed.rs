@@ -212,7 +212,7 @@ fn f02_spans_of_a_released_tag_serve_again() {
                 let mut left = held.len();
                 let back = held.extract_if(.., |_| {
                     left -= 1;
-                    left % (5 - part) == 0
+                    left.is_multiple_of(5 - part)
                 });
                 other.give(back.collect());
                 assert_eq!(objects(tag), held.len(), "{size} {round}");
