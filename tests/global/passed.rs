@@ -248,25 +248,25 @@ fn f07_threads_end_on_either_side() {
             assert_gone(TAG);
             let other = Other::start();
             for _ in 0..3 {
-                let take = move || {
-                    // So that there is one who gives back before the end.
-                    let mut held = pieces(TAG, size, 3 * slots(size));
-                    (held.split_off(slots(size)), held)
-                };
-                let (late, early) = {
-                    let (send, receive) = channel();
-                    let (go, wait) = channel::<()>();
-                    let owner = thread::spawn(move || {
-                        let (late, early) = take();
-                        send.send(early).unwrap();
-                        wait.recv().unwrap();
-                        late
+                let (send, receive) = channel();
+                let (go, wait) = channel::<()>();
+                let owner = thread::spawn(move || {
+                    // Of each span every second before the end, so that there is one who gives back then.
+                    let mut late = pieces(TAG, size, 3 * slots(size));
+                    let mut number = 0;
+                    let early = late.extract_if(.., |_| {
+                        number += 1;
+                        number % 2 == 0
                     });
-                    other.give(receive.recv().unwrap());
-                    go.send(()).unwrap();
-                    (owner.join().unwrap(), 0)
-                };
-                assert_eq!(objects(TAG), late.len() + early);
+                    send.send(early.collect()).unwrap();
+                    wait.recv().unwrap();
+                    late
+                });
+                other.give(receive.recv().unwrap());
+                go.send(()).unwrap();
+                let late = owner.join().unwrap();
+                assert_eq!(objects(TAG), late.len());
+                HEAP.trim().unwrap();
                 other.give(late);
                 assert_gone(TAG);
             }
