@@ -25,6 +25,7 @@ mod workloads;
 
 use std::error::Error;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, value_parser};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -102,8 +103,17 @@ struct Worker {
     job: Job,
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let Cli { name, options } = Cli::parse();
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(Cli { name, options }: Cli) -> Result<(), Box<dyn Error>> {
     match name {
         Name::Worker(worker) => Ok(measure::work(&worker.contender, &worker.job)?),
         name => Run::new(&options).run(&name),
