@@ -11,6 +11,7 @@ mod contender;
 mod contenders;
 mod deadline;
 mod goal;
+mod huge_pages;
 mod job;
 mod limits;
 mod measure;
@@ -55,6 +56,9 @@ struct Options {
     /// Where the random sizes and victims come from.
     #[arg(long, global = true, default_value_t = 1)]
     seed: u64,
+    /// Memory in huge pages, for every contender that can be told to.
+    #[arg(long, global = true)]
+    huge_pages: bool,
     /// Tables as Markdown.
     #[arg(long, global = true)]
     markdown: bool,
@@ -134,6 +138,7 @@ impl<'a> Run<'a> {
             rounds: options.rounds.into(),
             seed: options.seed,
             quick: options.quick,
+            huge_pages: options.huge_pages,
         };
         let style = match options.markdown {
             true => Style::Markdown,

@@ -96,3 +96,13 @@ fn what_is_missing_is_said_in_one_line() {
         "{errors:?}"
     );
 }
+
+#[test]
+fn whoever_can_has_huge_pages_if_told() {
+    let output = Command::new(env!("CARGO_BIN_EXE_bench"))
+        .args(["churn", "--quick", "--rounds", "5", "--huge-pages"])
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+}
