@@ -11,10 +11,13 @@
 //!
 //! # Invariants
 //!
-//! - G1 A span has a giver from when a thread claims that, with a slot of it in hand, until nothing is in use: then
-//!   there is nothing that its giver could do with it. Nobody else becomes it meanwhile.
+//! - G1 A span has a giver from when a thread claims that, with a slot of it in hand, until its owner parts from him or
+//!   nothing is in use: then there is nothing that its giver could do with it. Nobody else becomes it before that.
 //! - G2 There is no giver but where the pointer leads to words, for good: for each eight groups a line of handed ones and
-//!   behind it one of seen ones. Both are the same where there is no giver.
+//!   behind it one of seen ones. Both are the same where there was no giver yet.
+//! - G3 The owner parts in two steps. After the first he who was the giver is it no more, but may be about to hand one more
+//!   slot over; after the second, long afterwards, the owner takes it that he did. One who does so still later finds,
+//!   having done it, that he was not the giver, and sees to what the owner may rely on by then (N4).
 //!
 //! # Safety
 //!
@@ -34,10 +37,15 @@ pub(super) const fn words(groups: usize) -> usize {
     groups.next_multiple_of(LINE) * 2
 }
 
+/// What stands for a thread from which the owner parts, and has parted: no thread's place.
+const PARTING: usize = 1;
+const PARTED: usize = 2;
+
 /// A span's giver. All-zero bytes are none, and none to be.
 #[derive(Debug)]
 pub(super) struct Giver {
-    /// The address of what the thread has for itself, or 0. Whoever has that place next is the only one who has it.
+    /// The address of what the thread has for itself, or 0 before there is one. Whoever has that place next is the only
+    /// one who has it.
     thread: AtomicUsize,
     words: AtomicPtr<AtomicU64>,
 }
@@ -73,9 +81,25 @@ impl Giver {
         Some((unsafe { &*handed }, unsafe { &*seen }))
     }
 
-    /// Whether there is one, asked after all that this thread did in sequentially consistent order.
-    pub(super) fn is_some(&self) -> bool {
-        self.thread.load(Ordering::SeqCst) != 0
+    /// Whether there was none yet since nothing was in use.
+    #[inline(always)]
+    pub(super) fn is_none(&self) -> bool {
+        self.thread.load(Ordering::Relaxed) == 0
+    }
+
+    /// Whether one may give slots back, asked after all that this thread did in sequentially consistent order.
+    pub(super) fn is_there(&self) -> bool {
+        !matches!(self.thread.load(Ordering::SeqCst), 0 | PARTED)
+    }
+
+    /// Parts from it, or says that this is done, by the owner (G3).
+    pub(super) fn part(&self) {
+        let next = match self.thread.load(Ordering::Relaxed) {
+            0 => 0,
+            PARTING | PARTED => PARTED,
+            _ => PARTING,
+        };
+        self.thread.store(next, Ordering::SeqCst);
     }
 
     /// Whether it is the calling thread, which has this for itself.
@@ -84,7 +108,7 @@ impl Giver {
         self.thread.load(Ordering::Relaxed) == ptr::from_ref(local).addr()
     }
 
-    /// Makes the calling thread, which has a slot of the span in hand, the giver if there may be one and is none (G1).
+    /// Makes the calling thread, which has a slot of the span in hand, the giver if there may be one and was none (G1).
     pub(super) fn claim(&self, local: &Local) {
         if self.words.load(Ordering::Relaxed).is_null() {
             return;

@@ -67,7 +67,7 @@ fn give_to_another(at: *mut u8, span: &'static Span, class: Class, local: &Local
     let slot = span.slot_at(at.addr());
     if !stock.owner.is_as(&local.thread) {
         let given = match slot {
-            Some(slot) if span.giver.is(local) => give_as_giver(span, slot, stock),
+            Some(slot) if span.giver.is(local) => give_as_giver(span, slot, stock, local),
             Some(slot) => give_from_afar(span, slot, stock, Some(local)),
             None => return refuse(local),
         };
@@ -76,7 +76,7 @@ fn give_to_another(at: *mut u8, span: &'static Span, class: Class, local: &Local
     }
     match (span.shelf.get(), slot) {
         (Some(shelf), _) => put(at, span, class, shelf, local),
-        (None, Some(slot)) if span.giver.is_some() => {
+        (None, Some(slot)) if span.giver.is_there() => {
             put_beside_giver(at, span, slot, stock.shelf(class), local)
         }
         _ => refuse(local),
@@ -107,8 +107,13 @@ fn give_from_afar(
 ///
 /// [`Misuse::DoubleFree`].
 #[inline(always)]
-fn give_as_giver(span: &'static Span, slot: Slot, stock: &'static Stock) -> Result<(), Misuse> {
-    span.give_as_giver(slot)?;
+fn give_as_giver(
+    span: &'static Span,
+    slot: Slot,
+    stock: &'static Stock,
+    local: &Local,
+) -> Result<(), Misuse> {
+    span.give_as_giver(slot, local)?;
     // From here on the span may be gone.
     note(stock);
     Ok(())
@@ -131,7 +136,8 @@ fn put_beside_giver(
     shelf: &Shelf,
     local: &Local,
 ) -> Given {
-    if span.in_use(slot).is_err() || !shelf.magazine.push(at, span.state_of(slot)) {
+    let is_more = || span.in_use(slot).is_err() || !shelf.magazine.push(at, span.state_of(slot));
+    if span.count_beside() || is_more() {
         return refuse(local);
     }
     local.end();

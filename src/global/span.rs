@@ -68,6 +68,8 @@ pub(super) struct Span {
     pub(super) is_listed: AtomicBool,
     /// On the list of those that may be empty.
     pub(super) is_idle: AtomicBool,
+    /// Slots that the owner gave back beside the giver since there were some to collect.
+    beside: AtomicU16,
     // Its place among open ones, among all of the stock, and among those that may be empty.
     pub(super) next: Link<Span>,
     pub(super) before: Link<Span>,
@@ -137,6 +139,7 @@ impl Span {
         self.lowest.store(0, Ordering::Relaxed);
         self.is_listed.store(false, Ordering::Relaxed);
         self.is_idle.store(false, Ordering::Relaxed);
+        self.beside.store(0, Ordering::Relaxed);
         self.next_watched.set(None);
         self.before_watched.set(None);
         self.changed.store(0, Ordering::Relaxed);

@@ -145,8 +145,11 @@ impl Stock {
         span.in_use(slot)?;
         let shelf = self.shelf(span.class());
         let mut answer = Ok(());
-        if span.shelf.is(None) && (span.is_changed() || !span.giver.is_some()) {
-            answer = self.collect(&mut center::close_span);
+        if span.giver.is_there() && span.count_beside() {
+            answer = self.see_to(span, span.look_beside(), &mut center::close_span);
+        }
+        if span.shelf.is(None) && (span.is_changed() || !span.giver.is_there()) {
+            answer = answer.and(self.collect(&mut center::close_span));
             // Also where another took it away late (N4).
             span.be_quick(shelf);
             span.in_use(slot)?;
@@ -157,7 +160,7 @@ impl Stock {
                 answer = answer.and(self.spill(shelf));
             }
             span.put(slot);
-            if span.giver.is_some() {
+            if !span.giver.is_none() {
                 let collected = span.collect_handed();
                 answer = answer.and(self.see_to(span, collected, &mut center::close_span));
             } else if span.free() == 1 || span.taken() <= magazine.count() {
@@ -249,7 +252,7 @@ impl Stock {
                 continue;
             }
             let mut collected = span.collect();
-            if span.giver.is_some() {
+            if !span.giver.is_none() {
                 collected = collected.and(span.collect_handed());
             }
             answer = answer.and(self.see_to(span, collected, close));
@@ -300,12 +303,12 @@ impl Stock {
         if span.taken() == 0 {
             span.giver.end();
         }
-        if span.giver.is_some() {
-            shelf.watch(span);
-        } else {
+        if span.giver.is_none() {
             shelf.unwatch(span);
-            span.be_quick(shelf);
+        } else {
+            shelf.watch(span);
         }
+        span.be_quick(shelf);
         collected.map_err(Error::from).and(self.settle(span, close))
     }
 

@@ -9,7 +9,7 @@
 //! - N2 A word of returned bits that is not 0 has its bit in `changed`, or somebody is about to set that; whoever
 //!   makes `changed` other than 0 puts the span on its stock's list. Only what is taken off that list has its returned
 //!   words collected. So no span is empty, and none goes, while somebody is still to put it on a list.
-//! - N4 Where a span names its shelf it has no giver, and every slot whose giving back is over has its state say so: its
+//! - N4 Where a span names its shelf no giver is there, and every slot whose giving back is over has its state say so: its
 //!   owner need not look at bits. Whoever becomes the giver or sets a bit looks for the shelf afterwards, and takes it
 //!   away; the owner, who puts it there, looks for a giver and for bits afterwards, and takes it away. Both do so in
 //!   sequentially consistent order, so one of them finds what the other did: either way its owner does not find it
@@ -26,6 +26,10 @@ use crate::global::local::Local;
 use crate::global::shelf::Shelf;
 use crate::global::states::IN_USE;
 use crate::words::error::Misuse;
+
+/// How many slots the owner gives back beside the giver before he asks whether he still gives, and parts from him: many
+/// times what it takes to give one back.
+const LONG: u16 = 1000;
 
 /// How many slots of a group a thread finds given back that becomes the giver by the next.
 const MANY: u32 = 8;
@@ -63,7 +67,7 @@ impl Span {
     ) -> Result<bool, Misuse> {
         let group = slot.group();
         let returned = self.returned_in(group);
-        if self.giver.is_some() {
+        if !self.giver.is_none() {
             self.in_use(slot)?;
         } else if self.state_of(slot).load(Ordering::Relaxed) != IN_USE {
             return Err(self.double_free(slot));
@@ -90,19 +94,59 @@ impl Span {
     ///
     /// [`Misuse::DoubleFree`] if somebody did before.
     #[inline(always)]
-    pub(in crate::global) fn give_as_giver(&self, slot: Slot) -> Result<(), Misuse> {
+    pub(in crate::global) fn give_as_giver(&self, slot: Slot, local: &Local) -> Result<(), Misuse> {
         self.in_use(slot)?;
         self.giver.hand(slot.group(), slot.bit());
+        if !self.giver.is(local) {
+            self.be_slow();
+        }
         Ok(())
+    }
+
+    /// Takes the name of its shelf away, by who gave a slot back (N4).
+    #[cold]
+    fn be_slow(&self) {
+        fence(Ordering::SeqCst);
+        if self.shelf.is_some_in_order() {
+            self.shelf.set(None);
+        }
+    }
+
+    /// Counts a slot that the owner gives back beside the giver; whether it is time to ask whether he still gives.
+    #[inline(always)]
+    pub(in crate::global) fn count_beside(&self) -> bool {
+        let count = self.beside.load(Ordering::Relaxed) + 1;
+        let is_due = count >= LONG;
+        if !is_due {
+            self.beside.store(count, Ordering::Relaxed);
+        }
+        is_due
+    }
+
+    /// Asks so: makes free what the giver gave back, and parts from him if that is nothing; by the owner.
+    ///
+    /// # Errors
+    ///
+    /// As for [`collect`](Span::collect).
+    pub(in crate::global) fn look_beside(&self) -> Result<(), Misuse> {
+        if !self.is_handed() {
+            self.beside.store(0, Ordering::Relaxed);
+            self.giver.part();
+        }
+        self.collect_handed()
     }
 
     /// Names its shelf, unless it has a giver or slots are given back that were not collected; by its owner (N4).
     pub(in crate::global) fn be_quick(&self, shelf: &'static Shelf) {
+        if self.giver.is_there() {
+            return;
+        }
         self.shelf.set(Some(shelf));
         fence(Ordering::SeqCst);
-        let mut groups = self.groups(self.class());
-        if self.giver.is_some()
-            || groups.any(|group| self.returned_in(group).load(Ordering::SeqCst) != 0)
+        let is_returned = |group| self.returned_in(group).load(Ordering::SeqCst) != 0;
+        if self.giver.is_there()
+            || self.groups(self.class()).any(is_returned)
+            || (!self.giver.is_none() && self.is_handed())
         {
             self.shelf.set(None);
         }
@@ -137,6 +181,7 @@ impl Span {
             if handed != 0 {
                 answer = answer.and(self.put_all(group, handed));
                 self.giver.see(group, handed);
+                self.beside.store(0, Ordering::Relaxed);
             }
         }
         answer
@@ -287,19 +332,19 @@ mod tests {
             let mut all = in_use(span, span.slots());
             // Of one group, so that each finds those before it.
             for slot in &all[..many.min(all.len())] {
-                assert!(!span.giver.is_some(), "too few");
+                assert!(!span.giver.is_there(), "too few");
                 span.give_from_afar(*slot, Some(local)).unwrap();
             }
             if !is_far(class) {
                 let rest = all.iter().skip(many);
                 rest.for_each(|slot| assert!(span.give_from_afar(*slot, Some(local)).is_ok()));
-                assert!(!span.giver.is_some(), "no words");
+                assert!(!span.giver.is_there(), "no words");
                 continue;
             }
             span.give_from_afar(all[many], None).unwrap();
-            assert!(!span.giver.is_some(), "not in an operation");
+            assert!(!span.giver.is_there(), "not in an operation");
             span.give_from_afar(all[many + 1], Some(local)).unwrap();
-            assert!(span.giver.is(local) && span.giver.is_some());
+            assert!(span.giver.is(local) && span.giver.is_there());
             span.collect().unwrap();
             span.be_quick(zeroed());
             assert!(span.shelf.is(None), "its giver says nothing");
@@ -313,11 +358,11 @@ mod tests {
                 let (back, kept) = back.split_at(rng.usize(..=back.len()));
                 for (given, slot) in back.iter().enumerate() {
                     assert_eq!(span.used(), back.len() + kept.len() - given);
-                    span.give_as_giver(*slot).unwrap();
+                    span.give_as_giver(*slot, local).unwrap();
                     let address = SPAN + slot.0 * class.bytes();
                     let told = Err(Misuse::DoubleFree { address });
                     assert_eq!(span.in_use(*slot), told);
-                    assert_eq!(span.give_as_giver(*slot), told);
+                    assert_eq!(span.give_as_giver(*slot, local), told);
                     assert_eq!(span.give_from_afar(*slot, None), told.map(|()| false));
                 }
                 assert_eq!(span.is_handed(), !back.is_empty());
@@ -341,8 +386,54 @@ mod tests {
             }
             back.iter().for_each(|slot| span.put(*slot));
             span.giver.end();
-            assert!(!span.giver.is_some() && span.is_empty());
+            assert!(!span.giver.is_there() && span.is_empty());
         }
+    }
+
+    #[test]
+    fn an_owner_parts_from_a_giver_who_does_not_give_any_more() {
+        let (span, local, other) = (opened(Class::numbered(3)), nobody(), nobody());
+        let shelf: &Shelf = zeroed();
+        let all = in_use(span, span.slots());
+        for slot in &all[..=MANY as usize] {
+            span.give_from_afar(*slot, Some(local)).unwrap();
+        }
+        span.collect().unwrap();
+        let mut rest = all[MANY as usize + 1..].iter();
+        // How many slots are given back beside him until he is asked for.
+        let wait = || (1..).find(|_| span.count_beside()).unwrap();
+        span.give_as_giver(*rest.next().unwrap(), local).unwrap();
+        assert_eq!(wait(), LONG);
+        span.look_beside().unwrap();
+        assert!(span.giver.is(local) && !span.is_handed(), "he gave");
+        assert_eq!(wait(), LONG);
+        span.look_beside().unwrap();
+        span.be_quick(shelf);
+        assert!(!span.giver.is(local) && span.giver.is_there());
+        assert!(span.shelf.is(None), "he may be about to give one");
+        span.give_as_giver(*rest.next().unwrap(), local).unwrap();
+        assert_eq!(wait(), LONG);
+        span.look_beside().unwrap();
+        assert!(span.giver.is_there(), "he did");
+        assert_eq!(wait(), LONG);
+        span.look_beside().unwrap();
+        span.be_quick(shelf);
+        assert!(!span.giver.is_there() && !span.giver.is_none());
+        assert!(span.shelf.is(Some(shelf)));
+        // Who is that late says so himself, and whoever looks finds it.
+        let late = *rest.next().unwrap();
+        span.give_as_giver(late, local).unwrap();
+        assert!(span.shelf.is(None) && span.in_use(late).is_err());
+        span.be_quick(shelf);
+        assert!(span.shelf.is(None));
+        span.collect_handed().unwrap();
+        span.be_quick(shelf);
+        assert!(span.shelf.is(Some(shelf)));
+        for slot in rest.take(2 * MANY as usize) {
+            span.give_from_afar(*slot, Some(other)).unwrap();
+        }
+        assert!(!span.giver.is_there() && span.shelf.is(None), "nobody else");
+        span.collect().unwrap();
     }
 
     /// Two threads hand slots round and round: each that is given is there again once, whoever looks when.
@@ -369,7 +460,7 @@ mod tests {
                         std::thread::yield_now();
                     }
                     let slot = way[number as usize % 1024].load(Ordering::Relaxed);
-                    span.give_as_giver(Slot(slot as usize)).unwrap();
+                    span.give_as_giver(Slot(slot as usize), local).unwrap();
                     back.store(number + 1, Ordering::Release);
                 }
             });
