@@ -189,9 +189,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     ///   is taken from its new holder.
     #[expect(unsafe_code, reason = "takes memory from whoever may still use it")]
     pub unsafe fn deallocate(&mut self, ptr: NonNull<u8>, layout: Layout) -> Result<(), Error> {
-        self.expect(ptr, layout);
-        let block = self.held(ptr, layout)?;
-        self.put_back(block)
+        self.give_back(ptr, layout)
     }
 
     /// As [`deallocate`](Heap::deallocate), for a caller who knows whose the block is.
