@@ -122,6 +122,7 @@ const UNTAGGED: Tag = Tag::named("untagged");
 #[derive(Debug)]
 pub struct Global {
     over_break: bool,
+    is_huge: bool,
 }
 
 impl Global {
@@ -134,7 +135,10 @@ impl Global {
         reason = "a static cannot be made by a default"
     )]
     pub const fn new() -> Self {
-        Self { over_break: false }
+        Self {
+            over_break: false,
+            is_huge: false,
+        }
     }
 
     /// A handle to the program's heap, which lies over the program break if this one makes it: for programs
@@ -144,15 +148,49 @@ impl Global {
     ///
     /// As for [`Break::new`](crate::Break::new).
     pub const unsafe fn over_break() -> Self {
-        Self { over_break: true }
+        Self {
+            over_break: true,
+            is_huge: false,
+        }
     }
 
-    /// Says where the heap is to lie, ahead of what may make it.
+    /// A handle to the program's heap, whose reservation asks for huge pages if this one makes it: see
+    /// [`Reserve::in_huge_pages`](crate::Reserve::in_huge_pages). For programs that hold much memory under few tags:
+    /// spans of which little is in use are resident whole.
+    ///
+    /// ```
+    /// use tagheap::Global;
+    ///
+    /// #[global_allocator]
+    /// static HEAP: Global = Global::new().in_huge_pages();
+    ///
+    /// # let object = (&raw const *Box::new([0_u8; 64])).addr();
+    /// # let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+    /// # let mut lines = maps.lines().skip_while(|line| {
+    /// #     let range = line.split(' ').next().and_then(|range| range.split_once('-'));
+    /// #     let range = range.map(|(from, to)| [from, to].map(|end| usize::from_str_radix(end, 16)));
+    /// #     !matches!(range, Some([Ok(from), Ok(to)]) if (from..to).contains(&object))
+    /// # });
+    /// # let flags = lines.find(|line| line.starts_with("VmFlags:")).unwrap();
+    /// # let has_any = std::fs::exists("/sys/kernel/mm/transparent_hugepage").unwrap();
+    /// # assert_eq!(flags.split(' ').any(|flag| flag == "hg"), has_any);
+    /// ```
+    #[must_use]
+    pub const fn in_huge_pages(mut self) -> Self {
+        self.is_huge = true;
+        self
+    }
+
+    /// Says where the heap is to lie, ahead of what may make it. Not where it is there already: all threads would
+    /// store to the same line.
     #[inline]
     fn prepare(&self) {
         if self.over_break {
             // SAFETY: promised when the handle was made.
             unsafe { center::own_break() };
+        }
+        if self.is_huge {
+            center::prefer_huge_pages();
         }
     }
 
@@ -167,10 +205,12 @@ impl Global {
     /// from a signal handler that came into the heap.
     #[inline]
     pub fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, Error> {
-        self.prepare();
         let at = match requests::take(layout) {
             Some(at) => at,
-            None => requests::allocate(layout)?,
+            None => {
+                self.prepare();
+                requests::allocate(layout)?
+            }
         };
         Ok(NonNull::slice_from_raw_parts(at, layout.size()))
     }

@@ -45,6 +45,9 @@ static CENTER: Guarded<Option<Center>, Futex> = Guarded::new(None);
 /// The program break is the program's own, as whoever said so promised.
 static OWNS_BREAK: AtomicBool = AtomicBool::new(false);
 
+/// The heap is to lie in huge pages.
+static IS_HUGE: AtomicBool = AtomicBool::new(false);
+
 /// What a span's block is to be: it starts at a multiple of 64 KiB, and the next one's header behind it.
 const BLOCK: Layout = match Layout::from_size_align(ROOM, SPAN) {
     Ok(layout) => layout,
@@ -58,6 +61,11 @@ const BLOCK: Layout = match Layout::from_size_align(ROOM, SPAN) {
 /// As for [`Break::new`].
 pub(super) unsafe fn own_break() {
     OWNS_BREAK.store(true, Ordering::Relaxed);
+}
+
+/// Notes that a heap that is not made yet is to lie in huge pages.
+pub(super) fn prefer_huge_pages() {
+    IS_HUGE.store(true, Ordering::Relaxed);
 }
 
 /// Uses the centre, alone; the first to do so makes it.
@@ -105,7 +113,11 @@ impl Center {
             // SAFETY: promised when the flag was set; the centre is made once.
             Ground::Break(unsafe { Break::new() })
         } else {
-            Ground::Reserve(Reserve::new()?)
+            let reserve = Reserve::new()?;
+            Ground::Reserve(match IS_HUGE.load(Ordering::Relaxed) {
+                true => reserve.in_huge_pages(),
+                false => reserve,
+            })
         };
         let lacking = OutOfMemory {
             tag: Tag::HEAP,

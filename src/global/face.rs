@@ -58,10 +58,12 @@ unsafe fn dealloc_slowly(given: Given, at: *mut u8, layout: Layout) {
 unsafe impl GlobalAlloc for Global {
     #[inline(always)]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        self.prepare();
         match requests::take(layout) {
             Some(at) => at.as_ptr(),
-            None => alloc_slowly(layout),
+            None => {
+                self.prepare();
+                alloc_slowly(layout)
+            }
         }
     }
 

@@ -15,6 +15,9 @@ use rustix::mm::{Advice, MapFlags, MprotectFlags, MremapFlags, ProtFlags};
 /// Bytes of a page on x86-64.
 pub(crate) const PAGE: usize = 4096;
 
+/// Bytes of a huge page on x86-64, whose translation takes one entry of a processor's buffer instead of 512.
+pub(crate) const HUGE_PAGE: usize = 512 * PAGE;
+
 /// Moves the program break to `to` and answers where it stands; a refusal answers the old break.
 ///
 /// `brk(0)` only asks: no break can stand at address 0.
@@ -119,6 +122,18 @@ impl Mapping {
     /// Address behind the reservation.
     pub(crate) fn end(&self) -> usize {
         self.base.addr().get() + self.length
+    }
+
+    /// Asks the kernel for huge pages wherever whole ones are committed; where it has none, small ones serve.
+    pub(crate) fn prefer_huge_pages(&mut self) {
+        // SAFETY: the pages lie in this mapping, and what they hold stays.
+        let _ = unsafe {
+            rustix::mm::madvise(
+                self.base.as_ptr().cast(),
+                self.length,
+                Advice::LinuxHugepage,
+            )
+        };
     }
 
     /// Makes the pages from address `from` to `to` readable and writable; they are zero at first.

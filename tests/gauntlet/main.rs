@@ -37,6 +37,7 @@ mod damage;
 mod exhaustion;
 mod ground;
 mod growth;
+mod huge_pages;
 mod limits;
 mod misuse;
 mod release;

@@ -180,6 +180,9 @@ pub(crate) struct Job {
     /// Whether fewer operations will do.
     #[arg(long)]
     pub(crate) quick: bool,
+    /// Whether memory is to lie in huge pages.
+    #[arg(long)]
+    pub(crate) huge_pages: bool,
 }
 
 impl Job {

@@ -11,6 +11,7 @@ mod contender;
 mod contenders;
 mod deadline;
 mod goal;
+mod huge_pages;
 mod job;
 mod limits;
 mod measure;
@@ -25,6 +26,7 @@ mod workloads;
 
 use std::error::Error;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, value_parser};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -54,6 +56,9 @@ struct Options {
     /// Where the random sizes and victims come from.
     #[arg(long, global = true, default_value_t = 1)]
     seed: u64,
+    /// Memory in huge pages, for every contender that can be told to.
+    #[arg(long, global = true)]
+    huge_pages: bool,
     /// Tables as Markdown.
     #[arg(long, global = true)]
     markdown: bool,
@@ -102,8 +107,17 @@ struct Worker {
     job: Job,
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let Cli { name, options } = Cli::parse();
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(Cli { name, options }: Cli) -> Result<(), Box<dyn Error>> {
     match name {
         Name::Worker(worker) => Ok(measure::work(&worker.contender, &worker.job)?),
         name => Run::new(&options).run(&name),
@@ -124,6 +138,7 @@ impl<'a> Run<'a> {
             rounds: options.rounds.into(),
             seed: options.seed,
             quick: options.quick,
+            huge_pages: options.huge_pages,
         };
         let style = match options.markdown {
             true => Style::Markdown,

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::contender::{Entry, Outcome, Role};
 use crate::job::{Job, Workload};
 use crate::stats::Spread;
-use crate::{contenders, limits};
+use crate::{contenders, huge_pages, limits};
 
 /// A workload of a size, and what every contender made of it.
 #[derive(Debug, Serialize)]
@@ -59,6 +59,7 @@ pub(crate) struct Settings {
     pub(crate) rounds: usize,
     pub(crate) seed: u64,
     pub(crate) quick: bool,
+    pub(crate) huge_pages: bool,
 }
 
 /// Measures a workload of a size: all contenders once in each round, each round starting with another.
@@ -73,6 +74,7 @@ pub(crate) fn case(
         n,
         seed: settings.seed,
         quick: settings.quick,
+        huge_pages: settings.huge_pages,
     };
     let entries: Vec<_> = entries(workload).collect();
     let mut series: Vec<_> = entries
@@ -136,6 +138,9 @@ fn measure(contender: &str, job: &Job) -> io::Result<Option<Outcome>> {
     if job.quick {
         command.arg("--quick");
     }
+    if job.huge_pages {
+        command.arg("--huge-pages").envs(huge_pages::ENVIRONMENT);
+    }
     let output = command.stderr(std::process::Stdio::inherit()).output()?;
     if !output.status.success() {
         let what = format!("{contender} in {}: {}", title(job.workload), output.status);
@@ -148,6 +153,9 @@ fn measure(contender: &str, job: &Job) -> io::Result<Option<Outcome>> {
 pub(crate) fn work(contender: &str, job: &Job) -> io::Result<()> {
     let entry = entries(job.workload).find(|entry| entry.name == contender);
     let entry = entry.ok_or_else(|| io::Error::other(format!("no contender {contender}")))?;
+    if job.huge_pages {
+        huge_pages::want();
+    }
     println!("{}", serde_json::to_string(&(entry.run)(job))?);
     Ok(())
 }

@@ -77,3 +77,32 @@ fn fewer_than_five_rounds_are_refused() {
         .unwrap();
     assert!(!output.status.success());
 }
+
+#[test]
+fn what_is_missing_is_said_in_one_line() {
+    let output = Command::new(env!("CARGO_BIN_EXE_bench"))
+        .args(["start", "--quick"])
+        .env_remove("CARGO")
+        .env("PATH", "")
+        .output()
+        .unwrap();
+    assert!(!output.status.success());
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("gcc missing"), "{said}");
+    let errors = String::from_utf8(output.stderr).unwrap();
+    let errors: Vec<_> = errors.lines().collect();
+    assert!(
+        matches!(errors[..], [line] if line.starts_with("bench: cargo: ")),
+        "{errors:?}"
+    );
+}
+
+#[test]
+fn whoever_can_has_huge_pages_if_told() {
+    let output = Command::new(env!("CARGO_BIN_EXE_bench"))
+        .args(["churn", "--quick", "--rounds", "5", "--huge-pages"])
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+}

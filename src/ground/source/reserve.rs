@@ -8,7 +8,7 @@
 use core::ptr::NonNull;
 
 use crate::ground::source::{INDEX_ROOM, Refusal, Source, steps};
-use crate::ground::sys::{Mapping, PAGE};
+use crate::ground::sys::{HUGE_PAGE, Mapping, PAGE};
 use crate::words::error::{OutOfMemory, Shortage};
 use crate::words::size::align_up;
 use crate::words::tag::Tag;
@@ -28,6 +28,8 @@ use crate::words::tag::Tag;
 pub struct Reserve {
     mapping: Mapping,
     limit: usize,
+    /// Bytes of the pages that it would have: its limit is a multiple where there is room.
+    page: usize,
 }
 
 /// Bytes to reserve where nothing else is said: 64 GiB.
@@ -68,7 +70,33 @@ impl Reserve {
         let length = align_up(bytes.max(1), PAGE).ok_or(refused(Shortage::TooLarge))?;
         let mapping = Mapping::reserve(length).ok_or(refused(Shortage::Refused))?;
         let limit = mapping.base().addr().get();
-        Ok(Self { mapping, limit })
+        Ok(Self {
+            mapping,
+            limit,
+            page: PAGE,
+        })
+    }
+
+    /// Asks the kernel for pages of 2 MiB in place of 4 KiB, wherever it has them: Linux's transparent huge pages.
+    ///
+    /// In a large heap the processor looks up fewer translations, and fresh memory takes one fault instead of
+    /// 512: the README says what that came to. In return the heap takes 2 MiB at a time, and what lies unused between
+    /// its blocks is resident too, even where nobody ever wrote: a sparse heap may take several times the memory.
+    ///
+    /// Call it before a heap grows here. A kernel that is told never to give huge pages gives small ones; one that
+    /// gives them to whoever asks (`madvise` in `/sys/kernel/mm/transparent_hugepage/enabled`) is the usual case.
+    ///
+    /// ```
+    /// use tagheap::{Heap, Reserve};
+    ///
+    /// let heap = Heap::new(Reserve::new()?.in_huge_pages())?;
+    /// # Ok::<(), tagheap::Error>(())
+    /// ```
+    #[must_use]
+    pub fn in_huge_pages(mut self) -> Self {
+        self.mapping.prefer_huge_pages();
+        self.page = HUGE_PAGE;
+        self
     }
 
     /// Bytes of address space reserved.
@@ -90,8 +118,9 @@ unsafe impl Source for Reserve {
 
     fn extend(&mut self, frontier: usize, to: usize) -> Result<(), Refusal> {
         let base = self.mapping.base().addr().get();
-        let ends = steps(base, frontier, to).ok_or(Refusal::NoMemory)?;
-        for end in ends.map(|end| end.min(self.mapping.end())) {
+        let [generous, exact] = steps(base, frontier, to).ok_or(Refusal::NoMemory)?;
+        let generous = align_up(generous, self.page).unwrap_or(generous);
+        for end in [generous, exact].map(|end| end.min(self.mapping.end())) {
             if end >= to && self.mapping.commit(frontier, end) {
                 self.limit = end;
                 return Ok(());
@@ -101,7 +130,7 @@ unsafe impl Source for Reserve {
     }
 
     unsafe fn trim(&mut self, to: usize) -> usize {
-        let Some(to) = align_up(to, PAGE).filter(|to| *to < self.limit) else {
+        let Some(to) = align_up(to, self.page).filter(|to| *to < self.limit) else {
             return self.limit;
         };
         let from = core::mem::replace(&mut self.limit, to);

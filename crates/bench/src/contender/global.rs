@@ -21,6 +21,9 @@ pub(crate) trait Global: GlobalAlloc + Sync + Sized + 'static {
 
     /// The only one of the process, as of a program that names it.
     fn get() -> &'static Self;
+
+    /// What is to be done before the first request.
+    fn begin() {}
 }
 
 /// The entry of a program's allocator.
@@ -68,6 +71,7 @@ impl<G: Global> Contender for Through<G> {
     const ROLE: Role = G::ROLE;
 
     fn new() -> Self {
+        G::begin();
         Self(PhantomData)
     }
 
@@ -95,6 +99,7 @@ impl<G: Global> SharedSlots for Through<G> {
     type Held = Placed;
 
     fn new(_slots: usize) -> Self {
+        G::begin();
         Self(PhantomData)
     }
 
@@ -121,6 +126,7 @@ impl<G: Global> Regions for Through<G> {
     type Region<'a> = ();
 
     fn new() -> Self {
+        G::begin();
         Self(PhantomData)
     }
 

@@ -7,6 +7,7 @@ use tagheap::{Heap, Kind, LocalHeap, Pool, Reserve, SizeClasses, Tag};
 
 use crate::contender::regions::{Objects, Regions};
 use crate::contender::{Contender, Role};
+use crate::huge_pages;
 use crate::job::Workload;
 
 type Shared = LocalHeap<Reserve>;
@@ -15,8 +16,7 @@ type Shared = LocalHeap<Reserve>;
 const TAGS: u64 = 64;
 
 fn heap() -> Shared {
-    let source = Reserve::new().expect("address space");
-    LocalHeap::new(Heap::new(source).expect("a first block"))
+    LocalHeap::new(Heap::new(huge_pages::reserve()).expect("a first block"))
 }
 
 /// A pool for each phase, dropped at its end.

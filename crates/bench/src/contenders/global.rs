@@ -8,6 +8,7 @@ use talc::TalcLock;
 use super::talc::Once;
 use crate::contender::Role;
 use crate::contender::global::Global;
+use crate::huge_pages;
 
 /// talc behind the lock that this project's shared heaps have unless another is named, over one large arena.
 pub(super) type Talc = TalcLock<Futex, Once>;
@@ -28,9 +29,26 @@ macro_rules! globals {
     )* };
 }
 
-globals! {
-    tagheap::Global: "Global", Own, tagheap::Global::new();
+impl Global for tagheap::Global {
+    const NAME: &'static str = "Global";
+    const ROLE: Role = Role::Own;
 
+    #[inline(always)]
+    fn get() -> &'static Self {
+        static ONE: tagheap::Global = tagheap::Global::new();
+        &ONE
+    }
+
+    fn begin() {
+        if huge_pages::are_wanted() {
+            // Handles are of the same heap: the first that is used has it made.
+            let huge = tagheap::Global::new().in_huge_pages();
+            huge.holding(tagheap::Global::UNTAGGED).expect("a heap");
+        }
+    }
+}
+
+globals! {
     System: "glibc", Peer, System;
 
     #[cfg(feature = "mimalloc")]

@@ -8,6 +8,7 @@ use tagheap::{self as own, Heap, Kind, LocalHeap, Pool, Reserve, SharedHeap, Tag
 use crate::contender::Role;
 use crate::contender::arena::Arena;
 use crate::contender::slots::{LocalSlots, Placed, SharedSlots, Slots, Value};
+use crate::huge_pages;
 
 /// A heap that one pool has to itself.
 type Local = LocalHeap<Reserve>;
@@ -21,8 +22,7 @@ const SLOT: Layout = Layout::new::<Value>();
 const CHUNK: usize = 1024;
 
 fn heap() -> Heap<Reserve> {
-    let source = Reserve::new().expect("address space");
-    Heap::new(source).expect("a first block")
+    Heap::new(huge_pages::reserve()).expect("a first block")
 }
 
 fn pool() -> Pool<Local> {

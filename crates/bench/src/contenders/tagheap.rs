@@ -6,6 +6,7 @@ use std::ptr::NonNull;
 use tagheap::{Heap, Key, Reserve, Scan, Split, Tag};
 
 use crate::contender::{Contender, Role};
+use crate::huge_pages;
 use crate::job::Workload;
 
 /// The heap as `Heap::new` makes it.
@@ -26,8 +27,7 @@ macro_rules! contender {
             const ROLE: Role = $role;
 
             fn new() -> Self {
-                let source = Reserve::new().expect("address space");
-                Self($new(source).expect("a first block"))
+                Self($new(huge_pages::reserve()).expect("a first block"))
             }
 
             #[inline]

@@ -142,12 +142,11 @@ pub(crate) fn build(tools: &Tools) -> io::Result<Vec<Program>> {
 }
 
 fn run(command: &mut Command) -> io::Result<()> {
-    let status = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .status()?;
-    match status.success() {
-        true => Ok(()),
-        false => Err(io::Error::other(format!("{command:?}: {status}"))),
-    }
+    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status();
+    let fault = match status {
+        Ok(status) if status.success() => return Ok(()),
+        Ok(status) => format!("{command:?}: {status}"),
+        Err(error) => format!("{}: {error}", command.get_program().display()),
+    };
+    Err(io::Error::other(fault))
 }

@@ -145,6 +145,7 @@ mod tests {
             n: 100,
             seed,
             quick: true,
+            huge_pages: false,
         }
     }
 

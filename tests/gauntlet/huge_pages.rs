@@ -1,0 +1,79 @@
+//! A reservation that asks for huge pages: what the kernel is told, and what becomes of the ends of rows.
+
+use std::fs;
+
+use tagheap::{Heap, Reserve, Source, Tag};
+
+use crate::support::bytes;
+
+const HUGE: usize = 2 << 20;
+const STEP: usize = 128 << 10;
+const A: Tag = Tag::named("a");
+
+/// Whether the kernel was asked for huge pages at an address; `None` where it knows of none.
+fn is_advised(address: usize) -> Option<bool> {
+    fs::metadata("/sys/kernel/mm/transparent_hugepage").ok()?;
+    let maps = fs::read_to_string("/proc/self/smaps").unwrap();
+    let mut lines = maps.lines().skip_while(|line| {
+        let range = line
+            .split(' ')
+            .next()
+            .and_then(|range| range.split_once('-'));
+        let range = range.map(|(from, to)| [from, to].map(|end| usize::from_str_radix(end, 16)));
+        !matches!(range, Some([Ok(from), Ok(to)]) if (from..to).contains(&address))
+    });
+    let flags = lines.find(|line| line.starts_with("VmFlags:"));
+    Some(flags.unwrap().split(' ').any(|flag| flag == "hg"))
+}
+
+#[test]
+fn the_kernel_is_asked_for_huge_pages_where_the_user_wants_them() {
+    let make = |reserve: Reserve| Heap::new(reserve).unwrap();
+    let (small, huge) = (
+        make(Reserve::new().unwrap()),
+        make(Reserve::new().unwrap().in_huge_pages()),
+    );
+    assert_ne!(is_advised(small.base()), Some(true));
+    assert_ne!(is_advised(huge.base()), Some(false));
+}
+
+#[test]
+fn a_row_ends_with_its_last_huge_page_and_keeps_that_when_trimmed() {
+    let mut source = Reserve::with_capacity(64 * HUGE).unwrap().in_huge_pages();
+    let base = source.limit();
+    for (to, end) in [(1, 1), (HUGE - STEP, 1), (HUGE, 2), (5 * HUGE - 1, 6)] {
+        source.extend(base, base + to).unwrap();
+        let limit = source.limit();
+        assert!(limit >= base + to && limit.is_multiple_of(HUGE), "{to}");
+        // The base need not lie on one.
+        assert!(limit <= (base + end * HUGE).next_multiple_of(HUGE), "{to}");
+    }
+    // SAFETY: nobody uses any of it.
+    let left = unsafe { source.trim(base + HUGE + 1) };
+    assert!(left.is_multiple_of(HUGE) && left > base + HUGE && left <= base + 3 * HUGE);
+    assert_eq!(left, source.limit());
+}
+
+#[test]
+fn a_reservation_that_is_no_multiple_of_them_is_used_to_its_end() {
+    for capacity in [16384, HUGE - 4096, HUGE + 4096, 3 * HUGE - 4096] {
+        let source = || Reserve::with_capacity(capacity).unwrap();
+        let fill = |source: Reserve| {
+            let mut heap = Heap::new(source).unwrap();
+            let mut count = 0;
+            while heap.allocate(A, bytes(1000)).is_ok() {
+                count += 1;
+            }
+            heap.check().unwrap();
+            // SAFETY: nobody uses any of it.
+            unsafe { heap.release(A) }.unwrap();
+            heap.trim();
+            heap.check().unwrap();
+            let zeroed = heap.allocate_zeroed(A, bytes(1000)).unwrap();
+            // SAFETY: just handed out, and initialized.
+            assert!(unsafe { zeroed.as_ref() }.iter().all(|byte| *byte == 0));
+            count
+        };
+        assert_eq!(fill(source()), fill(source().in_huge_pages()), "{capacity}");
+    }
+}
