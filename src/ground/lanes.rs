@@ -52,21 +52,21 @@ impl Line {
     #[inline]
     pub(crate) fn above(&self, bound: Each) -> u32 {
         // SAFETY: every x86-64 has SSE2.
-        unsafe { compare(self, |eight| _mm_cmpgt_epi16(eight, bound.0)) }
+        unsafe { greater(self, bound) }
     }
 
     /// A bit for each lane whose number is this.
     #[inline]
     pub(crate) fn equal(&self, number: Each) -> u32 {
         // SAFETY: every x86-64 has SSE2.
-        unsafe { compare(self, |eight| _mm_cmpeq_epi16(eight, number.0)) }
+        unsafe { same(self, number) }
     }
 
     /// The largest number.
     #[inline]
     pub(crate) fn maximum(&self) -> i16 {
         // SAFETY: every x86-64 has SSE2.
-        unsafe { largest(load(self)) }
+        unsafe { largest(self) }
     }
 
     /// The largest number but that of one lane, or 0.
@@ -84,11 +84,22 @@ impl Line {
     }
 }
 
-/// A bit for each lane that a comparison of eight of them answers with ones.
 #[inline]
 #[target_feature(enable = "sse2")]
-fn compare(line: &Line, with: impl Fn(__m128i) -> __m128i) -> u32 {
-    let [a, b, c, d] = load(line).map(with);
+fn greater(line: &Line, bound: Each) -> u32 {
+    bits(load(line).map(|eight| _mm_cmpgt_epi16(eight, bound.0)))
+}
+
+#[inline]
+#[target_feature(enable = "sse2")]
+fn same(line: &Line, number: Each) -> u32 {
+    bits(load(line).map(|eight| _mm_cmpeq_epi16(eight, number.0)))
+}
+
+/// A bit for each lane that is not 0 but all ones.
+#[inline]
+#[target_feature(enable = "sse2")]
+fn bits([a, b, c, d]: [__m128i; LANES / EIGHT]) -> u32 {
     let low = _mm_movemask_epi8(_mm_packs_epi16(a, b)) as u32;
     let high = _mm_movemask_epi8(_mm_packs_epi16(c, d)) as u32;
     low | high << 16
@@ -96,7 +107,13 @@ fn compare(line: &Line, with: impl Fn(__m128i) -> __m128i) -> u32 {
 
 #[inline]
 #[target_feature(enable = "sse2")]
-fn largest([a, b, c, d]: [__m128i; LANES / EIGHT]) -> i16 {
+fn largest(line: &Line) -> i16 {
+    largest_of(load(line))
+}
+
+#[inline]
+#[target_feature(enable = "sse2")]
+fn largest_of([a, b, c, d]: [__m128i; LANES / EIGHT]) -> i16 {
     let max = _mm_max_epi16(_mm_max_epi16(a, b), _mm_max_epi16(c, d));
     let max = _mm_max_epi16(max, _mm_shuffle_epi32::<0b01_00_11_10>(max));
     let max = _mm_max_epi16(max, _mm_shuffle_epi32::<0b10_11_00_01>(max));
@@ -112,7 +129,7 @@ fn largest_but(line: &Line, lane: usize) -> i16 {
         // SAFETY: as many masks as a line has numbers.
         unsafe { _mm_loadu_si128(all_but(lane).wrapping_add(eight * EIGHT).cast()) }
     });
-    largest([
+    largest_of([
         _mm_and_si128(a, k),
         _mm_and_si128(b, l),
         _mm_and_si128(c, m),
