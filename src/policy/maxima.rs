@@ -358,4 +358,17 @@ mod tests {
         }
         assert!(maxima.top > 2, "as many levels as there are ways down");
     }
+
+    #[test]
+    fn of_two_equal_numbers_the_one_that_stays_is_found() {
+        for (gone, left) in [(3, 20), (20, 3)] {
+            let mut maxima = Maxima::empty();
+            maxima.grow(LANES, &mut memory()).unwrap();
+            maxima.correct(gone, 7, gone, 7);
+            maxima.correct(left, 7, left, 7);
+            maxima.correct(gone, 0, gone, 0);
+            each_is_the_maximum_of_its_node(&maxima);
+            assert_eq!(maxima.first(6), Some((left, 7)));
+        }
+    }
 }
