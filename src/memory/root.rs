@@ -31,6 +31,7 @@ const ROOT_SLOT: Slot = Slot {
 pub(crate) struct RootWriter {
     place: NonNull<Root>,
     coalesces: bool,
+    /// Twice the number of changes; while one is under way, what is written is one more.
     epoch: u64,
 }
 
@@ -57,8 +58,7 @@ impl RootWriter {
     /// A change to the row begins.
     #[inline]
     pub(crate) fn begin(&mut self) {
-        self.epoch += 1;
-        self.write_word(offset_of!(Root, epoch), self.epoch);
+        self.write_word(offset_of!(Root, epoch), self.epoch + 1);
         compiler_fence(Ordering::SeqCst);
     }
 
@@ -73,7 +73,7 @@ impl RootWriter {
     #[inline]
     pub(crate) fn finish(&mut self) {
         compiler_fence(Ordering::SeqCst);
-        self.epoch += 1;
+        self.epoch += 2;
         self.write_word(offset_of!(Root, epoch), self.epoch);
     }
 

@@ -10,6 +10,7 @@
 mod chunks;
 
 use core::alloc::Layout;
+use core::cell::Cell;
 use core::ptr::NonNull;
 
 use crate::heap::Heap;
@@ -17,6 +18,7 @@ use crate::heap::owned::Owning;
 use crate::pools::kind::{self, Kind};
 use crate::pools::meter::{Counters, Meter, PERCENT, Watermark};
 use crate::sharing::share::Share;
+use crate::tags::ledger::AccountId;
 use crate::words::error::{Corruption, Error, Misuse, OutOfMemory, Shortage};
 use crate::words::stats::Amount;
 use crate::words::tag::Tag;
@@ -59,6 +61,8 @@ pub struct Pool<H: Share> {
     bound: usize,
     /// Blocks taken from the heap, in bytes of payload: pieces of its own, or chunks for a kind.
     counters: Counters,
+    /// The tag's account, as far as it is known.
+    account: Cell<AccountId>,
 }
 
 impl<H: Share> Pool<H> {
@@ -73,6 +77,7 @@ impl<H: Share> Pool<H> {
             passes: false,
             bound: usize::MAX,
             counters: Counters::default(),
+            account: Cell::new(AccountId::NONE),
         }
     }
 
@@ -171,14 +176,20 @@ impl<H: Share> Pool<H> {
 
     #[inline(never)]
     fn take(&self, layout: Layout, most: usize) -> Result<NonNull<[u8]>, Error> {
-        self.take_at_once(layout, most)
+        self.allow(layout, layout.size())?;
+        self.take_allowed(layout, most)
     }
 
+    /// As [`take`](Pool::take), without a call, where the bound is known to allow it.
     #[inline(always)]
-    fn take_at_once(&self, layout: Layout, most: usize) -> Result<NonNull<[u8]>, Error> {
-        self.allow(layout, layout.size())?;
+    fn take_allowed(&self, layout: Layout, most: usize) -> Result<NonNull<[u8]>, Error> {
         let first = self.counters.live() == 0;
-        let owning = Owning { first, most };
+        let account = &self.account;
+        let owning = Owning {
+            first,
+            most,
+            account,
+        };
         // SAFETY: the heap stays; a new block is nobody's yet.
         let answer = unsafe {
             let tag = self.tag;
@@ -389,8 +400,7 @@ impl<H: Share> Drop for Pool<H> {
         // Nobody can be told. What could not be released stays under the tag, where the table shows it.
         let release = |heap: &mut Heap<_, _, _>| {
             // SAFETY: nobody borrows from the pool any more.
-            let released = unsafe { heap.release(self.tag) };
-            released.is_ok()
+            unsafe { heap.release_owned(self.tag, self.account.get()) }
         };
         // SAFETY: as above.
         let _ = unsafe { self.heap.with(release) };

@@ -49,6 +49,23 @@ impl Accounts {
         self.find_behind(home, tag)
     }
 
+    /// As [`find`](Accounts::find), where the account had this index before, if it was there.
+    #[inline(always)]
+    pub(crate) fn find_again(&self, index: usize, tag: Tag) -> Option<usize> {
+        // What a removed account left behind the others still has its tag.
+        let is_there = index < self.count && self.accounts.get(index)?.tag == tag;
+        if is_there {
+            Some(index)
+        } else {
+            self.find_by_call(tag)
+        }
+    }
+
+    #[inline(never)]
+    fn find_by_call(&self, tag: Tag) -> Option<usize> {
+        self.find(tag)
+    }
+
     /// As [`find`](Accounts::find), where another tag stands in this one's place.
     #[inline(never)]
     fn find_behind(&self, home: usize, tag: Tag) -> Option<usize> {
