@@ -63,6 +63,13 @@ impl IndexMemory {
         }
     }
 
+    /// As of a source that lends nothing, and may map.
+    #[cfg(test)]
+    pub(crate) fn unlent() -> Self {
+        // SAFETY: nothing is lent.
+        unsafe { Self::new(NonNull::dangling(), 0, true) }
+    }
+
     /// Whether no more than what was lent is to be had.
     pub(crate) fn is_bounded(&self) -> bool {
         !self.maps

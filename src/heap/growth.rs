@@ -171,10 +171,11 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         }
     }
 
-    /// Where the row will end behind `fit`, if that was granted already and is prepared for.
+    /// Where the row will end behind `fit`, which has the alignment of all blocks, if that was granted already and is
+    /// prepared for.
     #[inline(always)]
     pub(super) fn granted(&mut self, fit: Fit) -> Option<usize> {
-        let to = fit.end(self.end())?;
+        let to = self.end().checked_add(fit.size())?;
         (to <= self.row.limit() && self.prepare(to).is_ok()).then_some(to)
     }
 

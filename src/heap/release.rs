@@ -57,16 +57,8 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     #[inline(always)]
     fn release_one(&mut self, id: AccountId, block: UsedBlock) -> Result<Amount, Error> {
         let (size, requested) = (block.size(), block.requested());
-        let before = self.before(block.at())?;
-        if R::SPLITS && before.is_none() && block.end() == self.end() {
-            // Of pools that come and go one at a time. Nothing is to be joined, or put where it is found.
-            self.root.begin();
-            self.ledger.deallocate_one(id, size, requested);
-            self.drop_last(block.free(Freed::WithItsTag));
-            self.root.finish();
-        } else {
-            let behind = self.behind(block.end())?;
-            let around = Around { before, behind };
+        if let Err(block) = self.release_last(id, block) {
+            let around = self.around(&block)?;
             self.commit(
                 #[inline(always)]
                 |heap| {
@@ -74,12 +66,40 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
                     heap.free(block, around, Freed::WithItsTag);
                 },
             );
+            self.relax();
         }
-        self.relax();
         Ok(Amount {
             blocks: 1,
             bytes: size,
         })
+    }
+
+    /// Frees the only block of an account if it is the row's last and no free one is in front of it: of pools that come
+    /// and go one at a time. Nothing is to be joined, or put where it is found. Else the block is answered.
+    #[inline(always)]
+    pub(super) fn release_last(
+        &mut self,
+        id: AccountId,
+        block: UsedBlock,
+    ) -> Result<(), UsedBlock> {
+        let is_last = R::SPLITS && block.end() == self.end();
+        // Where nothing is free, nothing is looked for.
+        if !is_last || (self.placement.count() != Some(0) && !self.is_apart_before(&block)) {
+            return Err(block);
+        }
+        self.root.begin();
+        self.ledger
+            .deallocate_one(id, block.size(), block.requested());
+        self.drop_last(block.free(Freed::WithItsTag));
+        self.root.finish();
+        self.relax();
+        Ok(())
+    }
+
+    /// Whether no free block is in front of a block, or joined to it.
+    #[inline(never)]
+    fn is_apart_before(&self, block: &UsedBlock) -> bool {
+        matches!(self.before(block.at()), Ok(None))
     }
 
     /// Frees the blocks of a tag, however many.

@@ -31,6 +31,7 @@ const ROOT_SLOT: Slot = Slot {
 pub(crate) struct RootWriter {
     place: NonNull<Root>,
     coalesces: bool,
+    /// Twice the number of changes; while one is under way, what is written is one more.
     epoch: u64,
 }
 

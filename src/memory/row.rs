@@ -107,10 +107,13 @@ impl Row {
         self.headers = length.saturating_sub(HEADER - 1);
     }
 
-    /// The pointer to address `at`.
+    /// The pointer to address `at`, in a block in hand.
     #[inline]
     pub(crate) fn pointer(&self, at: usize) -> NonNull<u8> {
-        NonNull::new(self.base.as_ptr().with_addr(at)).unwrap_or(self.base)
+        debug_assert!(at >= self.base(), "of a block in hand");
+        let pointer = self.base.as_ptr().with_addr(at);
+        // SAFETY: whoever asks has a block in hand, and no address in the row is 0 (H1).
+        unsafe { NonNull::new_unchecked(pointer) }
     }
 
     /// The 32 bytes at `at`, if the row holds them; they need not be a header.

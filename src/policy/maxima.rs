@@ -274,19 +274,12 @@ fn lowest(lanes: u32) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use core::ptr::NonNull;
     use std::collections::BTreeMap;
 
     use super::*;
 
     /// Leaves of a tree of four levels, the last with part of a node.
     const LENGTH: usize = 2 * LANES * LANES * LANES + 7;
-
-    #[expect(unsafe_code, reason = "memory for the tables")]
-    fn memory() -> IndexMemory {
-        // SAFETY: nothing is lent.
-        unsafe { IndexMemory::new(NonNull::dangling(), 0, true) }
-    }
 
     fn agree(maxima: &Maxima, numbers: &BTreeMap<usize, i16>, random: &mut fastrand::Rng) {
         let bits = random.u32(0..15);
@@ -317,7 +310,7 @@ mod tests {
     #[test]
     fn searches_agree_with_a_sorted_map_whatever_moves() {
         let mut random = fastrand::Rng::with_seed(1);
-        let (mut maxima, mut memory) = (Maxima::empty(), memory());
+        let (mut maxima, mut memory) = (Maxima::empty(), IndexMemory::unlent());
         let mut numbers = BTreeMap::new();
         let mut length = LANES * LANES;
         for step in 0..60_000 {
@@ -363,7 +356,7 @@ mod tests {
     fn of_two_equal_numbers_the_one_that_stays_is_found() {
         for (gone, left) in [(3, 20), (20, 3)] {
             let mut maxima = Maxima::empty();
-            maxima.grow(LANES, &mut memory()).unwrap();
+            maxima.grow(LANES, &mut IndexMemory::unlent()).unwrap();
             maxima.correct(gone, 7, gone, 7);
             maxima.correct(left, 7, left, 7);
             maxima.correct(gone, 0, gone, 0);

@@ -7,17 +7,19 @@
 //! is in the pool's drop and in its reset, when nobody borrows from it any more.
 #![allow(unsafe_code)]
 
+mod blocks;
 mod chunks;
 
 use core::alloc::Layout;
+use core::cell::Cell;
 use core::ptr::NonNull;
 
 use crate::heap::Heap;
-use crate::heap::owned::Owning;
 use crate::pools::kind::{self, Kind};
 use crate::pools::meter::{Counters, Meter, PERCENT, Watermark};
 use crate::sharing::share::Share;
-use crate::words::error::{Corruption, Error, Misuse, OutOfMemory, Shortage};
+use crate::tags::ledger::AccountId;
+use crate::words::error::{Corruption, Error, OutOfMemory, Shortage};
 use crate::words::stats::Amount;
 use crate::words::tag::Tag;
 use crate::words::usage::{Alarm, Measure, Usage};
@@ -59,6 +61,8 @@ pub struct Pool<H: Share> {
     bound: usize,
     /// Blocks taken from the heap, in bytes of payload: pieces of its own, or chunks for a kind.
     counters: Counters,
+    /// The tag's account, as far as it is known.
+    account: Cell<AccountId>,
 }
 
 impl<H: Share> Pool<H> {
@@ -73,6 +77,7 @@ impl<H: Share> Pool<H> {
             passes: false,
             bound: usize::MAX,
             counters: Counters::default(),
+            account: Cell::new(AccountId::NONE),
         }
     }
 
@@ -169,45 +174,6 @@ impl<H: Share> Pool<H> {
         Corruption::Pool { tag: self.tag, at }.into()
     }
 
-    #[inline(never)]
-    fn take(&self, layout: Layout, most: usize) -> Result<NonNull<[u8]>, Error> {
-        self.take_at_once(layout, most)
-    }
-
-    #[inline(always)]
-    fn take_at_once(&self, layout: Layout, most: usize) -> Result<NonNull<[u8]>, Error> {
-        self.allow(layout, layout.size())?;
-        let first = self.counters.live() == 0;
-        let owning = Owning { first, most };
-        // SAFETY: the heap stays; a new block is nobody's yet.
-        let answer = unsafe {
-            let tag = self.tag;
-            self.heap.with(
-                #[inline(always)]
-                |heap| heap.allocate_owned(tag, layout, owning),
-            )
-        };
-        self.counted(answer)
-    }
-
-    /// Whether the bound allows so many bytes more.
-    #[inline]
-    fn allow(&self, layout: Layout, more: usize) -> Result<(), Error> {
-        let (total, used) = (self.bound, self.held());
-        if more <= total - used {
-            return Ok(());
-        }
-        self.counters.fail();
-        Err(self.refusal(layout, Shortage::Full { total, used }))
-    }
-
-    /// The heap's answer to a request; a refusal counts.
-    #[inline]
-    fn counted<T>(&self, answer: Result<Result<T, Error>, Misuse>) -> Result<T, Error> {
-        let answer = answer.map_err(Error::from).flatten();
-        answer.inspect_err(|_| self.counters.fail())
-    }
-
     /// Calls if the last request made what is held reach the watermark.
     fn ring(&self, before: usize) {
         if let Some(bound) = self.bound() {
@@ -221,78 +187,6 @@ impl<H: Share> Pool<H> {
     fn numbers(&self) -> Usage {
         let total = self.bound().unwrap_or(self.held());
         self.counters.usage(Measure::Bytes, total)
-    }
-
-    /// Resizes a block of this pool's by the heap's call for that; calls if that reaches the watermark.
-    ///
-    /// # Safety
-    ///
-    /// As for [`Kind::grow`].
-    unsafe fn resize(
-        &self,
-        ptr: NonNull<u8>,
-        old: Layout,
-        new: Layout,
-    ) -> Result<NonNull<[u8]>, Error> {
-        let before = self.held();
-        // SAFETY: the caller's promise.
-        let block = unsafe { self.resize_block(ptr, old, new) }?;
-        self.ring(before);
-        Ok(block)
-    }
-
-    /// # Safety
-    ///
-    /// As for [`Kind::grow`].
-    unsafe fn resize_block(
-        &self,
-        ptr: NonNull<u8>,
-        old: Layout,
-        new: Layout,
-    ) -> Result<NonNull<[u8]>, Error> {
-        self.allow(new, new.size().saturating_sub(old.size()))?;
-        let claimed = self.tag;
-        let resize = |heap: &mut Heap<H::Source, H::Rule, H::Placement>| {
-            let tag = heap.tag_of(ptr)?;
-            let address = ptr.addr().get();
-            if tag != claimed {
-                return Err(Misuse::TagMismatch {
-                    address,
-                    claimed,
-                    tag,
-                }
-                .into());
-            }
-            if new.size() >= old.size() {
-                // SAFETY: the caller's promise.
-                unsafe { heap.grow(ptr, old, new) }
-            } else {
-                // SAFETY: the caller's promise.
-                unsafe { heap.shrink(ptr, old, new) }
-            }
-        };
-        // SAFETY: the heap, and all but the caller's block, stay in place.
-        let answer = unsafe { self.heap.with(resize) };
-        let block = match answer {
-            // It was about a wrong pointer, not about memory.
-            Ok(Err(Error::Misuse(misuse))) => return Err(misuse.into()),
-            answer => self.counted(answer)?,
-        };
-        self.counters.resize(old.size(), new.size());
-        Ok(block)
-    }
-
-    /// # Safety
-    ///
-    /// As for [`Kind::deallocate`].
-    unsafe fn put(&self, ptr: NonNull<u8>, layout: Layout) -> Result<(), Error> {
-        let tag = self.tag;
-        let give_back = |heap: &mut Heap<_, _, _>| {
-            // SAFETY: the caller's promise.
-            unsafe { heap.deallocate_in(tag, ptr, layout) }
-        };
-        // SAFETY: the caller's own block.
-        unsafe { self.heap.with(give_back) }?
     }
 
     /// Gives all blocks back.
@@ -389,8 +283,7 @@ impl<H: Share> Drop for Pool<H> {
         // Nobody can be told. What could not be released stays under the tag, where the table shows it.
         let release = |heap: &mut Heap<_, _, _>| {
             // SAFETY: nobody borrows from the pool any more.
-            let released = unsafe { heap.release(self.tag) };
-            released.is_ok()
+            unsafe { heap.release_owned(self.tag, self.account.get()) }
         };
         // SAFETY: as above.
         let _ = unsafe { self.heap.with(release) };

@@ -2,23 +2,23 @@
 //!
 //! # The theory
 //!
-//! A **chunk** is a block of the heap's: a map, then pieces, one behind the other, then the log, which grows
-//! down towards them. The **cursor** moves through the open chunk; each piece that it passes has the size of its
-//! **class**, and an entry in the log. A piece that is given back is free and waits on the list of its class, in
-//! front of the cursor. Pieces neither split nor merge. The **map** is made from the log when a piece of a chunk
-//! is first given back, but for the last before the cursor: over that the cursor moves back.
+//! A **chunk** is a block of the heap's: pieces, one behind the other, and notes about them, in front of the first and
+//! behind the last. The **cursor** moves through the open chunk; each piece that it passes has the size of its **class**,
+//! and an entry in the **log**, which grows down. A piece that is given back is free and waits on the list of its class,
+//! in front of the cursor. Pieces neither split nor merge. The **map** is made from the log when a piece of a chunk is
+//! first given back, but for the last before the cursor: over that the cursor moves back.
 //!
 //! # Invariants
 //!
-//! - C1 Pieces tile every chunk that was opened since the last reset, from behind its map up to the cursor, or to
-//!   its end once another was opened: what is skipped for an alignment, or left over at the end, becomes free
+//! - C1 Pieces tile every chunk that was opened since the last reset, from its first up to the cursor, or up to its map
+//!   once another was opened: what is skipped for an alignment, or left over at the end, becomes free
 //!   pieces when the map is made.
 //! - C2 The log tells of all pieces in order; the map, where it is made, tells where each starts and whether it
 //!   is in use. Pieces of which it does not tell are in use, or were left out and are on no list.
 //! - C3 Every free piece of which the map tells is on the list of a class of its size and alignment.
 //! - C4 What is in use is the cursor less the floor, in bytes. Requests served are the tally less the log's end.
-//! - C5 However small the pieces are by which the cursor gets to the verge, there is room behind it for their
-//!   entries and one more. It is 0 where a piece is on a list, or somebody is to be called.
+//! - C5 However small the pieces are by which the cursor gets to the verge, there is room in the log's head, or behind the
+//!   cursor, for their entries and one more. It is 0 where a piece is on a list, or somebody is to be called.
 //!
 //! # Safety
 //!
@@ -27,6 +27,7 @@
 //! it starts there, is in use, and is of its class's size, or the log says that of the last.
 #![allow(unsafe_code)]
 
+mod areas;
 mod check;
 pub(crate) mod class;
 mod cursor;
@@ -60,10 +61,13 @@ use crate::words::usage::{Measure, Usage};
 /// for each size class in front of it.
 ///
 /// As dense as an arena but for the rounding to classes (steps of 16 bytes to 128, then four to a doubling, to
-/// 32 KiB) and two bits a piece of 16 bytes: an object has no header. A request and its giving back cost a few
-/// instructions, a reset or a drop as much as the chunks are. Larger requests, and those for which no chunk is
-/// to be had, are blocks of the heap's own. Of a fresh chunk it touches the pages that it hands out, the first, and
-/// the page at its end.
+/// 32 KiB), two bits for 16 bytes, and a byte an object, for which a chunk of up to 16 KiB sets a 16th apart: an object
+/// has no header. A request and its giving back cost a few instructions, a reset or a drop as much as the chunks are.
+/// Larger requests, and those for which no chunk is to be had, are blocks of the heap's own.
+///
+/// A pool touches no page before its first request, and then those of the objects that it hands out: its notes lie in
+/// front of the first. Of a chunk of more than 16 KiB it touches another page from the second object on, and one more for
+/// each 4096; of any chunk, as soon as one is given back out of order, pages of the map, a 64th of what is in use.
 ///
 /// ```
 /// use tagheap::{Heap, Kind, LocalHeap, Pool, Reserve, SizeClasses, Tag, Typed};
@@ -98,7 +102,7 @@ use crate::words::usage::{Measure, Usage};
 pub struct SizeClasses<H: Share> {
     /// Behind the last piece.
     cursor: Cell<NonNull<u8>>,
-    /// The log's last entry, which no piece reaches; where the cursor is, without a chunk.
+    /// The log's last entry, or where it begins, which no piece reaches; where the cursor is, without a chunk.
     limit: Cell<NonNull<u8>>,
     /// The cursor less the bytes in use, C4. May lie below 0.
     floor: Cell<usize>,
@@ -354,12 +358,12 @@ unsafe impl<H: Share> Kind for SizeClasses<H> {
         Ok(())
     }
 
-    /// Whether the address lies in one of its chunks, behind the map, or a block of the heap's own starts
+    /// Whether the address lies in one of its chunks, beside the notes, or a block of the heap's own starts
     /// there. O(chunks).
     fn contains(&self, ptr: NonNull<u8>) -> Result<bool, Error> {
         let at = ptr.addr().get();
         if let Some(chunk) = self.shelf.iter().find(|chunk| chunk.holds(at)) {
-            return Ok(at >= map::first(chunk));
+            return Ok((areas::first(chunk)..areas::end(chunk)).contains(&at));
         }
         self.pool.contains(ptr)
     }

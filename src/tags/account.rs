@@ -7,6 +7,7 @@
 
 use crate::ground::table::Plain;
 use crate::tags::list::List;
+use crate::words::error::Shortage;
 use crate::words::stats::{Name, TagStats};
 use crate::words::tag::Tag;
 
@@ -94,6 +95,17 @@ impl Account {
     #[inline]
     pub(crate) fn limit(&self) -> Option<usize> {
         self.limit.checked_sub(1)
+    }
+
+    /// Whether the tag may hold so many bytes more.
+    #[inline]
+    pub(crate) fn allows(&self, bytes: usize) -> Result<(), Shortage> {
+        match self.limit() {
+            Some(limit) if self.bytes.saturating_add(bytes) > limit => {
+                Err(Shortage::Limit { limit })
+            }
+            _ => Ok(()),
+        }
     }
 
     pub(crate) fn set_limit(&mut self, limit: Option<usize>) {

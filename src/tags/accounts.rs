@@ -49,6 +49,23 @@ impl Accounts {
         self.find_behind(home, tag)
     }
 
+    /// As [`find`](Accounts::find), where the account had this index before, if it was there.
+    #[inline(always)]
+    pub(crate) fn find_again(&self, index: usize, tag: Tag) -> Option<usize> {
+        // What a removed account left behind the others still has its tag.
+        let is_there = index < self.count && self.accounts.get(index)?.tag == tag;
+        if is_there {
+            Some(index)
+        } else {
+            self.find_by_call(tag)
+        }
+    }
+
+    #[inline(never)]
+    fn find_by_call(&self, tag: Tag) -> Option<usize> {
+        self.find(tag)
+    }
+
     /// As [`find`](Accounts::find), where another tag stands in this one's place.
     #[inline(never)]
     fn find_behind(&self, home: usize, tag: Tag) -> Option<usize> {
@@ -191,5 +208,35 @@ impl Accounts {
     #[inline]
     fn next(&self, place: usize) -> usize {
         (place + 1) & ((1 << self.bits) - 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a removed account left behind the others has its tag still, and is no account.
+    #[test]
+    fn an_account_is_found_again_unless_it_is_gone_or_moved() {
+        let mut accounts = Accounts::empty();
+        let mut memory = IndexMemory::unlent();
+        let tags = [1, 2, 3].map(Tag::new);
+        let known = tags.map(|tag| accounts.add(tag, &mut memory).unwrap());
+        let [one, two, three] = tags;
+        assert_eq!(known.map(Some), tags.map(|tag| accounts.find(tag)));
+        accounts.remove(one);
+        let again = |accounts: &Accounts, tag: Tag, place: usize| {
+            let index = accounts.find_again(known[place], tag);
+            assert!(index.is_none_or(|index| accounts.get(index).unwrap().tag == tag));
+            index
+        };
+        assert_eq!(again(&accounts, one, 0), None);
+        assert_eq!(again(&accounts, two, 1), Some(known[1]));
+        assert_eq!(again(&accounts, three, 2), Some(known[0]), "moved");
+        accounts.remove(two);
+        accounts.remove(three);
+        for (place, tag) in tags.into_iter().enumerate() {
+            assert_eq!(again(&accounts, tag, place), None);
+        }
     }
 }

@@ -50,6 +50,11 @@ pub(crate) struct Entered {
 /// Marks after which old epochs are forgotten.
 const HORIZON: u32 = 1 << 31;
 
+impl AccountId {
+    /// Of no tag.
+    pub(crate) const NONE: Self = Self(usize::MAX);
+}
+
 impl Ledger {
     /// A ledger that is on if there is memory for a first account.
     pub(crate) fn new(memory: &mut IndexMemory) -> Result<Self, Shortage> {
@@ -86,14 +91,21 @@ impl Ledger {
         match self.accounts.find(tag) {
             Some(index) => Ok(AccountId(index)),
             None if self.is_on => self.accounts.add(tag, memory).map(AccountId),
-            None => Ok(AccountId(usize::MAX)),
+            None => Ok(AccountId::NONE),
         }
     }
 
     /// The account of a tag, if it has one.
     #[inline]
     pub(crate) fn find(&self, tag: Tag) -> AccountId {
-        AccountId(self.accounts.find(tag).unwrap_or(usize::MAX))
+        self.accounts.find(tag).map_or(AccountId::NONE, AccountId)
+    }
+
+    /// The account of a tag, if it has one: this, unless it went and another has its place.
+    #[inline(always)]
+    pub(crate) fn find_again(&self, known: AccountId, tag: Tag) -> AccountId {
+        let found = self.accounts.find_again(known.0, tag);
+        found.map_or(AccountId::NONE, AccountId)
     }
 
     #[inline]
@@ -146,13 +158,8 @@ impl Ledger {
     /// Whether the tag may hold so many bytes more.
     #[inline]
     pub(crate) fn allows(&self, id: AccountId, bytes: usize) -> Result<(), Shortage> {
-        let account = self.known(id);
-        match account.and_then(|account| Some((account.bytes, account.limit()?))) {
-            Some((held, limit)) if held.saturating_add(bytes) > limit => {
-                Err(Shortage::Limit { limit })
-            }
-            _ => Ok(()),
-        }
+        self.known(id)
+            .map_or(Ok(()), |account| account.allows(bytes))
     }
 
     /// A block becomes the tag's; its place in the tag's list.
@@ -265,15 +272,7 @@ impl Ledger {
 
 #[cfg(test)]
 mod tests {
-    use core::ptr::NonNull;
-
     use super::*;
-
-    #[expect(unsafe_code, reason = "memory for the indexes")]
-    fn memory() -> IndexMemory {
-        // SAFETY: nothing is lent.
-        unsafe { IndexMemory::new(NonNull::dangling(), 0, true) }
-    }
 
     fn block(epoch: u32) -> Entered {
         Entered {
@@ -287,7 +286,7 @@ mod tests {
 
     #[test]
     fn marks_beyond_the_epochs_age_what_is_listed() {
-        let (mut memory, tag) = (memory(), Tag::new(1));
+        let (mut memory, tag) = (IndexMemory::unlent(), Tag::new(1));
         let mut ledger = Ledger::new(&mut memory).unwrap();
         let id = ledger.open(tag, &mut memory).unwrap();
         let stale = ledger.mark();

@@ -6,12 +6,14 @@
 use core::alloc::Layout;
 use core::fmt::{self, Write};
 use core::mem::MaybeUninit;
+use core::ptr::NonNull;
+use std::collections::BTreeSet;
 use std::thread;
 
 use tagheap::{
-    Block, Buddy, Buffer, Bump, Classes, Error, Fixed, FreeList, Heap, Kind, LocalHeap, LockFree,
-    Locked, Pool, Priority, Reserve, Share, SharedHeap, SizeClasses, Stack, Tag, Timed, Typed,
-    WhenFull,
+    Block, Buddy, Buffer, Bump, Classes, Error, Fixed, FreeList, HEADER, Heap, Kind, LocalHeap,
+    LockFree, Locked, Pool, Priority, Reserve, Share, SharedHeap, SizeClasses, Stack, Tag, Timed,
+    Typed, WhenFull,
 };
 
 use crate::in_reserve;
@@ -183,32 +185,104 @@ fn a_pool_for_each_request_needs_no_kernel_once_the_heap_is_warm() {
 
 const PAGE: usize = 4096;
 
-/// Which pages of a block are in memory.
-fn resident(block: &Block) -> Vec<usize> {
-    let (from, to) = (block.at / PAGE, block.end().div_ceil(PAGE));
+/// Which pages of a heap's row are in memory.
+fn resident(heap: &LocalHeap<Reserve>) -> BTreeSet<usize> {
+    let (base, bytes) = heap
+        .look(|heap| {
+            let root = heap.walk().next().unwrap().unwrap();
+            (root.at, heap.stats().unwrap().granted)
+        })
+        .unwrap();
+    let (from, to) = (base / PAGE, (base + bytes).div_ceil(PAGE));
     let mut pages = vec![0_u8; to - from];
     let start = core::ptr::without_provenance_mut(from * PAGE);
     // SAFETY: asks about mapped pages, and writes a byte for each.
     let answer = unsafe { libc::mincore(start, (to - from) * PAGE, pages.as_mut_ptr()) };
     assert_eq!(answer, 0);
-    (0..to - from)
-        .filter(|page| pages[*page] & 1 == 1)
+    (from..to)
+        .filter(|page| pages[page - from] & 1 == 1)
         .collect()
 }
 
-/// Its map is not written before something is given back, nor is the rest of the chunk.
+/// The pages of so many bytes from an address on.
+fn pages(at: usize, bytes: usize) -> impl Iterator<Item = usize> {
+    at / PAGE..(at + bytes).div_ceil(PAGE)
+}
+
+const TAG: Tag = Tag::new(1);
+
+/// The pool's only chunk.
+fn chunk_of(heap: &LocalHeap<Reserve>) -> Block {
+    let block = heap.look(|heap| heap.blocks_of(TAG).next().unwrap());
+    block.unwrap().unwrap()
+}
+
+/// Two bits for every 16 bytes, at the end of a chunk.
+fn map_of(chunk: &Block) -> usize {
+    chunk.usable().div_ceil(1024) * 16
+}
+
+/// A pool of few objects touches the pages of these and of the block's header, which is in front of the first. Of a
+/// large chunk it touches the log's pages too, from the second object on.
 #[test]
-fn size_classes_touch_the_pages_that_they_hand_out_and_the_last_of_a_chunk() {
-    const TAG: Tag = Tag::new(1);
+fn size_classes_touch_the_pages_of_their_objects_and_of_their_notes() {
+    type Make = fn(&LocalHeap<Reserve>) -> SizeClasses<&LocalHeap<Reserve>>;
+    let of_usual_size: Make = |heap| SizeClasses::new(Pool::new(heap, TAG));
+    let large: Make = |heap| SizeClasses::with_chunk(Pool::new(heap, TAG), 1 << 20);
+    for (make, is_large) in [(of_usual_size, false), (large, true)] {
+        for in_front in (0..PAGE).step_by(112) {
+            in_reserve(|heap| {
+                let filler = Layout::from_size_align(in_front, 16).unwrap();
+                heap.allocate(Tag::new(2), filler).unwrap();
+                let mut wanted = resident(heap);
+                let pool = make(heap);
+                assert_eq!(resident(heap), wanted, "made of nothing");
+
+                let mut last = 0;
+                for count in 1..=130 {
+                    let object = pool.alloc([7_u8; 100]).unwrap();
+                    last = core::ptr::from_ref(object).addr();
+                    let chunk = chunk_of(heap);
+                    assert_eq!(chunk.size > 1 << 16, is_large);
+                    wanted.extend(pages(chunk.at, last + 100 - chunk.at));
+                    if is_large && count > 1 {
+                        // A byte each but for the first, and one where they begin.
+                        wanted.extend(pages(chunk.end() - map_of(&chunk) - count, count));
+                    }
+                    assert_eq!(resident(heap), wanted, "{count} objects");
+                }
+
+                // The map, once it is needed: of all pieces so far, in two words for a kibibyte.
+                let chunk = chunk_of(heap);
+                let second = NonNull::new(core::ptr::with_exposed_provenance_mut(last - 112));
+                // SAFETY: the second last object, which nobody uses any more.
+                unsafe { pool.deallocate(second.unwrap(), Layout::new::<[u8; 100]>()) }.unwrap();
+                let told = (last + 100 - chunk.payload()).div_ceil(512) * 8;
+                wanted.extend(pages(chunk.end() - told, told));
+                assert_eq!(resident(heap), wanted, "with its map");
+                drop(pool);
+                assert_eq!(resident(heap), wanted, "and gone");
+            });
+        }
+    }
+}
+
+/// Where a chunk is cut from a larger free block, the header of what is left is written behind it.
+#[test]
+fn a_chunk_from_a_hole_touches_the_page_behind_it() {
     in_reserve(|heap| {
-        let pool = SizeClasses::with_chunk(Pool::new(heap, TAG), 1 << 20);
-        let object = pool.alloc(7_u64).unwrap();
-        let block = heap.look(|heap| heap.blocks_of(TAG).next().unwrap().unwrap());
-        let block = block.unwrap();
-        let last = block.end().div_ceil(PAGE) - block.at / PAGE - 1;
-        assert!(block.size >= 1 << 20);
-        let object = core::ptr::from_ref(object).addr() / PAGE - block.at / PAGE;
-        assert_eq!(resident(&block), [0, object, last]);
+        let hole = Layout::from_size_align(1 << 20, 16).unwrap();
+        let block = heap.allocate(Tag::new(2), hole).unwrap();
+        heap.allocate(Tag::new(3), Layout::new::<u64>()).unwrap();
+        // SAFETY: handed out for this layout.
+        unsafe { heap.deallocate(block.cast(), hole) }.unwrap();
+        let mut wanted = resident(heap);
+        let pool = SizeClasses::new(Pool::new(heap, TAG));
+        pool.alloc(7_u64).unwrap();
+        let chunk = chunk_of(heap);
+        wanted.extend(pages(chunk.at, HEADER + 1024));
+        wanted.extend(pages(chunk.end(), HEADER));
+        assert_eq!(resident(heap), wanted);
     });
 }
 

@@ -28,11 +28,11 @@ impl<H: Share> Pool<H> {
         Ok(unsafe { Chunk::new(block) })
     }
 
-    /// As [`take_chunk_as_before`](Pool::take_chunk_as_before), without a call: for a kind that takes one chunk,
-    /// serves one request from it, and goes.
+    /// As [`take_chunk_as_before`](Pool::take_chunk_as_before), without a call, where the pool has
+    /// [`room`](Pool::room) for both: for a kind that takes one chunk, serves one request from it, and goes.
     #[inline(always)]
     pub(crate) fn take_chunk_at_once(&self, layout: Layout, most: usize) -> Result<Chunk, Error> {
-        let block = self.take_at_once(layout, most)?;
+        let block = self.take_allowed(layout, most)?;
         self.counters.take(block.len());
         // SAFETY: as above.
         Ok(unsafe { Chunk::new(block) })

@@ -3,7 +3,7 @@
 use crate::pools::size_classes::class::{COUNT, Class};
 use crate::pools::size_classes::lists::Spot;
 use crate::pools::size_classes::walk::Met;
-use crate::pools::size_classes::{SizeClasses, map};
+use crate::pools::size_classes::{SizeClasses, areas, map};
 use crate::sharing::share::Share;
 use crate::words::error::Error;
 use crate::words::strip::Piece;
@@ -82,11 +82,11 @@ impl<H: Share> SizeClasses<H> {
         let at = chunk.base().saturating_add(spot.offset());
         let top = match spot.chunk() {
             place if place == self.shelf.place() => self.mapped.get(),
-            place if self.shelf.is_mapped(place) => chunk.end(),
+            place if self.shelf.is_mapped(place) => areas::end(chunk),
             _ => 0,
         };
         let placed = spot.chunk() <= self.shelf.place()
-            && (map::first(chunk)..top).contains(&at)
+            && (areas::first(chunk)..top).contains(&at)
             && at.is_multiple_of(class.align());
         if !placed || map::state(chunk, at) != map::FREE {
             return damage(at);

@@ -2,7 +2,7 @@
 
 use core::fmt::{self, Write};
 
-use crate::pools::size_classes::{SizeClasses, map};
+use crate::pools::size_classes::{SizeClasses, areas};
 use crate::sharing::share::Share;
 use crate::words::strip::{Part, Piece, Strip};
 
@@ -14,7 +14,7 @@ impl<H: Share> fmt::Display for SizeClasses<H> {
             if place > 0 {
                 f.write_char('\n')?;
             }
-            let first = map::first(chunk);
+            let first = areas::first(chunk);
             let mut strip = Strip::new(f, first);
             let mut drawn = Ok(());
             let mut draw = |piece: Piece| {
@@ -28,7 +28,7 @@ impl<H: Share> fmt::Display for SizeClasses<H> {
                 self.walk(place, chunk, &mut |met| draw(met.piece()))
             };
             if let Ok(end) = end {
-                draw(Piece::Free(chunk.end() - end));
+                draw(Piece::Free(areas::end(chunk) - end));
             }
             drawn?;
             match end {

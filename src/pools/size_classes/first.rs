@@ -27,16 +27,16 @@ impl<H: Share> SizeClasses<H> {
         {
             match self.pool.take_chunk_at_once(wanted, as_before) {
                 Ok(chunk) => {
-                    self.shelf.push(chunk);
-                    self.open(0, chunk);
-                    if let Some(piece) = self.advance_at_once(small) {
+                    if let Some(piece) = self.open_first(chunk, small) {
                         return Ok(NonNull::slice_from_raw_parts(piece, asked.size()));
                     }
+                    self.shelf.push(chunk);
+                    self.open(0, chunk);
                 }
                 Err(error) => return self.allocate_first_by(asked, bytes, as_before, error),
             }
         }
-        self.allocate_anyhow(asked)
+        self.allocate_beyond(asked)
     }
 
     /// As [`allocate_first`](Self::allocate_first), where so many bytes were refused by an error.
@@ -60,7 +60,7 @@ impl<H: Share> SizeClasses<H> {
             (other, _) => Err(other),
         };
         let served = match begun {
-            Ok(true) => return self.allocate_anyhow(asked),
+            Ok(true) => return self.allocate_beyond(asked),
             Ok(false) => self.take_block(asked),
             Err(error) => Err(error),
         };
@@ -71,7 +71,7 @@ impl<H: Share> SizeClasses<H> {
     /// The way of all other requests, out of the straight line.
     #[cold]
     #[inline(never)]
-    fn allocate_anyhow(&self, asked: Layout) -> Result<NonNull<[u8]>, Error> {
+    fn allocate_beyond(&self, asked: Layout) -> Result<NonNull<[u8]>, Error> {
         self.allocate_farther(asked)
     }
 }

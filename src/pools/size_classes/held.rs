@@ -33,8 +33,7 @@ impl<H: Share> SizeClasses<H> {
         top: usize,
         class: Class,
     ) -> Result<(), Held> {
-        let placed = at.is_multiple_of(UNIT) && map::first(chunk) <= at && at < top;
-        if !placed {
+        if !at.is_multiple_of(UNIT) || at >= top {
             return Err(Held::Nothing);
         }
         match map::state(chunk, at) {

@@ -20,7 +20,7 @@ use crate::ground::sys;
 use crate::pools::size_classes::class::{COUNT, Class};
 
 /// Where a piece is: the number of its chunk, and how far behind the chunk's start; 0 is nowhere, for a chunk
-/// starts with its map.
+/// starts with its log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Spot(u64);
 

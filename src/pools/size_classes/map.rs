@@ -1,4 +1,4 @@
-//! Where pieces lie in a chunk: two bits for every 16 bytes, at the chunk's start.
+//! Where pieces lie in a chunk: two bits for every 16 bytes, from the chunk's end down.
 //!
 //! One bit says that a piece starts there, the other that it is in use. A piece reaches to the next start. So
 //! a piece that is given back is known to be one, to be in use and to be as large as its owner says, before
@@ -6,13 +6,14 @@
 //!
 //! # Safety
 //!
-//! The map's words lie in the chunk in front of its first piece, so no piece overlaps them. Whoever asks
-//! names an address between the first piece and the end of a chunk that is the pool's.
+//! The map's words lie in the chunk behind its pieces, so no piece overlaps them. Whoever asks names an address in front
+//! of the map in a chunk that is the pool's.
 #![allow(unsafe_code)]
 
 use core::ptr::NonNull;
 
 use crate::pools::chunk::Chunk;
+use crate::pools::size_classes::areas;
 use crate::words::size::UNIT;
 
 /// No piece starts here.
@@ -32,17 +33,6 @@ const PLACES: usize = 32;
 
 /// Bytes that a word tells of.
 const REACH: usize = PLACES * UNIT;
-
-/// Address of the first piece of a chunk: behind its map.
-#[inline]
-pub(super) fn first(chunk: Chunk) -> usize {
-    chunk.base() + room(chunk.bytes())
-}
-
-/// Bytes at the start of a chunk of so many bytes that are its map.
-pub(super) const fn room(bytes: usize) -> usize {
-    bytes.div_ceil(2 * REACH) * UNIT
-}
 
 /// What starts at an address: [`FREE`], [`USED`], or nothing.
 #[inline]
@@ -86,15 +76,15 @@ pub(super) fn next(chunk: Chunk, at: usize, end: usize) -> usize {
 /// Clears the words that tell of what is between two addresses; not the first one's, if that tells of what is
 /// in front of it too, unless that is the map itself.
 pub(super) fn clear(chunk: Chunk, from: usize, to: usize) {
-    let from_word = if from == first(chunk) {
-        (from - chunk.base()) / REACH
+    let from_word = if from == areas::first(chunk) {
+        0
     } else {
         (from - chunk.base()).div_ceil(REACH)
     };
     let to_word = (to - chunk.base()).div_ceil(REACH);
     if from_word < to_word {
-        // SAFETY: words of the map, for `to` is not behind the chunk's end.
-        unsafe { word(chunk, from_word).write_bytes(0, to_word - from_word) };
+        // SAFETY: words of the map, the last of which comes first, for `to` is not behind the pieces' end.
+        unsafe { word(chunk, to_word - 1).write_bytes(0, to_word - from_word) };
     }
 }
 
@@ -102,5 +92,5 @@ pub(super) fn clear(chunk: Chunk, from: usize, to: usize) {
 #[inline]
 fn word(chunk: Chunk, number: usize) -> NonNull<u64> {
     debug_assert!(number < chunk.bytes().div_ceil(REACH), "a word of the map");
-    chunk.pointer(chunk.base() + 8 * number).cast()
+    chunk.pointer(chunk.end() - 8 * (number + 1)).cast()
 }

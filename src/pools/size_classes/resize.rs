@@ -74,26 +74,38 @@ impl<H: Share> SizeClasses<H> {
     /// Makes the last piece, which is in use, larger or smaller by moving the cursor, if there is room.
     fn move_end(&self, chunk: Chunk, piece: NonNull<u8>, old: Class, new: Class) -> bool {
         let at = piece.addr().get();
-        let (cursor, last) = (self.cursor.get(), self.limit.get());
-        let is_last = at + old.bytes() == cursor.addr().get();
-        let room = last.addr().get() - at >= new.bytes() + log::ENTRIES;
+        let is_last = at + old.bytes() == self.cursor.get().addr().get();
         // Where somebody is to be called, all that comes into use goes another way.
-        if !is_last || !room || !at.is_multiple_of(new.align()) || self.watched {
+        if !is_last || !at.is_multiple_of(new.align()) || self.watched {
             return false;
         }
-        if self.mapped.get() > at {
+        let last = self.limit.get();
+        // SAFETY: of the open chunk, the last entry or where the log begins, which is none.
+        if !unsafe { log::is_of(last, old) } {
+            return false;
+        }
+        // SAFETY: behind the last entry, which is written anew.
+        self.limit.set(unsafe { last.add(1) });
+        let fits = self.has_room(at + new.bytes(), 1);
+        let before = self.limit.get();
+        let is = if fits { new } else { old };
+        // SAFETY: there is room for the entry that was there, and for the new one's if that fits.
+        self.limit
+            .set(unsafe { log::write(before, log::entry(is)) });
+        if self.mapped.get() > at && fits {
             // Whatever comes to lie there, nothing that the map tells of may start in the midst of it.
             map::set(chunk, at, map::NOTHING);
             self.mapped.set(at);
-            self.read.set(last.addr().get() + 1);
+            self.read.set(before.addr().get());
+        } else if self.mapped.get() > at {
+            self.read.set(self.limit.get().addr().get());
+        }
+        if !fits {
+            return false;
         }
         self.fall(0);
-        // SAFETY: within the chunk, as just compared.
+        // SAFETY: within the chunk, for it fits.
         self.cursor.set(unsafe { piece.add(new.bytes()) });
-        // SAFETY: behind the last piece's entry.
-        let before = unsafe { last.add(1) };
-        // SAFETY: the entry that it writes over is the last piece's.
-        unsafe { log::write(before, log::entry(new)) };
         self.look_ahead();
         true
     }

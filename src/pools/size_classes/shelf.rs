@@ -84,6 +84,15 @@ impl Shelf {
         self.open.set(place as u32);
     }
 
+    /// Puts the first chunk in its place, and opens it.
+    #[inline]
+    pub(super) fn begin(&self, chunk: Chunk) {
+        let [first, ..] = &self.chunks;
+        first.set(MaybeUninit::new(chunk));
+        self.count.set(1);
+        self.turn_to(0);
+    }
+
     /// Puts a chunk behind the others; whether there is a place for it.
     pub(super) fn push(&self, chunk: Chunk) -> bool {
         let Some(place) = self.chunks.get(self.count()) else {

@@ -13,12 +13,12 @@ use crate::pools::kind::{self, Kind};
 use crate::pools::size_classes::class::{Class, Small};
 use crate::pools::size_classes::held::Held;
 use crate::pools::size_classes::shelf::MOST;
-use crate::pools::size_classes::{NOWHERE, SizeClasses, log, map};
+use crate::pools::size_classes::{NOWHERE, SizeClasses, areas, log};
 use crate::sharing::share::Share;
 use crate::words::error::Error;
 use crate::words::size::{HEADER, UNIT, align_down, align_up};
 
-/// Bytes of a chunk besides its map that a request may need: entries of the log, and what is left out.
+/// Bytes of a chunk besides its notes that a request may need: entries of the log, and what is left out.
 const SPARE: usize = 4 * UNIT;
 
 /// How many chunks are four times as large as the one before: a pool that turns out not to be small has few.
@@ -37,11 +37,27 @@ impl<H: Share> SizeClasses<H> {
         bound.unwrap_or_else(|| self.pool.held())
     }
 
-    /// The way for a request that does not go to the cursor at once: to a list, or farther. Said to be cold, so that
-    /// the other way is a straight line of code.
+    /// The way for a request that does not go to the cursor at once: the second of a large chunk, or another. Said to be
+    /// cold, so that the other way is a straight line of code.
     #[cold]
     #[inline(never)]
     pub(super) fn allocate_otherwise(&self, asked: Layout) -> Result<NonNull<[u8]>, Error> {
+        if self.verge.get() > 0
+            && let Some(small) = Small::of(asked)
+            && self.begin_tail()
+        {
+            self.look_ahead();
+            if let Some(piece) = self.advance_at_once(small) {
+                return Ok(NonNull::slice_from_raw_parts(piece, asked.size()));
+            }
+        }
+        self.allocate_anyhow(asked)
+    }
+
+    /// As [`allocate_otherwise`](Self::allocate_otherwise): the first, one from a list, or one from farther away.
+    #[cold]
+    #[inline(never)]
+    fn allocate_anyhow(&self, asked: Layout) -> Result<NonNull<[u8]>, Error> {
         if self.watched {
             return self.allocate_watched(asked);
         }
@@ -136,12 +152,10 @@ impl<H: Share> SizeClasses<H> {
     #[inline(never)]
     fn carve(&self, class: Class) -> Option<NonNull<u8>> {
         self.shelf.open()?;
-        let cursor = self.cursor.get();
-        let from = cursor.addr().get();
+        let from = self.cursor.get().addr().get();
         let to = align_up(from, class.align())?;
-        let entries = left_out(from, to).count() + log::ENTRIES;
-        let end = to.checked_add(class.bytes() + entries)?;
-        if end > self.limit.get().addr().get() {
+        let end = to.checked_add(class.bytes())?;
+        if !self.has_room(end, left_out(from, to).count() + 1) {
             return None;
         }
         for passed in left_out(from, to) {
@@ -171,9 +185,9 @@ impl<H: Share> SizeClasses<H> {
         let Some(kept) = self.shelf.at(place) else {
             return self.lengthen(place, class);
         };
-        let at = align_up(map::first(kept), class.align());
+        let at = align_up(areas::first(kept), class.align());
         let end = at.and_then(|at| at.checked_add(class.bytes() + SPARE));
-        let fits = end.is_some_and(|end| end <= kept.end());
+        let fits = end.is_some_and(|end| end <= areas::end(kept));
         if fits {
             self.close();
             self.open(place, kept);
@@ -205,10 +219,11 @@ impl<H: Share> SizeClasses<H> {
         bytes: usize,
         as_before: usize,
     ) -> Result<bool, Error> {
-        let left = self.limit.get().addr().get() - self.cursor.get().addr().get();
-        // Room for two pieces of the class however the chunk lies, and their part of its map.
+        let end = self.shelf.open().map_or(0, areas::end);
+        let left = end.saturating_sub(self.cursor.get().addr().get());
+        // Room for two pieces of the class however the chunk lies, and their part of its notes.
         let least = 2 * class.bytes() + class.align() + SPARE;
-        let least = (least + map::room(least)).max(WORTH * left);
+        let least = (least + areas::notes(least)).max(WORTH * left);
         let (mut bytes, mut as_before) = (bytes, as_before);
         while bytes >= least {
             let Ok(wanted) = Layout::from_size_align(bytes, UNIT) else {
@@ -241,16 +256,25 @@ impl<H: Share> SizeClasses<H> {
         }
     }
 
-    /// Opens a chunk, after the one that was open was closed.
-    #[inline(always)]
+    /// Opens a chunk, after the one that was open was closed. The log of a large one, which is for many pieces, goes to
+    /// its tail at once.
+    #[inline]
     pub(super) fn open(&self, place: usize, chunk: Chunk) {
         let (used, allocations) = (self.used(), self.allocations() as usize);
         self.shelf.turn_to(place);
-        let (first, end) = (map::first(chunk), chunk.end());
+        let (first, log) = (areas::first(chunk), areas::log(chunk));
+        // SAFETY: the log of a chunk in which no piece is in use.
+        let mut last = unsafe { log::begin(chunk, log) };
+        if let Some(tail) = areas::tail(chunk) {
+            // SAFETY: a head has room for this and for a piece's entry.
+            unsafe { log::end(last) };
+            // SAFETY: as above.
+            last = unsafe { log::begin(chunk, tail) };
+        }
         self.cursor.set(chunk.pointer(first));
-        self.limit.set(chunk.pointer(end));
+        self.limit.set(last);
         self.floor.set(first.wrapping_sub(used));
-        self.tally.set(end.wrapping_add(allocations));
+        self.tally.set(last.addr().get().wrapping_add(allocations));
         self.mapped.set(0);
         self.look_ahead();
     }

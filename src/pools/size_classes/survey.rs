@@ -2,14 +2,14 @@
 //!
 //! # Safety
 //!
-//! The log's end is written behind the cursor, where there is always room for it.
+//! The log's end is written behind its last entry, where there is always room for it.
 #![allow(unsafe_code)]
 
 use crate::pools::chunk::Chunk;
 use crate::pools::size_classes::class::Class;
 use crate::pools::size_classes::lists::Spot;
 use crate::pools::size_classes::supply::left_out;
-use crate::pools::size_classes::{SizeClasses, log, map};
+use crate::pools::size_classes::{SizeClasses, areas, log, map};
 use crate::sharing::share::Share;
 
 impl<H: Share> SizeClasses<H> {
@@ -26,27 +26,27 @@ impl<H: Share> SizeClasses<H> {
         if !self.shelf.is_mapped(place) {
             self.survey_closed(place, chunk);
         }
-        Ok(chunk.end())
+        Ok(areas::end(chunk))
     }
 
     /// Enters what the open chunk's log tells since the last time.
     #[cold]
     fn survey_open(&self, place: usize, chunk: Chunk, top: usize) -> Result<(), usize> {
         let (from, entry) = self.surveyed(chunk);
-        let count = entry - self.limit.get().addr().get();
-        if reach(chunk, from, entry, count) != top {
+        let last = self.limit.get().addr().get();
+        if reach(chunk, from, entry, last) != top {
             return Err(entry);
         }
-        self.enter(place, chunk, [from, top], entry, count);
+        self.enter(place, chunk, [from, top], entry, last);
         self.mapped.set(top);
-        self.read.set(self.limit.get().addr().get());
+        self.read.set(last);
         Ok(())
     }
 
     /// Up to which address the map tells of the open chunk's pieces, and down to which the log was read.
     pub(super) fn surveyed(&self, chunk: Chunk) -> (usize, usize) {
         match self.mapped.get() {
-            0 => (map::first(chunk), chunk.end()),
+            0 => (areas::first(chunk), areas::log(chunk)),
             mapped => (mapped, self.read.get()),
         }
     }
@@ -54,24 +54,16 @@ impl<H: Share> SizeClasses<H> {
     /// Enters what the log of a chunk before the open one tells, and what is left behind its last piece.
     #[cold]
     fn survey_closed(&self, place: usize, chunk: Chunk) {
-        let (first, entry) = (map::first(chunk), chunk.end());
-        let count = log::pieces(chunk, first, entry).count();
-        let top = reach(chunk, first, entry, count);
-        self.enter(place, chunk, [first, top], entry, count);
+        let (first, entry) = (areas::first(chunk), areas::log(chunk));
+        let top = reach(chunk, first, entry, log::ENDED);
+        self.enter(place, chunk, [first, top], entry, log::ENDED);
         self.tile(place, chunk, top);
     }
 
-    /// Enters so many pieces in the map.
-    fn enter(
-        &self,
-        place: usize,
-        chunk: Chunk,
-        [from, to]: [usize; 2],
-        entry: usize,
-        count: usize,
-    ) {
+    /// Enters pieces in the map, whose entries are below `entry` down to `last`.
+    fn enter(&self, place: usize, chunk: Chunk, [from, to]: [usize; 2], entry: usize, last: usize) {
         map::clear(chunk, from, to);
-        for (at, passed) in log::pieces(chunk, from, entry).take(count) {
+        for (at, passed) in log::pieces(chunk, from, entry, last) {
             if passed.used {
                 map::set(chunk, at, map::USED);
             } else {
@@ -83,9 +75,10 @@ impl<H: Share> SizeClasses<H> {
     /// Makes free pieces of what is left of a chunk that is mapped up to `top`, log and all, which nobody needs
     /// any more.
     fn tile(&self, place: usize, chunk: Chunk, top: usize) {
-        map::clear(chunk, top, chunk.end());
+        let end = areas::end(chunk);
+        map::clear(chunk, top, end);
         let mut at = top;
-        for class in left_out(top, chunk.end()) {
+        for class in left_out(top, end) {
             self.offer(place, chunk, at, class);
             at += class.bytes();
         }
@@ -111,13 +104,14 @@ impl<H: Share> SizeClasses<H> {
             return;
         }
         self.shelf.set_mapped(place, false);
-        // SAFETY: the cursor keeps away from the last entry by the room for this one.
+        self.begin_tail();
+        // SAFETY: there is always room for one more entry (C5).
         unsafe { log::end(self.limit.get()) };
     }
 }
 
-/// Address behind so many pieces.
-pub(super) fn reach(chunk: Chunk, from: usize, entry: usize, count: usize) -> usize {
-    let pieces = log::pieces(chunk, from, entry).take(count);
+/// Address behind the pieces whose entries are below `entry` down to `last`.
+pub(super) fn reach(chunk: Chunk, from: usize, entry: usize, last: usize) -> usize {
+    let pieces = log::pieces(chunk, from, entry, last);
     pieces.fold(from, |_, (at, passed)| at + passed.class.bytes())
 }

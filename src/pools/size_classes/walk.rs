@@ -1,7 +1,7 @@
 //! The pieces of a chunk, one after the other: by the map as far as it tells of them, then by the log.
 
 use crate::pools::chunk::Chunk;
-use crate::pools::size_classes::{SizeClasses, log, map};
+use crate::pools::size_classes::{SizeClasses, areas, log, map};
 use crate::sharing::share::Share;
 use crate::words::strip::Piece;
 
@@ -22,7 +22,7 @@ impl Met {
 }
 
 impl<H: Share> SizeClasses<H> {
-    /// Visits the pieces of the chunk at a place, which is not behind the open one, from behind its map on; answers
+    /// Visits the pieces of the chunk at a place, which is not behind the open one, from the first on; answers
     /// where they end, or where the map and the log do not agree with each other. O(pieces).
     pub(super) fn walk(
         &self,
@@ -30,19 +30,19 @@ impl<H: Share> SizeClasses<H> {
         chunk: Chunk,
         visit: &mut dyn FnMut(Met),
     ) -> Result<usize, usize> {
-        let first = map::first(chunk);
+        let first = areas::first(chunk);
         if place == self.shelf.place() {
             let (mapped, entry) = self.surveyed(chunk);
             walk_map(chunk, [first, mapped], visit)?;
-            let count = entry - self.limit.get().addr().get();
-            let end = walk_log(chunk, mapped, entry, count, visit);
+            let last = self.limit.get().addr().get();
+            let end = walk_log(chunk, mapped, entry, last, visit);
             let cursor = self.cursor.get().addr().get();
             return if end == cursor { Ok(end) } else { Err(end) };
         }
         if self.shelf.is_mapped(place) {
-            return walk_map(chunk, [first, chunk.end()], visit);
+            return walk_map(chunk, [first, areas::end(chunk)], visit);
         }
-        Ok(walk_log(chunk, first, chunk.end(), usize::MAX, visit))
+        Ok(walk_log(chunk, first, areas::log(chunk), log::ENDED, visit))
     }
 }
 
@@ -67,11 +67,11 @@ fn walk_log(
     chunk: Chunk,
     from: usize,
     entry: usize,
-    count: usize,
+    last: usize,
     visit: &mut dyn FnMut(Met),
 ) -> usize {
     let mut end = from;
-    for (at, passed) in log::pieces(chunk, from, entry).take(count) {
+    for (at, passed) in log::pieces(chunk, from, entry, last) {
         let bytes = passed.class.bytes();
         let is = if passed.used {
             Piece::Used
