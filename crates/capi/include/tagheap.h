@@ -56,6 +56,12 @@ void deallocate_pool(uint64_t pool);
 #define TH_PASS_THROUGH 2
 
 /**
+ * A heap over a reservation whose memory is to lie in pages of 2 MiB, where the kernel has them: faster for tens of
+ * megabytes and more, but what lies unused between blocks is resident too.
+ */
+#define TH_HUGE_PAGES 8
+
+/**
  * A pool of th_pool_classes or th_pool_priority: when all slots meant for a request are in use, it takes one that
  * is larger, or meant for less important requests.
  */
@@ -500,8 +506,8 @@ extern "C" {
  * A heap over a reservation of address space of its own, committed as the heap grows.
  *
  * For every hosted program. `capacity` is the most that the heap can have, in bytes, rounded up to whole pages;
- * 0 for 64 GiB, or what the process may have of that. `flags` is TH_LOCKED or 0: without it, the heap is for
- * one thread at a time.
+ * 0 for 64 GiB, or what the process may have of that. `flags` is 0 or some of
+ * TH_LOCKED, without which the heap is for one thread at a time, and TH_HUGE_PAGES.
  *
  * The heap is the caller's to destroy. Null on failure; `why`, unless it is null, gets the status: TH_NO_MEMORY,
  * TH_TOO_LARGE, TH_BAD_FLAGS.
@@ -521,7 +527,7 @@ size_t th_heap_size(void);
  *
  * The bytes, whatever they hold, are the heap's until it is destroyed, and the caller's again then. Of 64 KiB and
  * more, a twelfth and 4 KiB are the heap's indexes; smaller buffers have none: a heap in one scans its blocks,
- * and knows no limits, names or marks. `flags` as for th_heap_reserve.
+ * and knows no limits, names or marks. `flags` is TH_LOCKED or 0.
  *
  * Null on failure; `why`, unless it is null, gets the status: TH_NO_MEMORY if the bytes are too few, TH_NULL,
  * TH_BAD_FLAGS.
@@ -539,7 +545,7 @@ th_heap *th_heap_in_buffer(void *bytes,
  * refused: TH_BREAK_OWNED. Of a library built with the feature `take-over`, it takes the break over from glibc
  * instead: glibc's malloc uses mappings from then on. That works before any thread is started only.
  *
- * `flags` as for th_heap_reserve. Null on failure; `why`, unless it is null, gets the status: TH_BREAK_OWNED,
+ * `flags` is TH_LOCKED or 0. Null on failure; `why`, unless it is null, gets the status: TH_BREAK_OWNED,
  * TH_NO_MEMORY, TH_BAD_FLAGS.
  */
 th_heap *th_heap_at_break(uint32_t flags,

@@ -28,6 +28,10 @@ pub const TH_LOCKED: u32 = 1;
 /// heap sees each piece. For hunting faults.
 pub const TH_PASS_THROUGH: u32 = 2;
 
+/// A heap over a reservation whose memory is to lie in pages of 2 MiB, where the kernel has them: faster for tens of
+/// megabytes and more, but what lies unused between blocks is resident too.
+pub const TH_HUGE_PAGES: u32 = 8;
+
 /// The place of the one handle of a heap at the break.
 struct Place(UnsafeCell<MaybeUninit<th_heap>>);
 
@@ -50,8 +54,8 @@ pub(crate) fn refuse_flags(flags: u32, known: u32) -> Answer<()> {
 /// A heap over a reservation of address space of its own, committed as the heap grows.
 ///
 /// For every hosted program. `capacity` is the most that the heap can have, in bytes, rounded up to whole pages;
-/// 0 for 64 GiB, or what the process may have of that. `flags` is TH_LOCKED or 0: without it, the heap is for
-/// one thread at a time.
+/// 0 for 64 GiB, or what the process may have of that. `flags` is 0 or some of
+/// TH_LOCKED, without which the heap is for one thread at a time, and TH_HUGE_PAGES.
 ///
 /// The heap is the caller's to destroy. Null on failure; `why`, unless it is null, gets the status: TH_NO_MEMORY,
 /// TH_TOO_LARGE, TH_BAD_FLAGS.
@@ -62,10 +66,14 @@ pub unsafe extern "C" fn th_heap_reserve(
     why: *mut th_status,
 ) -> *mut th_heap {
     let create = || {
-        refuse_flags(flags, TH_LOCKED)?;
+        refuse_flags(flags, TH_LOCKED | TH_HUGE_PAGES)?;
         let reserve = match capacity {
             0 => Reserve::new()?,
             bytes => Reserve::with_capacity(bytes)?,
+        };
+        let reserve = match flags & TH_HUGE_PAGES {
+            0 => reserve,
+            _ => reserve.in_huge_pages(),
         };
         let heap = Heap::new(Ground::Reserve(reserve))?;
         let bytes = size_of::<th_heap>();
@@ -107,7 +115,7 @@ pub extern "C" fn th_heap_size() -> usize {
 ///
 /// The bytes, whatever they hold, are the heap's until it is destroyed, and the caller's again then. Of 64 KiB and
 /// more, a twelfth and 4 KiB are the heap's indexes; smaller buffers have none: a heap in one scans its blocks,
-/// and knows no limits, names or marks. `flags` as for th_heap_reserve.
+/// and knows no limits, names or marks. `flags` is TH_LOCKED or 0.
 ///
 /// Null on failure; `why`, unless it is null, gets the status: TH_NO_MEMORY if the bytes are too few, TH_NULL,
 /// TH_BAD_FLAGS.
@@ -160,7 +168,7 @@ pub unsafe extern "C" fn th_heap_in_buffer(
 /// refused: TH_BREAK_OWNED. Of a library built with the feature `take-over`, it takes the break over from glibc
 /// instead: glibc's malloc uses mappings from then on. That works before any thread is started only.
 ///
-/// `flags` as for th_heap_reserve. Null on failure; `why`, unless it is null, gets the status: TH_BREAK_OWNED,
+/// `flags` is TH_LOCKED or 0. Null on failure; `why`, unless it is null, gets the status: TH_BREAK_OWNED,
 /// TH_NO_MEMORY, TH_BAD_FLAGS.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn th_heap_at_break(flags: u32, why: *mut th_status) -> *mut th_heap {

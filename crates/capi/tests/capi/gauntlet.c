@@ -162,6 +162,9 @@ static void c04_null_heaps_and_places_are_errors(th_heap *heap) {
     CHECK(th_table(heap, NULL, 100, NULL) == TH_OK);
     CHECK(th_heap_in_buffer(NULL, 10000, 0, &why) == NULL && why == TH_NULL);
     CHECK(th_heap_reserve(0, 2, &why) == NULL && why == TH_BAD_FLAGS);
+    CHECK(th_heap_reserve(0, 16, &why) == NULL && why == TH_BAD_FLAGS);
+    CHECK(th_heap_in_buffer(garbage, sizeof garbage, TH_HUGE_PAGES, &why) == NULL && why == TH_BAD_FLAGS);
+    CHECK(th_heap_at_break(TH_HUGE_PAGES, &why) == NULL && why == TH_BAD_FLAGS);
     CHECK(th_heap_reserve(SIZE_MAX, 0, &why) == NULL && (why == TH_TOO_LARGE || why == TH_NO_MEMORY));
     CHECK(th_heap_in_buffer(garbage, SIZE_MAX, 0, &why) == NULL && why == TH_TOO_LARGE);
     for (size_t size = 0; size < th_heap_size() + 128; size++) {
@@ -455,6 +458,23 @@ static const struct {
     ROW(text_is_cut_where_the_room_ends),
 };
 
+/* Whether the kernel was asked for huge pages there; wanted where it knows of none. */
+static bool in_huge_pages(const void *at, bool wanted) {
+    FILE *maps = fopen("/proc/self/smaps", "r"), *kernel = fopen("/sys/kernel/mm/transparent_hugepage/enabled", "r");
+    CHECK(maps != NULL);
+    char line[512];
+    unsigned long from, to;
+    bool inside = false, asked = false;
+    while (fgets(line, sizeof line, maps) != NULL) {
+        if (sscanf(line, "%lx-%lx ", &from, &to) == 2) inside = from <= (uintptr_t)at && (uintptr_t)at < to;
+        if (inside && strncmp(line, "VmFlags:", 8) == 0) asked = strstr(line, " hg") != NULL;
+    }
+    fclose(maps);
+    if (kernel == NULL) return wanted;
+    fclose(kernel);
+    return asked;
+}
+
 static char small[8 * 1024], large[256 * 1024];
 
 int main(void) {
@@ -465,11 +485,16 @@ int main(void) {
             memset(small, 0x5a, sizeof small);
             memset(large, 0x5a, sizeof large);
             th_heap *heap = kind == 0   ? th_heap_reserve(0, 0, &why)
-                            : kind == 1 ? th_heap_reserve(1 << 20, TH_LOCKED, &why)
+                            : kind == 1 ? th_heap_reserve(1 << 23, TH_LOCKED | TH_HUGE_PAGES, &why)
                             : kind == 2 ? th_heap_in_buffer(small, sizeof small, 0, &why)
                             : kind == 3 ? th_heap_in_buffer(large + 1, sizeof large - 1, 0, &why)
                                         : th_heap_in_buffer(large + 15, sizeof large - 15, TH_LOCKED, &why);
             CHECK(heap != NULL && why == TH_OK && th_check(heap) == TH_OK);
+            if (i == 0) {
+                void *block = take(heap, level, 100);
+                CHECK(in_huge_pages(block, kind == 1) == (kind == 1));
+                CHECK(th_deallocate(heap, block) == TH_OK);
+            }
             rows[i].run(heap);
             CHECK(th_check(heap) == TH_OK);
             th_stats stats;
