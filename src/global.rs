@@ -30,6 +30,7 @@ mod center;
 mod classes;
 mod exit;
 mod face;
+mod giver;
 mod giving;
 mod ground;
 mod link;
@@ -101,7 +102,9 @@ const UNTAGGED: Tag = Tag::named("untagged");
 ///
 /// # Threads
 ///
-/// Any thread gives back what any other allocated. What a thread leaves in use when it ends stays valid, and its
+/// Any thread gives back what any other allocated, and the one that allocated it finds that when it has no other slot of
+/// the class, or trims; where one thread gives back much of what another allocates, it does so without an atomic
+/// exchange, and its spans are looked at some at a time. What a thread leaves in use when it ends stays valid, and its
 /// spans go to the next thread that comes. With feature `std` a thread's end is noticed at once, and forks are
 /// prepared for; else see [`leave`](Global::leave) and [`before_fork`](Global::before_fork).
 /// Threads have thread-local memory, as every libc gives them. In a program where none has, as in a static one

@@ -64,6 +64,7 @@ use crate::policy::rule::{Rule, Split};
 use crate::tags::ledger::Ledger;
 use crate::words::error::{Error, Misuse, OutOfMemory, Shortage};
 use crate::words::header::Key;
+use crate::words::size::Fit;
 use crate::words::tag::Tag;
 
 /// A heap of tagged blocks over a source of memory.
@@ -146,8 +147,10 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     /// - [`OutOfMemory`] if no free block fits and the source does not grow.
     /// - [`Corruption`](crate::Corruption) if a header met on the way is damaged.
     pub fn allocate(&mut self, tag: Tag, layout: Layout) -> Result<NonNull<[u8]>, Error> {
+        // Before anything else: what is found is far from all else, and looked at next.
+        let found = Fit::of(layout).map_or(Ok(None), |fit| self.look(fit));
         let request = self.request(tag, layout)?;
-        self.serve(&request)
+        self.serve(&request, found?)
     }
 
     /// As [`allocate`](Heap::allocate), with all bytes of the layout zero.
@@ -186,9 +189,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     ///   is taken from its new holder.
     #[expect(unsafe_code, reason = "takes memory from whoever may still use it")]
     pub unsafe fn deallocate(&mut self, ptr: NonNull<u8>, layout: Layout) -> Result<(), Error> {
-        self.expect(ptr, layout);
-        let block = self.held(ptr, layout)?;
-        self.put_back(block)
+        self.give_back(ptr, layout)
     }
 
     /// As [`deallocate`](Heap::deallocate), for a caller who knows whose the block is.

@@ -13,6 +13,7 @@ use core::mem::ManuallyDrop;
 use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use crate::global::classes::{CLASSES, Class};
+use crate::global::giver;
 use crate::ground::sys::Mapping;
 use crate::words::size::align_up;
 
@@ -25,10 +26,12 @@ const STEP: usize = 64 << 10;
 /// Slots for which a word has the bits.
 pub(super) const GROUP: usize = 64;
 
-/// An array of a class: words of returned bits, and one more that names the next unused array; then the states.
+/// An array of a class: words of returned bits, and one more that names the next unused array; then, each from a line on,
+/// the words between the span's [`Giver`](giver::Giver) and its owner, and the states.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Array {
     pub(super) returned: *const AtomicU64,
+    pub(super) handed: *const AtomicU64,
     pub(super) states: *const AtomicU8,
     /// Its place, in lines.
     pub(super) place: u32,
@@ -45,10 +48,20 @@ pub(super) struct Arrays {
     unused: [u32; CLASSES],
 }
 
-/// Bytes in front of the states, which starts a line.
-const fn words(class: Class) -> usize {
-    let words = class.starts().div_ceil(GROUP) + 1;
+/// Groups of a class.
+const fn groups(class: Class) -> usize {
+    class.starts().div_ceil(GROUP)
+}
+
+/// Bytes in front of the handed words, which start a line.
+const fn front(class: Class) -> usize {
+    let words = groups(class) + 1;
     (words * size_of::<u64>()).next_multiple_of(LINE)
+}
+
+/// Bytes in front of the states, which start a line.
+const fn words(class: Class) -> usize {
+    front(class) + giver::words(groups(class)) * size_of::<u64>()
 }
 
 /// Bytes of an array.
@@ -109,9 +122,12 @@ impl Arrays {
         // SAFETY: within what was committed.
         let returned = unsafe { base.add(start) };
         // SAFETY: as above.
+        let handed = unsafe { returned.add(front(class)) };
+        // SAFETY: as above.
         let states = unsafe { base.add(states) };
         Some(Array {
             returned: returned.cast_const().cast(),
+            handed: handed.cast_const().cast(),
             states: states.cast_const().cast(),
             place: (start / LINE) as u32,
         })
@@ -124,9 +140,8 @@ impl Arrays {
 ///
 /// The array is of this class.
 unsafe fn link(class: Class, array: &Array) -> &'static AtomicU64 {
-    let place = words(class) / size_of::<u64>() - 1;
-    // SAFETY: the last word in front of the states, behind the bits.
-    let word = unsafe { array.returned.add(place) };
+    // SAFETY: the word behind the bits.
+    let word = unsafe { array.returned.add(groups(class)) };
     // SAFETY: committed for good.
     unsafe { &*word }
 }
@@ -142,7 +157,9 @@ mod tests {
         let start = array.returned.addr();
         let end = array.states.addr() + class.starts();
         assert!(start.is_multiple_of(LINE) && array.states.addr().is_multiple_of(LINE));
-        assert!(start + class.starts().div_ceil(GROUP) * 8 <= array.states.addr());
+        let handed = array.handed.addr();
+        assert!(handed.is_multiple_of(LINE) && start + groups(class) * 8 + 8 <= handed);
+        assert!(handed + groups(class) * 16 <= array.states.addr());
         (start, end)
     }
 
@@ -190,9 +207,12 @@ mod tests {
     fn they_take_little_of_what_they_are_for() {
         use crate::global::span::{SPAN, is_far};
         for class in Class::all().filter(|class| is_far(*class)) {
-            // A byte a slot, a bit more, and lines that are not full.
-            let most = class.starts() + class.starts() / 8 + 3 * LINE;
-            assert!(bytes(class) <= most && most < SPAN / 13, "{class:?}");
+            // A byte a slot, three bits more, and lines that are not full.
+            let most = class.starts() + class.starts() * 3 / 8 + 5 * LINE;
+            assert!(
+                bytes(class) <= most && bytes(class) < SPAN / 11,
+                "{class:?}"
+            );
         }
         assert_eq!(bytes(Class::numbered(0)), MOST);
     }

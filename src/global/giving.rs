@@ -64,17 +64,22 @@ fn give_to_another(at: *mut u8, span: &'static Span, class: Class, local: &Local
     let (Some(stock), true) = (span.stock.get(), span.class() == class) else {
         return refuse(local);
     };
+    let slot = span.slot_at(at.addr());
     if !stock.owner.is_as(&local.thread) {
-        local.end();
-        return match span.slot_at(at.addr()) {
-            Some(slot) if give_from_afar(span, slot, stock).is_ok() => Given::Done,
-            Some(_) => Given::Twice,
-            None => Given::Not,
+        let given = match slot {
+            Some(slot) if span.giver.is(local) => give_as_giver(span, slot, stock, local),
+            Some(slot) => give_from_afar(span, slot, stock, Some(local)),
+            None => return refuse(local),
         };
+        local.end();
+        return given.map_or(Given::Twice, |()| Given::Done);
     }
-    match span.shelf.get() {
-        Some(shelf) => put(at, span, class, shelf, local),
-        None => refuse(local),
+    match (span.shelf.get(), slot) {
+        (Some(shelf), _) => put(at, span, class, shelf, local),
+        (None, Some(slot)) if span.giver.is_there() => {
+            put_beside_giver(at, span, slot, stock.shelf(class), local)
+        }
+        _ => refuse(local),
     }
 }
 
@@ -83,14 +88,60 @@ fn give_to_another(at: *mut u8, span: &'static Span, class: Class, local: &Local
 /// # Errors
 ///
 /// [`Misuse::DoubleFree`].
-fn give_from_afar(span: &'static Span, slot: Slot, stock: &'static Stock) -> Result<(), Misuse> {
-    if span.give_from_afar(slot)? {
+fn give_from_afar(
+    span: &'static Span,
+    slot: Slot,
+    stock: &'static Stock,
+    local: Option<&Local>,
+) -> Result<(), Misuse> {
+    if span.give_from_afar(slot, local)? {
         stock.note_changed(span);
     }
+    note(stock);
+    Ok(())
+}
+
+/// Gives a slot back to another thread, by the span's giver in an operation.
+///
+/// # Errors
+///
+/// [`Misuse::DoubleFree`].
+#[inline(always)]
+fn give_as_giver(
+    span: &'static Span,
+    slot: Slot,
+    stock: &'static Stock,
+    local: &Local,
+) -> Result<(), Misuse> {
+    span.give_as_giver(slot, local)?;
+    // From here on the span may be gone.
+    note(stock);
+    Ok(())
+}
+
+/// Notes that something was given back into a stock, for others to see to if its thread is gone.
+#[inline(always)]
+fn note(stock: &'static Stock) {
     if let Some(owner) = stock.owner.get() {
         owner.note_changed();
     }
-    Ok(())
+}
+
+/// Puts a slot into the magazine, if it is in use and there is room, where another is the span's giver; in an operation,
+/// which it ends.
+fn put_beside_giver(
+    at: *mut u8,
+    span: &'static Span,
+    slot: Slot,
+    shelf: &Shelf,
+    local: &Local,
+) -> Given {
+    let is_more = || span.in_use(slot).is_err() || !shelf.magazine.push(at, span.state_of(slot));
+    if span.count_beside() || is_more() {
+        return refuse(local);
+    }
+    local.end();
+    Given::Done
 }
 
 /// Ends an operation in which it turned out that it takes another.
@@ -189,7 +240,7 @@ unsafe fn give_slowly(ptr: NonNull<u8>, layout: Layout) -> Result<(), Error> {
         return stock.give(span, slot, ptr);
     }
     // Another thread's, or its owner is in the middle of something: a signal handler came in between.
-    Ok(give_from_afar(span, slot, stock)?)
+    Ok(give_from_afar(span, slot, stock, None)?)
 }
 
 /// Takes a block of the heap's own back, or finds out what else it is about.

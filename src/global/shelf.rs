@@ -5,6 +5,8 @@
 //! - K1 Of the spans of a class one may be *current*, from which the magazine is filled; all others in which a slot
 //!   is free are on the list of *open* ones, and no others.
 //! - K2 What is in the magazine is of these spans.
+//! - K3 A span that has a giver is in the ring of *watched* ones from when its owner finds that out until it has none or
+//!   is gone (N6). The ring is gone round, so that each has its turn.
 
 use core::sync::atomic::Ordering;
 
@@ -23,6 +25,8 @@ pub(super) struct Shelf {
     pub(super) owner: Link<Thread>,
     pub(super) current: Link<Span>,
     pub(super) open: Link<Span>,
+    /// One of the ring of those that have a giver: where to look next.
+    pub(super) watched: Link<Span>,
 }
 
 const _: () = assert!(size_of::<Shelf>() == 64);
@@ -97,7 +101,8 @@ impl Shelf {
 
     /// Whether there is neither a slot nor a span.
     pub(super) fn is_bare(&self) -> bool {
-        self.current.is(None) && self.open.is(None) && self.magazine.entries().is_empty()
+        let has_spans = [&self.current, &self.open, &self.watched];
+        has_spans.iter().all(|link| link.is(None)) && self.magazine.entries().is_empty()
     }
 
     /// Puts a span on the list of open ones, if it belongs there and is not.
@@ -131,10 +136,98 @@ impl Shelf {
         }
     }
 
+    /// Puts a span into the ring of those that have a giver, behind all others, if it is not there.
+    pub(super) fn watch(&self, span: &'static Span) {
+        if !span.next_watched.is(None) {
+            return;
+        }
+        let next = self.watched.get().unwrap_or(span);
+        let before = next.before_watched.get().unwrap_or(span);
+        span.next_watched.set(Some(next));
+        span.before_watched.set(Some(before));
+        before.next_watched.set(Some(span));
+        next.before_watched.set(Some(span));
+        self.watched.set(Some(next));
+    }
+
+    /// Takes a span out of the ring of those that have a giver.
+    pub(super) fn unwatch(&self, span: &'static Span) {
+        let (Some(next), Some(before)) = (span.next_watched.get(), span.before_watched.get())
+        else {
+            return;
+        };
+        span.next_watched.set(None);
+        span.before_watched.set(None);
+        if core::ptr::eq(next, span) {
+            self.watched.set(None);
+            return;
+        }
+        before.next_watched.set(Some(next));
+        next.before_watched.set(Some(before));
+        if self.watched.is(Some(span)) {
+            self.watched.set(Some(next));
+        }
+    }
+
+    /// Those that have a giver, each once.
+    pub(super) fn all_watched(&self) -> impl Iterator<Item = &'static Span> + use<> {
+        let first = self.watched.get();
+        let next = move |span: &&'static Span| {
+            let next = span.next_watched.get();
+            next.filter(|next| first.is_some_and(|first| !core::ptr::eq(*next, first)))
+        };
+        core::iter::successors(first, next)
+    }
+
     /// Forgets all spans, which are gone.
     pub(super) fn clear(&self) {
+        self.watched.set(None);
         self.magazine.clear();
         self.current.set(None);
         self.open.set(None);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::global::span;
+    use std::collections::VecDeque;
+    use std::vec::Vec;
+
+    #[test]
+    fn a_ring_is_gone_round_in_order() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        let spans: Vec<_> = (0..6)
+            .map(|_| span::tests::opened(Class::numbered(9)))
+            .collect();
+        let shelf: &Shelf = span::tests::zeroed();
+        // Those in the ring, the next one first.
+        let mut ring: VecDeque<usize> = VecDeque::new();
+        for step in 0..20_000 {
+            let number = rng.usize(..spans.len());
+            match rng.u8(..3) {
+                0 => {
+                    shelf.watch(spans[number]);
+                    if !ring.contains(&number) {
+                        ring.push_back(number);
+                    }
+                }
+                1 => {
+                    shelf.unwatch(spans[number]);
+                    ring.retain(|other| *other != number);
+                }
+                _ => {
+                    if let Some(span) = shelf.watched.get() {
+                        shelf.watched.set(span.next_watched.get());
+                        ring.rotate_left(1);
+                    }
+                }
+            }
+            let found: Vec<_> = shelf.all_watched().collect();
+            let same = |(found, number): (&&Span, &usize)| core::ptr::eq(*found, spans[*number]);
+            assert_eq!(found.len(), ring.len(), "{step}");
+            assert!(found.iter().zip(&ring).all(same), "{step}");
+        }
     }
 }

@@ -3,23 +3,17 @@
 //! What is known of a span stands in a table, not in the span: so nothing that users write, into slots in use or
 //! given back, is ever followed, and slots are not touched before they are handed out. A byte for each slot, which
 //! only the thread that owns the span changes, says whether somebody has it; any other thread gives a slot back by
-//! a bit, which the owner collects.
+//! a bit, which the owner [collects](afar).
 //!
 //! # Invariants
 //!
 //! - N1 A slot's state is in use from when it is handed out until its owner has it back: then it is held, or free.
-//!   Another gives it back by its bit, which stays until the owner collects it. So of two who give the same slot back
-//!   one after the other, the second finds the state or the bit.
-//! - N2 A word of returned bits that is not 0 has its bit in `changed`, or somebody is about to set that; whoever
-//!   makes `changed` other than 0 puts the span on its stock's list. Only what is taken off that list is
-//!   collected. So no span is empty, and none goes, while somebody is still to put it on a list.
+//!   Another gives it back by a bit, which tells so until the owner collects it: by the one in the returned words, or, if
+//!   he is the span's [giver](Giver), by the one in which handed and seen words differ. So of two who give the same slot
+//!   back one after the other, the second finds the state or the bit.
+//! - N2 See [`afar`], as for N4 and N6.
 //! - N3 The pointers to states and words lead to one for each start of a slot in 64 KiB, and for each 64 of those, for
 //!   good, once there were any. The state of a start that has no slot is absent.
-//! - N4 Where a span names its shelf, every slot whose giving back is over has its state say so: its owner need
-//!   not look at bits. Whoever sets a bit looks for the shelf afterwards, and takes it away; the owner, who puts it there,
-//!   looks for bits afterwards, and takes it away. Both do so in sequentially consistent order, so one of them finds
-//!   what the other did: either way its owner does not find it named until the bit is collected. Who takes it away late, after all was
-//!   collected, or from another span in the same place, costs that span's owner a look, who then names it again.
 //! - N5 `free` is how many of the states are free, and none before `lowest` is. The owner changes them with the states.
 //!
 //! # Safety
@@ -27,17 +21,19 @@
 //! States and words are reached by N3: a slot's number is that of a start.
 #![allow(unsafe_code)]
 
+mod afar;
+
 use core::sync::atomic::{
-    AtomicBool, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering, fence,
+    AtomicBool, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering,
 };
 
 use crate::global::arrays::{Array, GROUP};
 use crate::global::classes::Class;
+use crate::global::giver::Giver;
 use crate::global::link::Link;
 use crate::global::shelf::Shelf;
-use crate::global::states::{self, ABSENT, FREE, IN_USE};
+use crate::global::states::{self, ABSENT, FREE};
 use crate::global::stock::Stock;
-use crate::words::error::Misuse;
 use crate::words::size::HEADER;
 
 /// Bytes from one span to the next, and what divides a span's address.
@@ -60,22 +56,29 @@ pub(super) struct Span {
     returned: AtomicPtr<AtomicU64>,
     /// None where there is no span.
     slots: AtomicU16,
-    free: AtomicU16,
-    lowest: AtomicU16,
     class: AtomicU8,
-    /// On the list of open ones.
-    pub(super) is_listed: AtomicBool,
     /// The place of its array and one more, or 0.
     array: AtomicU32,
+    /// Who gives slots back without an exchange, if the class has an array.
+    pub(super) giver: Giver,
+    // What its owner alone needs.
+    free: AtomicU16,
+    lowest: AtomicU16,
+    /// On the list of open ones.
+    pub(super) is_listed: AtomicBool,
     /// On the list of those that may be empty.
     pub(super) is_idle: AtomicBool,
+    /// Slots that the owner gave back beside the giver since there were some to collect.
+    beside: AtomicU16,
     // Its place among open ones, among all of the stock, and among those that may be empty.
     pub(super) next: Link<Span>,
     pub(super) before: Link<Span>,
     pub(super) next_of_all: Link<Span>,
     pub(super) before_of_all: Link<Span>,
     pub(super) next_idle: Link<Span>,
-    _line: [u64; 4],
+    // Its place among those that have a giver.
+    pub(super) next_watched: Link<Span>,
+    pub(super) before_watched: Link<Span>,
     near_states: [AtomicU8; GROUP],
     // What others change.
     pub(super) next_changed: Link<Span>,
@@ -85,6 +88,7 @@ pub(super) struct Span {
 
 const _: () = {
     assert!(size_of::<Span>() == 256);
+    assert!(core::mem::offset_of!(Span, free) == 64);
     assert!(core::mem::offset_of!(Span, near_states) == 128);
     assert!(core::mem::offset_of!(Span, next_changed) == 192);
 };
@@ -124,7 +128,10 @@ impl Span {
             let state = if number < slots { FREE } else { ABSENT };
             self.state(number).store(state, Ordering::Relaxed);
         }
-        for group in self.groups(class) {
+        let groups = self.groups(class);
+        self.giver
+            .begin(array.map(|array| array.handed), groups.len());
+        for group in groups {
             self.returned_in(group).store(0, Ordering::Relaxed);
         }
         self.start.store(start, Ordering::Relaxed);
@@ -132,6 +139,9 @@ impl Span {
         self.lowest.store(0, Ordering::Relaxed);
         self.is_listed.store(false, Ordering::Relaxed);
         self.is_idle.store(false, Ordering::Relaxed);
+        self.beside.store(0, Ordering::Relaxed);
+        self.next_watched.set(None);
+        self.before_watched.set(None);
         self.changed.store(0, Ordering::Relaxed);
         self.slots.store(slots as u16, Ordering::Release);
     }
@@ -140,6 +150,7 @@ impl Span {
     pub(super) fn close(&self) -> Option<u32> {
         self.stock.set(None);
         self.shelf.set(None);
+        self.giver.end();
         self.slots.store(0, Ordering::Relaxed);
         self.array.load(Ordering::Relaxed).checked_sub(1)
     }
@@ -262,92 +273,6 @@ impl Span {
         }
     }
 
-    /// # Errors
-    ///
-    /// [`Misuse::DoubleFree`] if nobody holds the slot.
-    pub(super) fn in_use(&self, slot: Slot) -> Result<(), Misuse> {
-        match self.has_owner(slot) {
-            true => Ok(()),
-            false => Err(self.double_free(slot)),
-        }
-    }
-
-    /// Whether somebody holds the slot.
-    fn has_owner(&self, slot: Slot) -> bool {
-        let is_returned =
-            || self.returned_in(slot.group()).load(Ordering::Relaxed) & slot.bit() != 0;
-        self.state_of(slot).load(Ordering::Relaxed) == IN_USE && !is_returned()
-    }
-
-    /// Gives a slot back, by anybody; whether the caller has to put the span on its stock's list of changed
-    /// ones (N2).
-    ///
-    /// # Errors
-    ///
-    /// [`Misuse::DoubleFree`] if somebody did before.
-    pub(super) fn give_from_afar(&self, slot: Slot) -> Result<bool, Misuse> {
-        let group = slot.group();
-        if self.state_of(slot).load(Ordering::Relaxed) != IN_USE {
-            return Err(self.double_free(slot));
-        }
-        let returned = self.returned_in(group);
-        let before = returned.fetch_or(slot.bit(), Ordering::SeqCst);
-        if before & slot.bit() != 0 {
-            return Err(self.double_free(slot));
-        }
-        // N4.
-        if self.shelf.is_some_in_order() {
-            self.shelf.set(None);
-        }
-        Ok(before == 0 && self.changed.fetch_or(1 << group, Ordering::AcqRel) == 0)
-    }
-
-    /// Names its shelf, unless slots are given back that were not collected; by its owner (N4).
-    pub(super) fn be_quick(&self, shelf: &'static Shelf) {
-        self.shelf.set(Some(shelf));
-        fence(Ordering::SeqCst);
-        let mut groups = self.groups(self.class());
-        if groups.any(|group| self.returned_in(group).load(Ordering::SeqCst) != 0) {
-            self.shelf.set(None);
-        }
-    }
-
-    /// Makes the returned slots free, by the owner who took the span off the list (N2).
-    ///
-    /// # Errors
-    ///
-    /// [`Misuse::DoubleFree`] for a slot that its owner had back already.
-    pub(super) fn collect(&self) -> Result<(), Misuse> {
-        let mut answer = Ok(());
-        let mut groups = self.changed.swap(0, Ordering::AcqRel);
-        while groups != 0 {
-            let group = groups.trailing_zeros() as usize;
-            groups &= groups - 1;
-            let mut returned = self.returned_in(group).swap(0, Ordering::AcqRel);
-            while returned != 0 {
-                let slot = Slot(group * GROUP + returned.trailing_zeros() as usize);
-                returned &= returned - 1;
-                if self.state_of(slot).load(Ordering::Relaxed) == IN_USE {
-                    self.put(slot);
-                } else {
-                    answer = answer.and(Err(self.double_free(slot)));
-                }
-            }
-        }
-        answer
-    }
-
-    #[cold]
-    fn double_free(&self, slot: Slot) -> Misuse {
-        let address = self.start().addr() + slot.0 * self.class().bytes();
-        Misuse::DoubleFree { address }
-    }
-
-    /// Whether somebody gave slots back that its owner has to look at.
-    pub(super) fn is_changed(&self) -> bool {
-        self.changed.load(Ordering::Acquire) != 0
-    }
-
     /// Whether no slot is in use or held, and nobody gave one back that its owner has to look at; by its owner.
     pub(super) fn is_empty(&self) -> bool {
         self.taken() == 0 && !self.is_changed()
@@ -363,20 +288,27 @@ impl Span {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::global::states::HELD;
+    use crate::global::states::{HELD, IN_USE};
     use std::vec::Vec;
+
+    /// Something of which all-zero bytes are one, as all here that says so.
+    pub(in crate::global) fn zeroed<T: Sync>() -> &'static T {
+        let layout = core::alloc::Layout::new::<T>();
+        // SAFETY: not of size 0.
+        let at = unsafe { std::alloc::alloc_zeroed(layout) }.cast::<T>();
+        // SAFETY: zeroed, and never given back.
+        unsafe { &*at }
+    }
 
     /// A span of a class that lies nowhere.
     pub(in crate::global) fn opened(class: Class) -> &'static Span {
-        let layout = core::alloc::Layout::new::<Span>();
-        // SAFETY: not of size 0.
-        let at = unsafe { std::alloc::alloc_zeroed(layout) }.cast::<Span>();
-        // SAFETY: zeroed, and never given back.
-        let span: &'static Span = unsafe { &*at };
+        let span: &'static Span = zeroed();
         let words: Vec<_> = (0..GROUP).map(|_| AtomicU64::new(7)).collect();
+        let handed: Vec<_> = (0..2 * GROUP).map(|_| AtomicU64::new(7)).collect();
         let states: Vec<_> = (0..8 * 512).map(|_| AtomicU64::new(7)).collect();
         let array = Array {
             returned: words.leak().as_ptr(),
+            handed: handed.leak().as_ptr(),
             states: states.leak().as_ptr().cast(),
             place: 4,
         };
@@ -385,7 +317,7 @@ pub(super) mod tests {
         span
     }
 
-    fn held(span: &Span, count: usize) -> Vec<Slot> {
+    pub(in crate::global) fn held(span: &Span, count: usize) -> Vec<Slot> {
         let mut taken = Vec::new();
         span.take(count, |_, state| {
             state.store(HELD, Ordering::Relaxed);
@@ -394,7 +326,7 @@ pub(super) mod tests {
         taken
     }
 
-    fn in_use(span: &Span, count: usize) -> Vec<Slot> {
+    pub(in crate::global) fn in_use(span: &Span, count: usize) -> Vec<Slot> {
         let taken = held(span, count);
         for slot in &taken {
             span.state_of(*slot).store(IN_USE, Ordering::Relaxed);
@@ -441,95 +373,5 @@ pub(super) mod tests {
         let quick = all[1..].iter().filter(|slot| span.put_quickly(**slot, 3));
         assert_eq!(quick.count(), all.len() - 1 - 4);
         assert_eq!(span.taken(), 4, "one more than may be held");
-    }
-
-    #[test]
-    fn what_others_give_back_is_told_once_and_collected() {
-        let mut rng = fastrand::Rng::with_seed(1);
-        for class in Class::all() {
-            let span = opened(class);
-            let mut all = in_use(span, span.slots());
-            rng.shuffle(&mut all);
-            let (back, kept) = all.split_at(all.len() / 2);
-            let told = back
-                .iter()
-                .filter(|slot| span.give_from_afar(**slot).unwrap());
-            assert_eq!(told.count(), 1, "who is first puts it on the list");
-            for slot in back {
-                span.give_from_afar(*slot).unwrap_err();
-                span.in_use(*slot).unwrap_err();
-            }
-            assert!(span.is_changed() && !span.is_empty());
-            assert_eq!((span.used(), span.free()), (kept.len(), 0));
-            // Its owner gave one back at the same moment.
-            let (twice, more) = (back[0], kept[0]);
-            span.state_of(twice).store(HELD, Ordering::Relaxed);
-            let address = SPAN + twice.0 * class.bytes();
-            assert_eq!(span.collect(), Err(Misuse::DoubleFree { address }));
-            assert_eq!(span.free(), back.len() - 1, "all others are collected");
-            assert!(!span.is_changed());
-            assert!(
-                span.give_from_afar(more).unwrap(),
-                "it was taken off the list"
-            );
-            assert_eq!((span.collect(), span.collect()), (Ok(()), Ok(())));
-            assert_eq!(span.used(), kept.len() - 1);
-            // Each of them is there to be taken, the lowest first.
-            let mut free: Vec<_> = back[1..].iter().chain([&more]).collect();
-            free.sort_by_key(|slot| slot.0);
-            assert!(held(span, span.free()).iter().eq(free));
-        }
-    }
-
-    /// Nobody's slot is forgotten: where it is not collected its owner does not take the quick way (N4).
-    #[test]
-    fn a_span_that_names_its_shelf_has_nothing_to_collect() {
-        let shelf: &'static Shelf = {
-            let layout = core::alloc::Layout::new::<Shelf>();
-            // SAFETY: not of size 0.
-            let at = unsafe { std::alloc::alloc_zeroed(layout) }.cast::<Shelf>();
-            // SAFETY: zeroed, and never given back.
-            unsafe { &*at }
-        };
-        let span = opened(Class::numbered(0));
-        let all = in_use(span, span.slots());
-        span.be_quick(shelf);
-        assert!(span.shelf.is(Some(shelf)));
-        let rounds = 100;
-        let (back, mine, failed) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                for round in 0..rounds {
-                    for slot in &all[..7] {
-                        span.give_from_afar(*slot).unwrap();
-                        back.fetch_add(1, Ordering::Release);
-                    }
-                    while mine.load(Ordering::Acquire) <= round {
-                        std::thread::yield_now();
-                    }
-                }
-            });
-            for round in 0..rounds {
-                let mut given = 0;
-                while given < 7 {
-                    given = back.load(Ordering::Acquire) - 7 * round;
-                    // As its owner sees it: given back before now, and not collected.
-                    let note = || {
-                        let is_named = span.shelf.is(Some(shelf));
-                        failed.fetch_add((given > 0 && is_named).into(), Ordering::Relaxed);
-                    };
-                    note();
-                    span.be_quick(shelf);
-                    note();
-                }
-                span.collect().unwrap();
-                span.be_quick(shelf);
-                let is_whole = span.shelf.is(Some(shelf)) && span.free() == 7;
-                failed.fetch_add((!is_whole).into(), Ordering::Relaxed);
-                in_use(span, 7);
-                mine.store(round + 1, Ordering::Release);
-            }
-        });
-        assert_eq!(failed.into_inner(), 0);
     }
 }

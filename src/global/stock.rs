@@ -8,6 +8,10 @@
 //! magazine has all that is not free in it. Only what is given back between two fillings can keep spans: as
 //! many as there are places.
 //!
+//! What others gave back is collected when the owner has nothing at hand and no span with a free slot, before
+//! there is a new one: from spans on the list of changed ones, and from some of those that have a
+//! [giver](crate::global::giver), who puts them on no list.
+//!
 //! The chain of all spans changes under the lock of the centre; all else by the owner only, but for the list of
 //! changed spans.
 
@@ -43,6 +47,10 @@ pub(super) struct Stock {
 }
 
 const _: () = assert!(core::mem::offset_of!(Stock, shelves) > 0);
+
+/// How many spans that have a giver are looked at before there is a new one. Of so many times as many, each has its turn
+/// before a sixteenth of them are new: about that part is what lies about given back, and not collected.
+const LOOKS: usize = 16;
 
 /// How a span goes: by the lock, or by who has it.
 type Close<'a> = &'a mut dyn FnMut(&'static Stock, &'static Span) -> Result<(), Error>;
@@ -97,7 +105,9 @@ impl Stock {
         shelf.change_to(None);
         let is_bare = shelf.open.is(None);
         if is_bare {
-            self.collect(&mut center::close_span)?;
+            let close: Close<'_> = &mut center::close_span;
+            self.collect(close)?;
+            self.look(shelf, LOOKS, close)?;
         }
         let found = shelf.open.get();
         // Else who others give back to would collect again after a few requests, from those who are still at it.
@@ -135,8 +145,11 @@ impl Stock {
         span.in_use(slot)?;
         let shelf = self.shelf(span.class());
         let mut answer = Ok(());
-        if span.shelf.is(None) {
-            answer = self.collect(&mut center::close_span);
+        if span.giver.is_there() && span.count_beside() {
+            answer = self.see_to(span, span.look_beside(), &mut center::close_span);
+        }
+        if span.shelf.is(None) && (span.is_changed() || !span.giver.is_there()) {
+            answer = answer.and(self.collect(&mut center::close_span));
             // Also where another took it away late (N4).
             span.be_quick(shelf);
             span.in_use(slot)?;
@@ -147,7 +160,10 @@ impl Stock {
                 answer = answer.and(self.spill(shelf));
             }
             span.put(slot);
-            if span.free() == 1 || span.taken() <= magazine.count() {
+            if !span.giver.is_none() {
+                let collected = span.collect_handed();
+                answer = answer.and(self.see_to(span, collected, &mut center::close_span));
+            } else if span.free() == 1 || span.taken() <= magazine.count() {
                 answer = answer.and(self.settle(span, &mut center::close_span));
             }
         }
@@ -214,6 +230,8 @@ impl Stock {
     fn close(&'static self, span: &'static Span, close: Close<'_>) -> Result<(), Error> {
         let shelf = self.shelf(span.class());
         shelf.unlink(span);
+        shelf.unwatch(span);
+        span.giver.end();
         close(self, span).inspect_err(|_| shelf.link(span))
     }
 
@@ -233,16 +251,71 @@ impl Stock {
                 // Gone while two gave its last slot back at once: it is nobody's, or another stock's.
                 continue;
             }
-            let collected = span.collect().map_err(Error::from);
-            span.be_quick(self.shelf(span.class()));
-            answer = answer.and(collected.and(self.settle(span, close)));
+            let mut collected = span.collect();
+            if !span.giver.is_none() {
+                collected = collected.and(span.collect_handed());
+            }
+            answer = answer.and(self.see_to(span, collected, close));
         }
         answer
     }
 
-    /// Whether others gave slots back since the last time that was seen to.
+    /// Looks at so many of the spans that have a giver, each time at others, and makes free what they gave back; by
+    /// the owner.
+    ///
+    /// # Errors
+    ///
+    /// As for [`collect`](Stock::collect).
+    fn look(&'static self, shelf: &Shelf, most: usize, close: Close<'_>) -> Result<(), Error> {
+        let mut answer = Ok(());
+        let Some(first) = shelf.watched.get() else {
+            return answer;
+        };
+        // Of the ring that nothing but what is looked at leaves.
+        let last = first.before_watched.get();
+        for _ in 0..most {
+            let Some(span) = shelf.watched.get() else {
+                break;
+            };
+            shelf.watched.set(span.next_watched.get());
+            let is_last = last.is_some_and(|last| core::ptr::eq(last, span));
+            let collected = span.collect_handed();
+            answer = answer.and(self.see_to(span, collected, close));
+            if is_last {
+                break;
+            }
+        }
+        answer
+    }
+
+    /// Sees to a span of which slots were collected.
+    ///
+    /// # Errors
+    ///
+    /// As for [`collect`](Stock::collect).
+    fn see_to(
+        &'static self,
+        span: &'static Span,
+        collected: Result<(), Misuse>,
+        close: Close<'_>,
+    ) -> Result<(), Error> {
+        let shelf = self.shelf(span.class());
+        if span.taken() == 0 {
+            span.giver.end();
+        }
+        if span.giver.is_none() {
+            shelf.unwatch(span);
+        } else {
+            shelf.watch(span);
+        }
+        span.be_quick(shelf);
+        collected.map_err(Error::from).and(self.settle(span, close))
+    }
+
+    /// Whether others gave slots back since the last time that was seen to; by the owner.
     pub(super) fn is_changed(&self) -> bool {
-        !self.changed.is(None)
+        let mut watched = self.shelves.iter().flat_map(Shelf::all_watched);
+        !self.changed.is(None) || watched.any(Span::is_handed)
     }
 
     /// Notes that others gave slots of a span back (N2).
@@ -266,6 +339,7 @@ impl Stock {
         let close: Close<'_> = &mut |stock, span| center.close_span(stock, span);
         let mut answer = self.collect(close);
         for shelf in self.shelves.iter().filter(|shelf| !shelf.is_bare()) {
+            answer = answer.and(self.look(shelf, usize::MAX, close));
             shelf.magazine.retain(|entry| {
                 if let Some((span, slot)) = spans::slot_at(entry.slot()) {
                     span.put(slot);

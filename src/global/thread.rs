@@ -152,10 +152,13 @@ impl Thread {
 
     /// Gives the record up, with all that is in it.
     pub(super) fn leave(&self) {
-        self.state.store(LEFT, Ordering::Release);
-        // Who gave something back before it was left did not say so; who does later, does.
+        self.state.store(TIDIED, Ordering::Release);
+        // Who gave something back before that did not say so; who does later, does.
         fence(Ordering::SeqCst);
-        if self.stocks().any(Stock::is_changed) {
+        // Under the lock, as a release changes stocks of all threads.
+        let is_changed = center::with(|_| self.stocks().any(Stock::is_changed));
+        self.state.store(LEFT, Ordering::Release);
+        if is_changed.unwrap_or(true) {
             LEFT_CHANGED.store(true, Ordering::Release);
         }
     }

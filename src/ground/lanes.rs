@@ -5,61 +5,101 @@
 //!
 //! # Safety
 //!
-//! SSE2 is part of every x86-64; loads and stores are of the line's own numbers, and of as many masks.
+//! SSE2 is part of every x86-64; loads and stores are of a line's own numbers, which lie on a cache line, and of
+//! as many masks.
 #![allow(unsafe_code)]
 
 use core::arch::x86_64::{
-    __m128i, _mm_and_si128, _mm_andnot_si128, _mm_cmpgt_epi16, _mm_cvtsi128_si32, _mm_loadu_si128,
-    _mm_max_epi16, _mm_movemask_epi8, _mm_or_si128, _mm_packs_epi16, _mm_set1_epi16,
-    _mm_shuffle_epi32, _mm_shufflelo_epi16, _mm_storeu_si128,
+    __m128i, _mm_and_si128, _mm_andnot_si128, _mm_cmpeq_epi16, _mm_cmpgt_epi16, _mm_cvtsi128_si32,
+    _mm_load_si128, _mm_loadu_si128, _mm_max_epi16, _mm_movemask_epi8, _mm_or_si128,
+    _mm_packs_epi16, _mm_set1_epi16, _mm_shuffle_epi32, _mm_shufflelo_epi16, _mm_store_si128,
 };
 
-/// Numbers of a line; 64 bytes, which is a cache line where a table is made of them.
+/// Numbers of a line.
 pub(crate) const LANES: usize = 32;
 
 /// Numbers of a register.
 const EIGHT: usize = 8;
 
-/// A line of numbers.
-pub(crate) type Lanes = [i16; LANES];
+/// A cache line of numbers.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+pub(crate) struct Line([i16; LANES]);
 
-/// A number to compare with, once in each lane of a register.
+const _: () = assert!(size_of::<Line>() == 64);
+
+/// A number, once in each lane of a register.
 #[derive(Clone, Copy)]
-pub(crate) struct Bound(__m128i);
+pub(crate) struct Each(__m128i);
 
-impl Bound {
+impl Each {
     #[inline]
-    pub(crate) fn new(bound: i16) -> Self {
+    pub(crate) fn new(number: i16) -> Self {
         // SAFETY: every x86-64 has SSE2.
-        Self(unsafe { _mm_set1_epi16(bound) })
+        Self(unsafe { _mm_set1_epi16(number) })
     }
 }
 
-/// A bit for each lane whose number is greater than `bound`.
-#[inline]
-pub(crate) fn above(lanes: &Lanes, bound: Bound) -> u32 {
-    // SAFETY: every x86-64 has SSE2.
-    unsafe { compare(lanes, bound) }
-}
+impl Line {
+    /// The number in a lane.
+    #[inline]
+    pub(crate) fn get(&self, lane: usize) -> Option<i16> {
+        let Self(numbers) = self;
+        numbers.get(lane).copied()
+    }
 
-/// The largest number but that of one lane, or 0.
-#[inline]
-pub(crate) fn maximum_but(lanes: &Lanes, lane: usize) -> i16 {
-    // SAFETY: every x86-64 has SSE2.
-    unsafe { largest_but(lanes, lane) }
-}
+    /// A bit for each lane whose number is greater than `bound`.
+    #[inline]
+    pub(crate) fn above(&self, bound: Each) -> u32 {
+        // SAFETY: every x86-64 has SSE2.
+        unsafe { greater(self, bound) }
+    }
 
-/// Puts a number into a lane.
-#[inline]
-pub(crate) fn put(lanes: &mut Lanes, lane: usize, number: i16) {
-    // SAFETY: every x86-64 has SSE2.
-    unsafe { store(lanes, lane, number) };
+    /// A bit for each lane whose number is this.
+    #[inline]
+    pub(crate) fn equal(&self, number: Each) -> u32 {
+        // SAFETY: every x86-64 has SSE2.
+        unsafe { same(self, number) }
+    }
+
+    /// The largest number.
+    #[inline]
+    pub(crate) fn maximum(&self) -> i16 {
+        // SAFETY: every x86-64 has SSE2.
+        unsafe { largest(self) }
+    }
+
+    /// The largest number but that of one lane, or 0.
+    #[inline]
+    pub(crate) fn maximum_but(&self, lane: usize) -> i16 {
+        // SAFETY: every x86-64 has SSE2.
+        unsafe { largest_but(self, lane) }
+    }
+
+    /// Puts a number into a lane.
+    #[inline]
+    pub(crate) fn put(&mut self, lane: usize, number: i16) {
+        // SAFETY: every x86-64 has SSE2.
+        unsafe { store(self, lane, number) };
+    }
 }
 
 #[inline]
 #[target_feature(enable = "sse2")]
-fn compare(lanes: &Lanes, bound: Bound) -> u32 {
-    let [a, b, c, d] = load(lanes.as_ptr()).map(|eight| _mm_cmpgt_epi16(eight, bound.0));
+fn greater(line: &Line, bound: Each) -> u32 {
+    bits(load(line).map(|eight| _mm_cmpgt_epi16(eight, bound.0)))
+}
+
+#[inline]
+#[target_feature(enable = "sse2")]
+fn same(line: &Line, number: Each) -> u32 {
+    bits(load(line).map(|eight| _mm_cmpeq_epi16(eight, number.0)))
+}
+
+/// A bit for each lane that is not 0 but all ones.
+#[inline]
+#[target_feature(enable = "sse2")]
+fn bits([a, b, c, d]: [__m128i; LANES / EIGHT]) -> u32 {
     let low = _mm_movemask_epi8(_mm_packs_epi16(a, b)) as u32;
     let high = _mm_movemask_epi8(_mm_packs_epi16(c, d)) as u32;
     low | high << 16
@@ -67,12 +107,14 @@ fn compare(lanes: &Lanes, bound: Bound) -> u32 {
 
 #[inline]
 #[target_feature(enable = "sse2")]
-fn largest_but(lanes: &Lanes, lane: usize) -> i16 {
-    let [a, b, c, d] = load(lanes.as_ptr());
-    let [k, l, m, n] = load(all_but(lane));
-    let low = _mm_max_epi16(_mm_and_si128(a, k), _mm_and_si128(b, l));
-    let high = _mm_max_epi16(_mm_and_si128(c, m), _mm_and_si128(d, n));
-    let max = _mm_max_epi16(low, high);
+fn largest(line: &Line) -> i16 {
+    largest_of(load(line))
+}
+
+#[inline]
+#[target_feature(enable = "sse2")]
+fn largest_of([a, b, c, d]: [__m128i; LANES / EIGHT]) -> i16 {
+    let max = _mm_max_epi16(_mm_max_epi16(a, b), _mm_max_epi16(c, d));
     let max = _mm_max_epi16(max, _mm_shuffle_epi32::<0b01_00_11_10>(max));
     let max = _mm_max_epi16(max, _mm_shuffle_epi32::<0b10_11_00_01>(max));
     let max = _mm_max_epi16(max, _mm_shufflelo_epi16::<0b10_11_00_01>(max));
@@ -81,25 +123,41 @@ fn largest_but(lanes: &Lanes, lane: usize) -> i16 {
 
 #[inline]
 #[target_feature(enable = "sse2")]
-fn store(lanes: &mut Lanes, lane: usize, number: i16) {
-    let first = lanes.as_mut_ptr().wrapping_add(lane & (LANES - EIGHT));
-    // SAFETY: eight of the line's numbers.
-    let old = unsafe { _mm_loadu_si128(first.cast()) };
+fn largest_but(line: &Line, lane: usize) -> i16 {
+    let [a, b, c, d] = load(line);
+    let [k, l, m, n] = [0, 1, 2, 3].map(|eight| {
+        // SAFETY: as many masks as a line has numbers.
+        unsafe { _mm_loadu_si128(all_but(lane).wrapping_add(eight * EIGHT).cast()) }
+    });
+    largest_of([
+        _mm_and_si128(a, k),
+        _mm_and_si128(b, l),
+        _mm_and_si128(c, m),
+        _mm_and_si128(d, n),
+    ])
+}
+
+#[inline]
+#[target_feature(enable = "sse2")]
+fn store(line: &mut Line, lane: usize, number: i16) {
+    let first = line.0.as_mut_ptr().wrapping_add(lane & (LANES - EIGHT));
+    // SAFETY: eight of the line's numbers, from a multiple of eight on.
+    let old = unsafe { _mm_load_si128(first.cast()) };
     // SAFETY: eight of the masks.
     let others = unsafe { _mm_loadu_si128(all_but(lane % EIGHT).cast()) };
     let new = _mm_andnot_si128(others, _mm_set1_epi16(number));
     let new = _mm_or_si128(_mm_and_si128(others, old), new);
-    // SAFETY: eight of the line's numbers.
-    unsafe { _mm_storeu_si128(first.cast(), new) };
+    // SAFETY: eight of the line's numbers, from a multiple of eight on.
+    unsafe { _mm_store_si128(first.cast(), new) };
 }
 
-/// Loads as many numbers as a line has.
 #[inline]
 #[target_feature(enable = "sse2")]
-fn load(first: *const i16) -> [__m128i; LANES / EIGHT] {
+fn load(line: &Line) -> [__m128i; LANES / EIGHT] {
+    let first = line.0.as_ptr();
     [0, 1, 2, 3].map(|eight| {
-        // SAFETY: the callers have so many numbers there.
-        unsafe { _mm_loadu_si128(first.wrapping_add(eight * EIGHT).cast()) }
+        // SAFETY: eight of the line's numbers, from a multiple of eight on.
+        unsafe { _mm_load_si128(first.wrapping_add(eight * EIGHT).cast()) }
     })
 }
 
@@ -125,24 +183,29 @@ mod tests {
         let mut random = fastrand::Rng::with_seed(1);
         for _ in 0..10_000 {
             let bits = random.u32(1..16);
-            let mut numbers = [0; LANES];
-            for number in &mut numbers {
+            let mut line = Line([0; LANES]);
+            for number in &mut line.0 {
                 *number = random.i16(-2..=i16::MAX >> (15 - bits));
             }
             let bound = random.i16(-2..=i16::MAX >> (15 - bits));
-            for (lane, number) in numbers.iter().enumerate() {
-                let is_above = above(&numbers, Bound::new(bound)) >> lane & 1 == 1;
+            for (lane, number) in line.0.iter().enumerate() {
+                let is_above = line.above(Each::new(bound)) >> lane & 1 == 1;
                 assert_eq!(is_above, *number > bound);
+                let is_equal = line.equal(Each::new(bound)) >> lane & 1 == 1;
+                assert_eq!(is_equal, *number == bound);
+                assert_eq!(line.get(lane), Some(*number));
             }
+            assert_eq!(line.get(LANES), None);
+            assert_eq!(line.0.iter().max(), Some(&line.maximum()));
             let lane = random.usize(0..LANES);
-            let mut others = numbers;
+            let mut others = line.0;
             others[lane] = 0;
             let most = others.iter().copied().max();
-            assert_eq!(Some(maximum_but(&numbers, lane)), most);
+            assert_eq!(Some(line.maximum_but(lane)), most);
             let new = random.i16(..);
-            put(&mut numbers, lane, new);
+            line.put(lane, new);
             others[lane] = new;
-            assert_eq!(numbers, others);
+            assert_eq!(line.0, others);
         }
     }
 }

@@ -10,6 +10,7 @@ use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 
+use crate::ground::lanes::Line;
 use crate::ground::sys::{self, PAGE};
 use crate::words::error::Shortage;
 use crate::words::size::align_up;
@@ -21,6 +22,8 @@ use crate::words::size::align_up;
 /// All-zero bytes are a valid value, and the alignment is at most a cache line's 64 bytes.
 pub(crate) unsafe trait Plain: Copy {}
 
+// SAFETY: a number.
+unsafe impl Plain for u8 {}
 // SAFETY: a number.
 unsafe impl Plain for i16 {}
 // SAFETY: a number.
@@ -82,6 +85,8 @@ impl IndexMemory {
 pub(crate) struct Table<T: Plain> {
     base: NonNull<T>,
     length: usize,
+    /// Whole cache lines that the elements fill.
+    lines: usize,
     /// Bytes of the table's own mapping; 0 where it lies in lent memory or nowhere.
     mapped: usize,
     elements: PhantomData<T>,
@@ -98,6 +103,7 @@ impl<T: Plain> Table<T> {
         Self {
             base: NonNull::dangling(),
             length: 0,
+            lines: 0,
             mapped: 0,
             elements: PhantomData,
         }
@@ -135,7 +141,7 @@ impl<T: Plain> Table<T> {
         } else {
             // SAFETY: the mapping is this table's own, and its elements are borrowed from it.
             self.base = unsafe { sys::remap(self.base.cast(), self.mapped, bytes)? }.cast();
-            self.length = bytes / size_of::<T>();
+            self.measure(bytes);
         }
         self.mapped = bytes;
         Some(())
@@ -146,7 +152,38 @@ impl<T: Plain> Table<T> {
         // SAFETY: both places are this table's, apart, and the new one is larger.
         unsafe { self.base.copy_to_nonoverlapping(base, self.length) };
         self.base = base;
+        self.measure(bytes);
+    }
+
+    /// So many bytes belong to the elements.
+    fn measure(&mut self, bytes: usize) {
         self.length = bytes / size_of::<T>();
+        self.lines = self.length * size_of::<T>() / LINE;
+    }
+}
+
+/// Each 32 of a table's numbers, from the first on, are a cache line: it starts on one where it has any.
+impl Table<i16> {
+    #[inline]
+    pub(crate) fn line(&self, index: usize) -> Option<&Line> {
+        if index >= self.lines {
+            return None;
+        }
+        // SAFETY: the table has more whole lines than that.
+        let line = unsafe { self.base.cast::<Line>().add(index) };
+        // SAFETY: on a cache line, initialised, and borrowed with the table.
+        Some(unsafe { line.as_ref() })
+    }
+
+    #[inline]
+    pub(crate) fn line_mut(&mut self, index: usize) -> Option<&mut Line> {
+        if index >= self.lines {
+            return None;
+        }
+        // SAFETY: the table has more whole lines than that.
+        let mut line = unsafe { self.base.cast::<Line>().add(index) };
+        // SAFETY: on a cache line, initialised, and borrowed with the table, exclusively.
+        Some(unsafe { line.as_mut() })
     }
 }
 

@@ -11,7 +11,10 @@ use crate::policy::rule::Rule;
 use crate::words::error::{Corruption, Error, Misuse};
 use crate::words::extent::Extent;
 use crate::words::header::Freed;
-use crate::words::size::{UNIT, align_up, is_aligned};
+use crate::words::size::{Fit, HEADER, is_aligned};
+
+/// Bytes from which on a row is so long that most of its headers are in no cache of a processor's own.
+const FAR: usize = 8 << 20;
 
 /// The free blocks on both sides of a block, as far as the rule joins them.
 #[derive(Default)]
@@ -45,22 +48,35 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         Ok(block)
     }
 
-    /// Starts to fetch the header behind a block, without waiting for its own to tell the block's size.
-    #[inline]
-    pub(super) fn expect(&self, ptr: NonNull<u8>, layout: Layout) {
-        let address = ptr.addr().get();
-        let end = align_up(layout.size(), UNIT).unwrap_or(0);
-        self.row.prefetch(address.wrapping_add(end));
+    /// Frees the block whose payload is at `ptr`, if `layout` can be the one it was allocated for.
+    ///
+    /// The header behind it is fetched meanwhile. In a long row the block's own is far away, too: whatever depends on
+    /// the block's size goes on with the one that `layout` needs, which most blocks have. Only a comparison waits
+    /// for the header.
+    #[inline(always)]
+    pub(super) fn give_back(&mut self, ptr: NonNull<u8>, layout: Layout) -> Result<(), Error> {
+        let likely = Fit::of(layout).map_or(0, Fit::size);
+        let at = ptr.addr().get().wrapping_sub(HEADER);
+        self.row.prefetch(at.wrapping_add(likely));
+        let block = self.held(ptr, layout)?;
+        if self.row.length() >= FAR && block.size() == likely {
+            return self.put_back(block.cut(likely));
+        }
+        self.put_back(block)
     }
 
     /// Frees a block in use, and lets the memory follow if much of it is unused then.
     #[inline(always)]
     pub(super) fn put_back(&mut self, block: UsedBlock) -> Result<(), Error> {
         let around = self.around(&block)?;
-        self.commit(|heap| {
-            heap.sign_off(&block);
-            heap.free(block, around, Freed::Alone);
-        });
+        // Inlined: as a call, it would take the block in memory, stored in words and loaded in wider pieces.
+        self.commit(
+            #[inline(always)]
+            |heap| {
+                heap.sign_off(&block);
+                heap.free(block, around, Freed::Alone);
+            },
+        );
         self.relax();
         Ok(())
     }

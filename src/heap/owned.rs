@@ -48,7 +48,8 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         if !self.memory.is_bounded() {
             request.enlarge(peak.min(owning.most));
         }
-        self.serve(&request)
+        let found = self.look(request.fit)?;
+        self.serve(&request, found)
     }
 }
 

@@ -60,13 +60,22 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         }
     }
 
-    /// Finds the request's block and claims it.
+    /// The free block that a request takes, if there is one.
     #[inline(always)]
-    pub(super) fn serve(&mut self, request: &Request) -> Result<NonNull<[u8]>, Error> {
-        let found = match self.placement.count() {
-            Some(0) => None,
-            _ => self.placement.find(&self.row, request.fit, R::SPLITS)?,
-        };
+    pub(super) fn look(&self, fit: Fit) -> Result<Option<Extent>, Corruption> {
+        match self.placement.count() {
+            Some(0) => Ok(None),
+            _ => self.placement.find(&self.row, fit, R::SPLITS),
+        }
+    }
+
+    /// Claims a request's block: of the free one that was found for it, if one was.
+    #[inline(always)]
+    pub(super) fn serve(
+        &mut self,
+        request: &Request,
+        found: Option<Extent>,
+    ) -> Result<NonNull<[u8]>, Error> {
         let Some(found) = found else {
             return self.serve_at_end(request);
         };
@@ -122,7 +131,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         fit: Fit,
         account: AccountId,
     ) -> Result<Result<Place, Shortage>, Corruption> {
-        if let Some(found) = self.placement.find(&self.row, fit, R::SPLITS)? {
+        if let Some(found) = self.look(fit)? {
             return self.seek_in(found, fit, account);
         }
         if let Err(shortage) = self.ledger.allows(account, fit.size()) {
@@ -177,9 +186,11 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
             Place::Start { free, left } => {
                 // A closure for `commit` would be one function for all who take, and a call.
                 self.root.begin();
-                self.placement.shorten(free.extent(), left, R::SPLITS);
+                let old = free.extent();
                 let free = free.leave(left, &mut self.row);
                 let block = self.claim(free, request);
+                // The last, for the request and its account need not be kept over it.
+                self.placement.shorten(old, left, R::SPLITS);
                 self.root.finish();
                 block
             }

@@ -57,8 +57,7 @@ impl RootWriter {
     /// A change to the row begins.
     #[inline]
     pub(crate) fn begin(&mut self) {
-        self.epoch += 1;
-        self.write_word(offset_of!(Root, epoch), self.epoch);
+        self.write_word(offset_of!(Root, epoch), self.epoch + 1);
         compiler_fence(Ordering::SeqCst);
     }
 
@@ -73,7 +72,7 @@ impl RootWriter {
     #[inline]
     pub(crate) fn finish(&mut self) {
         compiler_fence(Ordering::SeqCst);
-        self.epoch += 1;
+        self.epoch += 2;
         self.write_word(offset_of!(Root, epoch), self.epoch);
     }
 

@@ -72,6 +72,12 @@ impl Row {
         self.end
     }
 
+    /// Bytes from base to end.
+    #[inline]
+    pub(crate) fn length(&self) -> usize {
+        self.end - self.base.addr().get()
+    }
+
     #[inline]
     pub(crate) fn limit(&self) -> usize {
         self.limit

@@ -229,11 +229,7 @@ impl Placement for Directory {
 
     #[inline(always)]
     fn find(&self, row: &impl Image, fit: Fit, splits: bool) -> Result<Option<Extent>, Corruption> {
-        let found = match self.count {
-            0 => None,
-            _ => self.maxima.first(number(fit.size(), 0) - 1),
-        };
-        let Some((index, number)) = found else {
+        let Some((index, number)) = self.maxima.first(number(fit.size(), 0) - 1) else {
             if self.scans {
                 return Scan.find(row, fit, splits);
             }
@@ -311,7 +307,7 @@ impl Placement for Directory {
     fn insert(&mut self, block: Extent, splits: bool) {
         let (start, end) = (self.start(block, splits), self.end(block, splits));
         put(self.maxima.leaves(), end);
-        self.maxima.correct(start.0, start.1, start.1);
+        self.maxima.correct(start.0, start.1, start.0, start.1);
         self.count += 1;
     }
 
@@ -326,7 +322,7 @@ impl Placement for Directory {
     #[inline(always)]
     fn remove(&mut self, block: Extent, splits: bool) {
         let (start, end) = (self.index(block.at, splits), self.end(block, splits).0);
-        self.maxima.correct(start, 0, 0);
+        self.maxima.correct(start, 0, start, 0);
         put(self.maxima.leaves(), (end, 0));
         self.count -= 1;
     }

@@ -7,7 +7,11 @@
 //! A leaf whose number is negative is a *mark*: it means something to whoever put it there, and is never
 //! large enough.
 
-use crate::ground::lanes::{Bound, LANES, Lanes, above, maximum_but, put};
+mod from;
+
+use core::hint::{black_box, select_unpredictable};
+
+use crate::ground::lanes::{Each, LANES};
 use crate::ground::prefetch::prefetch;
 use crate::ground::table::{IndexMemory, Table};
 use crate::words::error::Shortage;
@@ -22,6 +26,8 @@ pub(super) struct Maxima {
     levels: [Table<i16>; LEVELS],
     /// The level that has one node.
     top: usize,
+    /// Of each node of leaves, a lane that has its maximum.
+    peaks: Table<u8>,
 }
 
 impl Maxima {
@@ -29,6 +35,7 @@ impl Maxima {
         Self {
             levels: [const { Table::empty() }; LEVELS],
             top: 0,
+            peaks: Table::empty(),
         }
     }
 
@@ -63,10 +70,13 @@ impl Maxima {
     }
 
     /// The first leaf whose number is greater than `bound`, and that number.
+    ///
+    /// Mostly that is the maximum of its node, known from above the leaves: whoever goes on with it does so at once,
+    /// and only a comparison waits for the leaves, which are in no near cache where the row is long.
     #[inline(always)]
     pub(super) fn first(&self, bound: i16) -> Option<(usize, i16)> {
         let [leaves, nodes, regions, higher @ ..] = &self.levels;
-        let bound = Bound::new(bound);
+        let bound = Each::new(bound);
         let mut index = 0;
         if self.top > 2 {
             index = first_below(higher.get(..self.top - 2)?, bound)?;
@@ -77,63 +87,15 @@ impl Maxima {
         if self.top > 0 {
             index = step(nodes, index, bound)?;
         }
-        let lanes = lanes(leaves, index)?;
-        let lane = lowest(above(lanes, bound));
-        let number = *lanes.get(lane)?;
-        Some((index * LANES + lane, number))
-    }
-
-    /// The first leaf behind the one at `index` whose number is greater than `bound`.
-    #[cold]
-    pub(super) fn next(&self, index: usize, bound: i16) -> Option<usize> {
-        let (mut level, mut index) = (0, index + 1);
-        loop {
-            let (node, lane) = (index / LANES, index % LANES);
-            let lanes = self.above(level, node, bound) & (u32::MAX << lane);
-            if lanes != 0 {
-                index = node * LANES + lowest(lanes);
-                break;
-            }
-            if level == self.top {
-                return None;
-            }
-            index = node + 1;
-            level += 1;
+        let (peak, most) = (*self.peaks.get(index)?, *nodes.get(index)?);
+        let (peak, line) = (usize::from(peak), leaves.line(index)?);
+        let lane = lowest(line.above(bound));
+        if lane == peak {
+            return Some((index * LANES + peak, most));
         }
-        for level in (0..level).rev() {
-            index = index * LANES + lowest(self.above(level, index, bound));
-        }
-        Some(index)
-    }
-
-    /// The last leaf up to index `upto` whose number is greater than 0.
-    #[cold]
-    pub(super) fn last(&self, upto: usize) -> Option<usize> {
-        let (mut level, mut index) = (0, upto);
-        loop {
-            let (node, lane) = (index / LANES, index % LANES);
-            let lanes = self.above(level, node, 0) & (u32::MAX >> (LANES - 1 - lane));
-            if lanes != 0 {
-                index = node * LANES + lanes.ilog2() as usize;
-                break;
-            }
-            if level == self.top {
-                return None;
-            }
-            index = node.checked_sub(1)?;
-            level += 1;
-        }
-        for level in (0..level).rev() {
-            let lanes = self.above(level, index, 0);
-            index = index * LANES + lanes.checked_ilog2()? as usize;
-        }
-        Some(index)
-    }
-
-    /// A bit for each lane of a node whose number is greater than `bound`.
-    fn above(&self, level: usize, node: usize, bound: i16) -> u32 {
-        let lanes = self.levels.get(level).and_then(|level| lanes(level, node));
-        lanes.map_or(0, |lanes| above(lanes, Bound::new(bound)))
+        // Hidden, or the compiler would take the lane in either case.
+        let lane = black_box(lane);
+        Some((index * LANES + lane, line.get(lane)?))
     }
 
     /// The leaves, to be changed. Before a number changes, the maxima are put right by
@@ -149,10 +111,10 @@ impl Maxima {
     #[inline]
     pub(super) fn moved(&mut self, from: usize, to: usize, new: i16) {
         if from / LANES == to / LANES {
-            self.correct(from, 0, new);
+            self.correct(from, 0, to, new);
         } else {
-            self.correct(from, 0, 0);
-            self.correct(to, new, new);
+            self.correct(from, 0, from, 0);
+            self.correct(to, new, to, new);
         }
     }
 
@@ -171,17 +133,20 @@ impl Maxima {
                 Some(highest) if *highest < number => *highest = number,
                 _ => return,
             }
+            if let (true, Some(peak)) = (index == leaf / LANES, self.peaks.get_mut(index)) {
+                *peak = (leaf % LANES) as u8;
+            }
         }
     }
 
-    /// Puts a number into a leaf, and the maxima above its node right, of whose new numbers `new` is the largest.
+    /// Puts a number into a leaf, and the maxima above its node right: of its new numbers, `new` in leaf `to` is the
+    /// largest.
     ///
     /// The maximum of a node stands in the lane above it. It changes only if a new number exceeds it, or the old one
     /// was it; only then are the other lanes looked at, and before anything is put among them: what a processor has
-    /// just stored in a small piece, it cannot load in a larger one until that and all stored before is in the
-    /// cache.
+    /// just stored in a small piece, it cannot load in a larger one until that and all stored before is in the cache.
     #[inline(never)]
-    pub(super) fn correct(&mut self, leaf: usize, number: i16, new: i16) {
+    pub(super) fn correct(&mut self, leaf: usize, number: i16, to: usize, new: i16) {
         let [leaves, nodes, ..] = &mut self.levels;
         let Some(place) = leaves.get_mut(leaf) else {
             return;
@@ -191,62 +156,69 @@ impl Maxima {
             *place = number;
             return;
         };
-        let mut new = new;
+        let (mut new, mut peak) = (new, to % LANES);
         if new < highest {
             if *place < highest {
                 *place = number;
                 return;
             }
-            new = lanes(leaves, node)
-                .map_or(0, |lanes| maximum_but(lanes, leaf % LANES))
-                .max(new);
+            if let Some(line) = leaves.line(node) {
+                let lane = leaf % LANES;
+                let others = line.maximum_but(lane);
+                let equal = line.equal(Each::new(others)) & !(1 << lane);
+                peak = select_unpredictable(others > new, lowest(equal), peak);
+                new = others.max(new);
+            }
         }
         if let Some(place) = leaves.get_mut(leaf) {
             *place = number;
         }
+        if let Some(place) = self.peaks.get_mut(node) {
+            *place = peak as u8;
+        }
         if new != highest {
-            self.lift(1, node, new);
+            self.lift(node, highest, new);
         }
     }
 
-    /// Puts a number into a lane above the leaves, and the maxima above it right.
+    /// Puts the maximum of a node of leaves into the lane above it, where `old` was, and the maxima above that right.
     ///
-    /// Whole pieces of the line are stored, as they are loaded: the next search looks at them at once.
+    /// Whole pieces of the line are stored, as they are loaded: at once, or by the next search.
     #[inline(never)]
-    fn lift(&mut self, level: usize, index: usize, new: i16) {
-        let Some([below, above, ..]) = self.levels.get_mut(level..) else {
-            return;
-        };
-        let (node, lane) = (index / LANES, index % LANES);
-        let Some(lanes) = lanes_mut(below, node) else {
-            return;
-        };
-        let Some(highest) = above.get(node).copied() else {
-            put(lanes, lane, new);
-            return;
-        };
-        let mut most = new;
-        if new < highest {
-            if lanes.get(lane).is_some_and(|old| *old < highest) {
-                put(lanes, lane, new);
+    fn lift(&mut self, node: usize, old: i16, new: i16) {
+        let [_, levels @ ..] = &mut self.levels;
+        let mut levels: &mut [_] = levels;
+        let (mut index, mut old, mut new) = (node, old, new);
+        while let [below, higher @ ..] = levels {
+            let node = index / LANES;
+            let Some(line) = below.line_mut(node) else {
+                return;
+            };
+            line.put(index % LANES, new);
+            let Some(highest) = higher.first().and_then(|above| above.get(node)).copied() else {
+                return;
+            };
+            if new < highest {
+                if old < highest {
+                    return;
+                }
+                new = line.maximum();
+            }
+            if new == highest {
                 return;
             }
-            most = maximum_but(lanes, lane).max(new);
-        }
-        put(lanes, lane, new);
-        if most != highest {
-            self.lift(level + 1, node, most);
+            (levels, index, old) = (higher, node, highest);
         }
     }
 
-    /// Has room for `length` leaves at least. Where one level cannot grow, others may have; no harm.
+    /// Has room for `length` leaves at least, and two levels. Where one cannot grow, others may have; no harm.
     ///
     /// # Errors
     ///
     /// [`Shortage::Index`] without memory.
     #[cold]
     pub(super) fn grow(&mut self, length: usize, memory: &mut IndexMemory) -> Result<(), Shortage> {
-        let mut nodes = length.div_ceil(LANES);
+        let mut nodes = length.div_ceil(LANES).max(2);
         let mut top = 0;
         let mut highest = 0;
         for (level, table) in self.levels.iter_mut().enumerate() {
@@ -255,12 +227,14 @@ impl Maxima {
             if let (true, Some(first)) = (is_new, table.first_mut()) {
                 *first = highest;
             }
+            if level == 0 {
+                self.peaks.grow(table.len() / LANES, memory)?;
+            }
             top = level;
             if nodes == 1 {
                 break;
             }
-            let first = lanes(table, 0).into_iter().flatten();
-            highest = first.copied().max().unwrap_or(0);
+            highest = table.line(0).map_or(0, |line| line.maximum());
             // A table may have grown by more than was asked for; the ones above reach as far.
             nodes = if level == 0 {
                 (table.len() / LANES).div_ceil(LANES)
@@ -273,38 +247,23 @@ impl Maxima {
     }
 }
 
-/// The lanes of a node.
-#[inline]
-fn lanes(level: &[i16], node: usize) -> Option<&Lanes> {
-    let (nodes, _) = level.as_chunks();
-    nodes.get(node)
-}
-
 /// The first lane of a node whose number is greater than `bound`; without one, that behind its last.
 ///
 /// It needs not be asked which: where the number above a node is greater, the node has one, and behind the
 /// single node of the top level there are only zeros, level by level.
 #[inline(always)]
-fn step(level: &[i16], node: usize, bound: Bound) -> Option<usize> {
-    let lanes = above(lanes(level, node)?, bound);
-    Some(node * LANES + lowest(lanes))
+fn step(level: &Table<i16>, node: usize, bound: Each) -> Option<usize> {
+    Some(node * LANES + lowest(level.line(node)?.above(bound)))
 }
 
 /// The first lane of the lowest of some levels up to the one with a single node.
 #[inline(never)]
-fn first_below(levels: &[Table<i16>], bound: Bound) -> Option<usize> {
+fn first_below(levels: &[Table<i16>], bound: Each) -> Option<usize> {
     let mut index = 0;
     for level in levels.iter().rev() {
         index = step(level, index, bound)?;
     }
     Some(index)
-}
-
-/// The lanes of a node, to be changed.
-#[inline]
-fn lanes_mut(level: &mut [i16], node: usize) -> Option<&mut Lanes> {
-    let (nodes, _) = level.as_chunks_mut();
-    nodes.get_mut(node)
 }
 
 /// Index of the lowest bit of some.
@@ -345,9 +304,13 @@ mod tests {
     fn each_is_the_maximum_of_its_node(maxima: &Maxima) {
         for (below, level) in maxima.levels.iter().zip(maxima.levels.iter().skip(1)) {
             for (node, highest) in level.iter().enumerate() {
-                let lanes = lanes(below, node).into_iter().flatten();
-                assert_eq!(*highest, lanes.copied().max().unwrap_or(0).max(0));
+                let most = below.chunks(LANES).nth(node).into_iter().flatten().max();
+                assert_eq!(*highest, most.copied().unwrap_or(0).max(0));
             }
+        }
+        for (node, (peak, highest)) in maxima.peaks.iter().zip(&*maxima.levels[1]).enumerate() {
+            let at_peak = maxima.get(node * LANES + usize::from(*peak));
+            assert!(*highest == 0 || at_peak == *highest);
         }
     }
 
@@ -378,7 +341,7 @@ mod tests {
                 }
             } else if is_free(to) && random.bool() {
                 match random.bool() {
-                    true => maxima.correct(to, number, number),
+                    true => maxima.correct(to, number, to, number),
                     false => maxima.raise(to, number),
                 }
                 numbers.insert(to, number);
@@ -394,5 +357,18 @@ mod tests {
             }
         }
         assert!(maxima.top > 2, "as many levels as there are ways down");
+    }
+
+    #[test]
+    fn of_two_equal_numbers_the_one_that_stays_is_found() {
+        for (gone, left) in [(3, 20), (20, 3)] {
+            let mut maxima = Maxima::empty();
+            maxima.grow(LANES, &mut memory()).unwrap();
+            maxima.correct(gone, 7, gone, 7);
+            maxima.correct(left, 7, left, 7);
+            maxima.correct(gone, 0, gone, 0);
+            each_is_the_maximum_of_its_node(&maxima);
+            assert_eq!(maxima.first(6), Some((left, 7)));
+        }
     }
 }

@@ -47,6 +47,7 @@ mod lives;
 mod magazines;
 mod misuse;
 mod model;
+mod passed;
 mod races;
 mod reclaim;
 mod release;

@@ -1,0 +1,259 @@
+//! What others give back is told once and collected once, with a giver and without.
+
+use super::*;
+use crate::global::classes::Class;
+use crate::global::span::tests::{held, in_use, opened, zeroed};
+use crate::global::span::{SPAN, is_far};
+use crate::global::states::HELD;
+use core::sync::atomic::AtomicU64;
+use std::vec::Vec;
+
+#[test]
+fn what_others_give_back_is_told_once_and_collected() {
+    let mut rng = fastrand::Rng::with_seed(1);
+    for class in Class::all() {
+        let span = opened(class);
+        let mut all = in_use(span, span.slots());
+        rng.shuffle(&mut all);
+        let (back, kept) = all.split_at(all.len() / 2);
+        let told = back
+            .iter()
+            .filter(|slot| span.give_from_afar(**slot, None).unwrap());
+        assert_eq!(told.count(), 1, "who is first puts it on the list");
+        for slot in back {
+            span.give_from_afar(*slot, None).unwrap_err();
+            span.in_use(*slot).unwrap_err();
+        }
+        assert!(span.is_changed() && !span.is_empty());
+        assert_eq!((span.used(), span.free()), (kept.len(), 0));
+        // Its owner gave one back at the same moment.
+        let (twice, more) = (back[0], kept[0]);
+        span.state_of(twice).store(HELD, Ordering::Relaxed);
+        let address = SPAN + twice.0 * class.bytes();
+        assert_eq!(span.collect(), Err(Misuse::DoubleFree { address }));
+        assert_eq!(span.free(), back.len() - 1, "all others are collected");
+        assert!(!span.is_changed());
+        assert!(
+            span.give_from_afar(more, None).unwrap(),
+            "it was taken off the list"
+        );
+        assert_eq!((span.collect(), span.collect()), (Ok(()), Ok(())));
+        assert_eq!(span.used(), kept.len() - 1);
+        // Each of them is there to be taken, the lowest first.
+        let mut free: Vec<_> = back[1..].iter().chain([&more]).collect();
+        free.sort_by_key(|slot| slot.0);
+        assert!(held(span, span.free()).iter().eq(free));
+    }
+}
+
+/// Nobody's slot is forgotten: where it is not collected its owner does not take the quick way (N4).
+#[test]
+fn a_span_that_names_its_shelf_has_nothing_to_collect() {
+    let shelf: &Shelf = zeroed();
+    let span = opened(Class::numbered(0));
+    let all = in_use(span, span.slots());
+    span.be_quick(shelf);
+    assert!(span.shelf.is(Some(shelf)));
+    let rounds = 100;
+    let (back, mine, failed) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for round in 0..rounds {
+                for slot in &all[..7] {
+                    span.give_from_afar(*slot, None).unwrap();
+                    back.fetch_add(1, Ordering::Release);
+                }
+                while mine.load(Ordering::Acquire) <= round {
+                    std::thread::yield_now();
+                }
+            }
+        });
+        for round in 0..rounds {
+            let mut given = 0;
+            while given < 7 {
+                given = back.load(Ordering::Acquire) - 7 * round;
+                // As its owner sees it: given back before now, and not collected.
+                let note = || {
+                    let is_named = span.shelf.is(Some(shelf));
+                    failed.fetch_add((given > 0 && is_named).into(), Ordering::Relaxed);
+                };
+                note();
+                span.be_quick(shelf);
+                note();
+            }
+            span.collect().unwrap();
+            span.be_quick(shelf);
+            let is_whole = span.shelf.is(Some(shelf)) && span.free() == 7;
+            failed.fetch_add((!is_whole).into(), Ordering::Relaxed);
+            in_use(span, 7);
+            mine.store(round + 1, Ordering::Release);
+        }
+    });
+    assert_eq!(failed.into_inner(), 0);
+}
+
+/// What a thread has for itself, of no thread.
+fn nobody() -> &'static Local {
+    zeroed()
+}
+
+#[test]
+fn who_finds_many_given_back_gives_without_an_exchange() {
+    let mut rng = fastrand::Rng::with_seed(1);
+    for class in Class::all() {
+        let (span, local, other) = (opened(class), nobody(), nobody());
+        let many = MANY as usize;
+        let mut all = in_use(span, span.slots());
+        // Of one group, so that each finds those before it.
+        for slot in &all[..many.min(all.len())] {
+            assert!(!span.giver.is_there(), "too few");
+            span.give_from_afar(*slot, Some(local)).unwrap();
+        }
+        if !is_far(class) {
+            let rest = all.iter().skip(many);
+            rest.for_each(|slot| assert!(span.give_from_afar(*slot, Some(local)).is_ok()));
+            assert!(!span.giver.is_there(), "no words");
+            continue;
+        }
+        span.give_from_afar(all[many], None).unwrap();
+        assert!(!span.giver.is_there(), "not in an operation");
+        span.give_from_afar(all[many + 1], Some(local)).unwrap();
+        assert!(span.giver.is(local) && span.giver.is_there());
+        span.collect().unwrap();
+        span.be_quick(zeroed());
+        assert!(span.shelf.is(None), "its giver says nothing");
+        span.give_from_afar(all[many + 2], Some(other)).unwrap();
+        assert!(span.giver.is(local), "who was first");
+        span.collect().unwrap();
+        assert_eq!(span.free(), many + 3);
+        let mut back = all.split_off(many + 3);
+        for round in 0..5 {
+            rng.shuffle(&mut back);
+            let (back, kept) = back.split_at(rng.usize(..=back.len()));
+            for (given, slot) in back.iter().enumerate() {
+                assert_eq!(span.used(), back.len() + kept.len() - given);
+                span.give_as_giver(*slot, local).unwrap();
+                let address = SPAN + slot.0 * class.bytes();
+                let told = Err(Misuse::DoubleFree { address });
+                assert_eq!(span.in_use(*slot), told);
+                assert_eq!(span.give_as_giver(*slot, local), told);
+                assert_eq!(span.give_from_afar(*slot, None), told.map(|()| false));
+            }
+            assert_eq!(span.is_handed(), !back.is_empty());
+            let free = span.free();
+            let twice = back.first().filter(|_| round == 3);
+            // Its owner gave one back at the same moment.
+            twice.inspect(|slot| span.state_of(**slot).store(HELD, Ordering::Relaxed));
+            assert_eq!(span.collect_handed().is_err(), twice.is_some());
+            assert_eq!(
+                span.free(),
+                free + back.len() - usize::from(twice.is_some())
+            );
+            assert!(!span.is_handed() && span.collect_handed().is_ok());
+            twice.inspect(|slot| span.put(**slot));
+            // All but what was given back first is in use again.
+            let more = held(span, span.free());
+            let again = more.iter().filter(|slot| back.contains(slot));
+            again.for_each(|slot| span.state_of(*slot).store(IN_USE, Ordering::Relaxed));
+            let first = more.iter().filter(|slot| !back.contains(slot));
+            first.for_each(|slot| span.put(*slot));
+        }
+        back.iter().for_each(|slot| span.put(*slot));
+        span.giver.end();
+        assert!(!span.giver.is_there() && span.is_empty());
+    }
+}
+
+#[test]
+fn an_owner_parts_from_a_giver_who_does_not_give_any_more() {
+    let (span, local, other) = (opened(Class::numbered(3)), nobody(), nobody());
+    let shelf: &Shelf = zeroed();
+    let all = in_use(span, span.slots());
+    for slot in &all[..=MANY as usize] {
+        span.give_from_afar(*slot, Some(local)).unwrap();
+    }
+    span.collect().unwrap();
+    let mut rest = all[MANY as usize + 1..].iter();
+    // How many slots are given back beside him until he is asked for.
+    let wait = || (1..).find(|_| span.count_beside()).unwrap();
+    span.give_as_giver(*rest.next().unwrap(), local).unwrap();
+    assert_eq!(wait(), LONG);
+    span.look_beside().unwrap();
+    assert!(span.giver.is(local) && !span.is_handed(), "he gave");
+    assert_eq!(wait(), LONG);
+    span.look_beside().unwrap();
+    span.be_quick(shelf);
+    assert!(!span.giver.is(local) && span.giver.is_there());
+    assert!(span.shelf.is(None), "he may be about to give one");
+    span.give_as_giver(*rest.next().unwrap(), local).unwrap();
+    assert_eq!(wait(), LONG);
+    span.look_beside().unwrap();
+    assert!(span.giver.is_there(), "he did");
+    assert_eq!(wait(), LONG);
+    span.look_beside().unwrap();
+    span.be_quick(shelf);
+    assert!(!span.giver.is_there() && !span.giver.is_none());
+    assert!(span.shelf.is(Some(shelf)));
+    // Who is that late says so himself, and whoever looks finds it.
+    let late = *rest.next().unwrap();
+    span.give_as_giver(late, local).unwrap();
+    assert!(span.shelf.is(None) && span.in_use(late).is_err());
+    span.be_quick(shelf);
+    assert!(span.shelf.is(None));
+    span.collect_handed().unwrap();
+    span.be_quick(shelf);
+    assert!(span.shelf.is(Some(shelf)));
+    for slot in rest.take(2 * MANY as usize) {
+        span.give_from_afar(*slot, Some(other)).unwrap();
+    }
+    assert!(!span.giver.is_there() && span.shelf.is(None), "nobody else");
+    span.collect().unwrap();
+}
+
+/// Two threads hand slots round and round: each that is given is there again once, whoever looks when.
+#[test]
+fn what_a_giver_gives_is_collected_once() {
+    let span = opened(Class::numbered(3));
+    let all = in_use(span, span.slots());
+    let local = nobody();
+    for slot in &all[..=MANY as usize] {
+        span.give_from_afar(*slot, Some(local)).unwrap();
+    }
+    span.collect().unwrap();
+    let rounds = if cfg!(miri) { 3 } else { 200 };
+    // How many slots were passed on, and all that are passed, in order.
+    let passed = AtomicU64::new(0);
+    let way: Vec<_> = (0..1024).map(|_| AtomicU64::new(0)).collect();
+    let total = rounds * 1000;
+    let back = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        let (passed, way, back) = (&passed, &way, &back);
+        scope.spawn(move || {
+            for number in 0..total {
+                while passed.load(Ordering::Acquire) <= number {
+                    std::thread::yield_now();
+                }
+                let slot = way[number as usize % 1024].load(Ordering::Relaxed);
+                span.give_as_giver(Slot(slot as usize), local).unwrap();
+                back.store(number + 1, Ordering::Release);
+            }
+        });
+        let mut next = 0;
+        // Those that are not free yet are passed on first.
+        let mut ready: Vec<_> = all[MANY as usize + 1..].to_vec();
+        while next < total {
+            for slot in ready.drain(..) {
+                if next < total {
+                    way[next as usize % 1024].store(slot.0 as u64, Ordering::Relaxed);
+                    next += 1;
+                    passed.store(next, Ordering::Release);
+                }
+            }
+            span.collect_handed().unwrap();
+            ready = in_use(span, span.free());
+        }
+    });
+    span.collect_handed().unwrap();
+    assert_eq!(back.into_inner(), total);
+    assert_eq!(span.free() + span.used(), span.slots());
+}
