@@ -82,6 +82,28 @@ mod tests {
     use super::*;
 
     #[test]
+    fn slots_lie_in_as_few_lines_as_can_be() {
+        let layout = |size, align| Layout::from_size_align(size, align);
+        for size in 1..=1024_usize {
+            for align in (0..8).map(|power| 1 << power) {
+                let Ok(slot) = layout(size.next_multiple_of(align), align) else {
+                    unreachable!("small enough");
+                };
+                let start = in_lines(slot);
+                assert!(start.is_multiple_of(align) && start <= align.max(LINE));
+                let crosses = |at: usize| at / LINE != (at + slot.size() - 1) / LINE;
+                let divides = LINE.is_multiple_of(slot.size());
+                let crossed = (0..200).any(|number| crosses(start + number * slot.size()));
+                assert!(!(divides && crossed), "{slot:?} at {start}");
+                let few = (MANY - 1) / slot.size();
+                assert_eq!(in_lines_if_many(slot, few), align);
+                let many = MANY.div_ceil(slot.size());
+                assert_eq!(in_lines_if_many(slot, many), start);
+            }
+        }
+    }
+
+    #[test]
     fn an_index_is_a_quotient_or_larger_than_all() {
         let sizes = (1..=300).chain([4096, 4097, 65_535, 1 << 20, (1 << 20) + 48, 1 << 40]);
         for bytes in sizes {
