@@ -204,8 +204,8 @@ fn many_slots_start_at_lines() {
     in_reserve(|heap| {
         for (size, line) in [(64, 64), (32, 32), (192, 64), (48, 16)] {
             let slot = layout(size, 8);
-            let lock_free = LockFree::new(Pool::new(heap, TAG), slot, 1000).unwrap();
-            let fixed = Fixed::new(Pool::new(heap, OTHER), slot, 1000).unwrap();
+            let lock_free = LockFree::new(Pool::new(heap, TAG), slot, 1001).unwrap();
+            let fixed = Fixed::new(Pool::new(heap, OTHER), slot, 1001).unwrap();
             for piece in [lock_free.allocate(slot), fixed.allocate(slot)] {
                 let at = piece.unwrap().addr().get();
                 assert!(at.is_multiple_of(line), "{size} at {at:#x}");
