@@ -7,7 +7,7 @@
 use core::alloc::Layout;
 
 use crate::pools::chunk::NOTE;
-use crate::pools::stride::Stride;
+use crate::pools::stride::{self, Stride};
 use crate::words::error::Shortage;
 use crate::words::size::{HEADER, UNIT, align_up};
 
@@ -36,9 +36,6 @@ const WORD: usize = size_of::<u64>();
 
 /// Bytes from a chunk's start to its first group: note, seal, and a spare word.
 const GROUPS: usize = NOTE + UNIT;
-
-/// Bytes of a line of the processor's caches.
-const LINE: usize = 64;
 
 /// Where the slots of a chunk with so many of them start, and how many bytes it has.
 fn extent(slot: Layout, align: usize, count: usize) -> Option<(usize, usize)> {
@@ -83,17 +80,17 @@ impl Shape {
     /// One chunk of so many slots. `None` where no address space holds them.
     pub(crate) fn single(slot: Layout, count: usize) -> Option<Self> {
         let slot = slot.pad_to_align();
-        let (_, bytes) = extent(slot, slot.align(), count)?;
-        let chunk = Layout::from_size_align(bytes, slot.align().max(UNIT)).ok()?;
-        Self::of(slot, slot.align(), count, 0, chunk)
+        let align = stride::in_lines_if_many(slot, count);
+        let (_, bytes) = extent(slot, align, count)?;
+        let chunk = Layout::from_size_align(bytes, align.max(UNIT)).ok()?;
+        Self::of(slot, align, count, 0, chunk)
     }
 
     /// Chunks of so many slots or more, that together with their blocks' headers have a power of two of bytes.
     /// `None` where no address space holds one.
     pub(crate) fn growing(slot: Layout, count: usize) -> Option<Self> {
         let slot = slot.pad_to_align();
-        let natural = 1 << slot.size().trailing_zeros();
-        let align = slot.align().max(LINE.min(natural));
+        let align = stride::in_lines(slot);
         let (_, bytes) = extent(slot, align, count.max(1))?;
         let power = bytes.checked_add(HEADER)?.checked_next_power_of_two()?;
         let chunk = Layout::from_size_align(power - HEADER, power).ok()?;
@@ -201,7 +198,7 @@ mod tests {
                     assert_eq!(chunk.size() + HEADER, chunk.align());
                     assert_eq!(shape.mask, chunk.align().wrapping_neg());
                     let slot = slot.pad_to_align();
-                    let lines = LINE.min(1 << slot.size().trailing_zeros()).max(align);
+                    let lines = stride::in_lines(slot);
                     let needed = |count| extent(slot, lines, count).map_or(0, |(_, bytes)| bytes);
                     assert!(
                         needed(shape.each + 1) > chunk.size(),

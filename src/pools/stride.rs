@@ -1,8 +1,38 @@
-//! Distance of equal slots, and which slot starts at an offset, without a division.
+//! Distance of equal slots, what the first of them is aligned to, and which slot starts at an offset, without a
+//! division.
 //!
 //! A multiple of an odd number is divided by it by one multiplication with its inverse modulo 2^64, and what
 //! is no multiple becomes larger than any quotient (Granlund and Montgomery, "Division by Invariant Integers
 //! using Multiplication", PLDI 1994, section 9); a power of two in the divisor is rotated out behind that.
+
+use core::alloc::Layout;
+
+/// Bytes of a line of the processor's caches.
+const LINE: usize = 64;
+
+/// What the first of equal slots is aligned to, given how one lies, padded: so that each lies in as few lines as can
+/// be. A slot of a line's length that lies in two costs two misses.
+pub(crate) const fn in_lines(slot: Layout) -> usize {
+    let natural = 1 << slot.size().trailing_zeros();
+    let lines = if natural < LINE { natural } else { LINE };
+    if lines > slot.align() {
+        lines
+    } else {
+        slot.align()
+    }
+}
+
+/// As [`in_lines`] for one chunk of so many slots, unless they are so few that it is not worth the bytes.
+pub(crate) const fn in_lines_if_many(slot: Layout, slots: usize) -> usize {
+    if slots.saturating_mul(slot.size()) < MANY {
+        slot.align()
+    } else {
+        in_lines(slot)
+    }
+}
+
+/// Bytes of slots that make up for those that are skipped in front of them.
+const MANY: usize = 4096;
 
 /// Bytes from one slot to the next.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +80,28 @@ impl Stride {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn slots_lie_in_as_few_lines_as_can_be() {
+        let layout = |size, align| Layout::from_size_align(size, align);
+        for size in 1..=1024_usize {
+            for align in (0..8).map(|power| 1 << power) {
+                let Ok(slot) = layout(size.next_multiple_of(align), align) else {
+                    unreachable!("small enough");
+                };
+                let start = in_lines(slot);
+                assert!(start.is_multiple_of(align) && start <= align.max(LINE));
+                let crosses = |at: usize| at / LINE != (at + slot.size() - 1) / LINE;
+                let divides = LINE.is_multiple_of(slot.size());
+                let crossed = (0..200).any(|number| crosses(start + number * slot.size()));
+                assert!(!(divides && crossed), "{slot:?} at {start}");
+                let few = (MANY - 1) / slot.size();
+                assert_eq!(in_lines_if_many(slot, few), align);
+                let many = MANY.div_ceil(slot.size());
+                assert_eq!(in_lines_if_many(slot, many), start);
+            }
+        }
+    }
 
     #[test]
     fn an_index_is_a_quotient_or_larger_than_all() {

@@ -4,7 +4,8 @@ use core::alloc::Layout;
 use core::cell::Cell;
 
 use tagheap::{
-    Corruption, Error, Kind, LockFree, Misuse, OutOfMemory, Pool, Share, Shortage, Usage,
+    Corruption, Error, Fixed, Kind, LockFree, Misuse, OutOfMemory, Pool, Share, Shortage, Tag,
+    Usage,
 };
 
 use crate::threads::TAG;
@@ -196,6 +197,24 @@ fn there_are_as_many_slots_as_asked_for() {
         assert_eq!(heap.stats_of(TAG).unwrap().blocks, 0);
     });
 }
+
+/// A slot that fits a cache line lies in one, and slots of a line's length start at lines.
+#[test]
+fn many_slots_start_at_lines() {
+    in_reserve(|heap| {
+        for (size, line) in [(64, 64), (32, 32), (192, 64), (48, 16)] {
+            let slot = layout(size, 8);
+            let lock_free = LockFree::new(Pool::new(heap, TAG), slot, 1001).unwrap();
+            let fixed = Fixed::new(Pool::new(heap, OTHER), slot, 1001).unwrap();
+            for piece in [lock_free.allocate(slot), fixed.allocate(slot)] {
+                let at = piece.unwrap().addr().get();
+                assert!(at.is_multiple_of(line), "{size} at {at:#x}");
+            }
+        }
+    });
+}
+
+const OTHER: Tag = Tag::new(TAG.number() + 1);
 
 #[test]
 fn what_is_written_to_free_slots_harms_nobody() {

@@ -79,7 +79,7 @@ impl<H: Share> Buddy<H> {
     }
 
     /// As [`give`](Buddy::give), where the hand was closed or there is no such block.
-    #[inline(never)]
+    #[cold]
     fn give_slowly(&self, at: usize, power: u32) -> bool {
         if self.hand.is_open() {
             return false;
@@ -95,7 +95,8 @@ impl<H: Share> Buddy<H> {
 
     /// Makes a block free that was in the hand until the one at `at` went there: both, joined, if they are halves
     /// of one.
-    #[inline(never)]
+    // Cold, though not rare: so the way into the hand, where nothing was, goes without a jump.
+    #[cold]
     fn put_back_for(&self, before: usize, at: usize, power: u32) {
         let (block, other) = (self.hand.number(before), self.hand.number(at));
         let order = self.order(power);

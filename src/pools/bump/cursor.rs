@@ -9,11 +9,16 @@ use core::alloc::Layout;
 use core::cell::Cell;
 use core::ptr::NonNull;
 
+use crate::ground::prefetch::prefetch;
 use crate::pools::chunk::Chunk;
 use crate::words::size::{UNIT, align_down};
 
 /// The most bytes in front of a cursor, a multiple of [`UNIT`].
 const MOST: usize = (PIECE as usize) - UNIT;
+
+/// Bytes in front of a cursor beyond which they are taken to be out of the processor's second cache: what is in it
+/// comes soon enough by itself, and asking for it costs more than it saves.
+const NEAR: usize = 1 << 20;
 
 /// One piece, as a word counts it.
 const PIECE: u64 = 1 << 32;
@@ -63,7 +68,12 @@ impl Cursor {
         }
         self.word.set(word - layout.size() as u64 + PIECE);
         // SAFETY: no further from the end than the cursor, which is in the same chunk.
-        Some(unsafe { self.end.get().sub(room) })
+        let piece = unsafe { self.end.get().sub(room) };
+        if room > NEAR {
+            // The next piece: as many misses overlap as there are requests in flight.
+            prefetch(piece.as_ptr().wrapping_add(layout.size()));
+        }
+        Some(piece)
     }
 
     /// The word once the cursor has moved up to an alignment of more than a unit.
