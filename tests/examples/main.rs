@@ -282,7 +282,7 @@ fn kinds_does_what_the_sources_did_and_draws_each_kind() {
     let shared = "(peak 40), 40 allocated, 40 given back, 0 refused";
     assert_eq!(text.matches(shared).count(), 2, "{text}");
     for picture in [
-        "|16 x2|[112]|16|[15936]|",
+        "|16 x2|[112]|16|[14912]|",
         "|200|304|[520]|",
         "|16 x6|[928]|",
         "|16 x2|[16] x3|16 x5|",
