@@ -48,7 +48,8 @@ use crate::words::usage::{Alarm, Measure, Usage};
 /// ```
 ///
 /// No two pools own one tag at a time: the first request of a pool under whose tag somebody holds blocks is
-/// [`Misuse::TagInUse`]. If the heap is busy or damaged when a pool is dropped, its blocks stay in the heap.
+/// [`Misuse::TagInUse`](crate::Misuse::TagInUse). If the heap is busy or damaged when a pool is dropped, its blocks stay
+/// in the heap.
 ///
 /// The cost is the heap's: 32 bytes a request, rounded to 16, and O(log) of the heap's length.
 #[derive(Debug)]
