@@ -2,10 +2,11 @@
 //!
 //! # Safety
 //!
-//! A chunk holds links and, behind them, slots. A slot is handed out by whoever popped its number, and its
-//! number is pushed once only when it is given back, so nobody else holds it. Links are atomics, written once
-//! before anybody shares them, and overlap no slot.
+//! A chunk holds [links] and, behind them, slots. A slot is handed out by whoever popped its number, and its
+//! number is pushed once only when it is given back, so nobody else holds it.
 #![allow(unsafe_code)]
+
+mod links;
 
 use core::alloc::Layout;
 use core::fmt;
@@ -16,14 +17,15 @@ use crate::pools::chunk::Chunk;
 use crate::pools::kind::{self, Kind};
 use crate::pools::meter::Watermark;
 use crate::pools::pool::Pool;
-use crate::pools::stride::{self, Stride};
-use crate::pools::treiber::{self, Line, Popped, Stack};
+use crate::pools::stride::Stride;
+use crate::pools::treiber::{Line, Popped, Stack};
 use crate::sharing::lock::Guarded;
 use crate::sharing::share::{Futex, Share};
 use crate::words::error::{Corruption, Error, Misuse, OutOfMemory, Shortage};
-use crate::words::size::align_up;
 use crate::words::tag::Tag;
 use crate::words::usage::{Measure, Usage};
+
+use links::Links;
 
 /// Equal slots that several threads and signal handlers take and give back at once, without a lock.
 ///
@@ -82,65 +84,11 @@ pub struct LockFree<H: Share> {
     passes: bool,
 }
 
-/// Links at the start of a chunk.
-struct Links {
-    start: NonNull<AtomicU64>,
-    length: usize,
-}
-
-// SAFETY: the links belong to a pool, and go where the pool goes.
-unsafe impl Send for Links {}
-// SAFETY: atomics are for sharing.
-unsafe impl Sync for Links {}
 // SAFETY: the one field that is neither by itself is the slots' address, which nobody reads or writes through
 // without holding a slot; the pool goes along, so it must be one that can.
 unsafe impl<H: Share> Send for LockFree<H> where Guarded<Pool<H>, Futex>: Send {}
 // SAFETY: as above; requests go through atomics, or through the lock.
 unsafe impl<H: Share> Sync for LockFree<H> where Guarded<Pool<H>, Futex>: Sync {}
-
-impl AsRef<[AtomicU64]> for Links {
-    #[inline]
-    fn as_ref(&self) -> &[AtomicU64] {
-        // SAFETY: `Links::new` wrote so many atomics there, which are the pool's until it is dropped; only
-        // references to them are made, and those are shared.
-        unsafe { NonNull::slice_from_raw_parts(self.start, self.length).as_ref() }
-    }
-}
-
-impl Links {
-    fn none() -> Self {
-        let start = NonNull::dangling();
-        Self { start, length: 0 }
-    }
-
-    /// Links of so many slots, all free.
-    ///
-    /// # Safety
-    ///
-    /// As many links fit there, which are nobody else's as long as the answer is used.
-    unsafe fn new(start: NonNull<AtomicU64>, length: usize) -> Self {
-        for index in 0..length {
-            // SAFETY: within what the caller promises.
-            let link = unsafe { start.add(index) };
-            // SAFETY: as above; nobody refers to it yet.
-            unsafe { link.write(AtomicU64::new(treiber::fresh(index, length))) };
-        }
-        Self { start, length }
-    }
-}
-
-/// Where links and slots lie: the chunk's layout, and how far in the slots start.
-fn plan(layout: Layout, slots: usize) -> Option<(Layout, usize)> {
-    if slots > treiber::MOST {
-        return None;
-    }
-    let links = Layout::array::<AtomicU64>(slots).ok()?;
-    let align = stride::in_lines_if_many(layout, slots);
-    let start = align_up(links.size(), align)?;
-    let bytes = layout.size().checked_mul(slots)?.checked_add(start)?;
-    let chunk = Layout::from_size_align(bytes, align.max(links.align())).ok()?;
-    Some((kind::at_least_one(chunk), start))
-}
 
 impl<H: Share> LockFree<H> {
     /// So many slots in a pool, each for any request up to `layout`, in size and alignment. Takes all its
@@ -155,7 +103,7 @@ impl<H: Share> LockFree<H> {
         let layout = kind::at_least_one(layout);
         let padded = layout.pad_to_align();
         let passes = pool.passes();
-        let planned = plan(padded, slots).ok_or(Shortage::TooLarge);
+        let planned = links::plan(padded, slots).ok_or(Shortage::TooLarge);
         let (chunk, start) = planned.map_err(|cause| pool.refusal(layout, cause))?;
         let (links, start) = if passes {
             (Links::none(), NonNull::dangling())
@@ -265,8 +213,7 @@ impl<H: Share> LockFree<H> {
     /// The error for a link found damaged.
     #[cold]
     fn damage(&self, index: usize) -> Error {
-        let links = self.stack.links().start.addr().get();
-        let at = links + index.min(self.slots) * size_of::<AtomicU64>();
+        let at = self.stack.links().address_of(index.min(self.slots));
         Corruption::Pool { tag: self.tag, at }.into()
     }
 
