@@ -32,7 +32,8 @@ mod with {
     use core::ptr;
     use core::sync::atomic::{AtomicU32, Ordering};
 
-    use crate::global::{after_fork_in_child, center, leave, numbers};
+    use crate::global::leaving::{after_fork_in_child, leave};
+    use crate::global::{center, numbers};
 
     /// The key, and one more; 0 while there is none.
     static KEY: AtomicU32 = AtomicU32::new(0);
