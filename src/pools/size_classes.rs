@@ -67,7 +67,8 @@ use crate::words::usage::{Measure, Usage};
 ///
 /// A pool touches no page before its first request, and then those of the objects that it hands out: its notes lie in
 /// front of the first. Of a chunk of more than 16 KiB it touches another page from the second object on, and one more for
-/// each 4096; of any chunk, as soon as one is given back out of order, pages of the map, a 64th of what is in use.
+/// each 4096; of any chunk, as soon as one is given back out of order, pages of the map, a 64th of what is in use. Where
+/// the heap cuts the chunk from a longer free block, the header of the rest is written behind it.
 ///
 /// ```
 /// use tagheap::{Heap, Kind, LocalHeap, Pool, Reserve, SizeClasses, Tag, Typed};
