@@ -763,7 +763,8 @@ pub(crate) fn keeps_apart<R: Recipe>(heap: &impl Share, other: &impl Share) {
 /// In heaps of every size from none on: a pool is made or refused, serves or refuses, and leaves nothing.
 pub(crate) fn is_made_or_not<R: Recipe, H: Share>(heap_of: impl Fn(usize) -> Option<H>) {
     let mut made = 0;
-    for bytes in (0..6 * 1024).step_by(112) {
+    // Wherever the buffer lies, the largest has room for the alignment that a kind asks for.
+    for bytes in (0..12 * 1024).step_by(112) {
         let Some(heap) = heap_of(bytes) else {
             continue;
         };
