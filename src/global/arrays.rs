@@ -15,10 +15,7 @@ use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use crate::global::classes::{CLASSES, Class};
 use crate::global::giver;
 use crate::ground::sys::Mapping;
-use crate::words::size::align_up;
-
-/// Bytes of a cache line, to which all are aligned: what different threads change shares none.
-const LINE: usize = 64;
+use crate::words::size::{LINE, align_up};
 
 /// Bytes committed at once.
 const STEP: usize = 64 << 10;
@@ -26,7 +23,7 @@ const STEP: usize = 64 << 10;
 /// Slots for which a word has the bits.
 pub(super) const GROUP: usize = 64;
 
-/// An array of a class: words of returned bits, and one more that names the next unused array; then, each from a line on,
+/// An array of a class, aligned to a cache line, so that what different threads change shares none: words of returned bits, and one more that names the next unused array; then, each from a line on,
 /// the words between the span's [`Giver`](giver::Giver) and its owner, and the states.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Array {

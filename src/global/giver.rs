@@ -28,13 +28,14 @@ use core::ptr;
 use core::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
 use crate::global::local::Local;
+use crate::words::size::LINE;
 
-/// Words to a line.
-pub(super) const LINE: usize = 64 / size_of::<u64>();
+/// Words to a cache line.
+const WORDS: usize = LINE / size_of::<u64>();
 
 /// Words for so many groups.
 pub(super) const fn words(groups: usize) -> usize {
-    groups.next_multiple_of(LINE) * 2
+    groups.next_multiple_of(WORDS) * 2
 }
 
 /// What stands for a thread from which the owner parts, and has parted: no thread's place.
@@ -72,11 +73,11 @@ impl Giver {
             return None;
         }
         // Their lines alternate.
-        let place = group + group / LINE * LINE;
+        let place = group + group / WORDS * WORDS;
         // SAFETY: G2.
         let handed = unsafe { first.add(place) };
         // SAFETY: G2.
-        let seen = unsafe { handed.add(LINE) };
+        let seen = unsafe { handed.add(WORDS) };
         // SAFETY: G2.
         Some((unsafe { &*handed }, unsafe { &*seen }))
     }

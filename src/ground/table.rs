@@ -13,7 +13,7 @@ use core::ptr::NonNull;
 use crate::ground::lanes::Line;
 use crate::ground::sys::{self, PAGE};
 use crate::words::error::Shortage;
-use crate::words::size::align_up;
+use crate::words::size::{LINE, align_up};
 
 /// Values that all-zero bytes are a valid one of.
 ///
@@ -44,8 +44,6 @@ pub struct IndexMemory {
 unsafe impl Send for IndexMemory {}
 // SAFETY: handing memory out takes it exclusively.
 unsafe impl Sync for IndexMemory {}
-
-const LINE: usize = 64;
 
 impl IndexMemory {
     /// The `length` bytes at `start`, then mappings if it `maps`. Zeroes the bytes.

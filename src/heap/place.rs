@@ -91,27 +91,19 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     /// Serves a request for which there is no free block. At once where nothing is to be asked for or left in front.
     #[inline(always)]
     fn serve_at_end(&mut self, request: &Request) -> Result<NonNull<[u8]>, Error> {
-        let allowed = self.ledger.allows(request.account, request.fit.size());
+        let fit = request.fit;
+        let allowed = self.ledger.allows(request.account, fit.size());
         if allowed.is_ok()
-            && let Some(payload) = self.serve_at_once(request)
+            && fit.align() == UNIT
+            && let Some(to) = self.granted(fit)
         {
-            return Ok(payload);
+            self.root.begin();
+            let free = self.lengthen_to(to);
+            let block = self.claim(free, request);
+            self.root.finish();
+            return Ok(self.payload(&block, request.layout));
         }
         self.serve_anywhere(*request)
-    }
-
-    /// Serves a request that its account allows at the end of the row, if nothing is to be asked for or left in front.
-    #[inline(always)]
-    pub(super) fn serve_at_once(&mut self, request: &Request) -> Option<NonNull<[u8]>> {
-        if request.fit.align() > UNIT {
-            return None;
-        }
-        let to = self.granted(request.fit)?;
-        self.root.begin();
-        let free = self.lengthen_to(to);
-        let block = self.claim(free, request);
-        self.root.finish();
-        Some(self.payload(&block, request.layout))
     }
 
     /// As [`serve`](Heap::serve), by way of a [`Place`].

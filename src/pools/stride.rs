@@ -7,8 +7,7 @@
 
 use core::alloc::Layout;
 
-/// Bytes of a line of the processor's caches.
-const LINE: usize = 64;
+use crate::words::size::LINE;
 
 /// What the first of equal slots is aligned to, given how one lies, padded: so that each lies in as few lines as can
 /// be. A slot of a line's length that lies in two costs two misses.

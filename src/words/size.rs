@@ -7,6 +7,9 @@ use crate::words::header::Header;
 /// Bytes in a unit: every block's address and size is a multiple of it.
 pub const UNIT: usize = 16;
 
+/// Bytes of a line of the processor's caches.
+pub(crate) const LINE: usize = 64;
+
 /// Bytes of a block's header.
 pub const HEADER: usize = size_of::<Header>();
 

@@ -9,15 +9,11 @@ use tagheap::Tag;
 use crate::HEAP;
 use crate::careless::{free, take};
 use crate::support::{
-    LARGEST, Piece, alone, assert_gone, blocks, bytes, double_free, holding, objects, slot_size,
+    LARGEST, Piece, alone, assert_gone, blocks, bytes, double_free, holding, objects, pieces,
+    slot_size, slots,
 };
 
 const SIZES: [usize; 8] = [16, 64, 200, 512, 1024, 2500, 4096, LARGEST];
-
-/// Slots that a span has.
-fn slots(size: usize) -> usize {
-    65_504 / slot_size(bytes(size)).unwrap()
-}
 
 /// Slots that a thread has at hand at most.
 fn at_hand(size: usize) -> usize {
@@ -30,9 +26,7 @@ fn what_is_at_hand_is_not_in_use() {
     alone(|| {
         for size in SIZES {
             let slot = slot_size(bytes(size)).unwrap();
-            let mut pieces: Vec<_> = (0..300)
-                .map(|n| Piece::take(TAG, bytes(size), n as u8))
-                .collect();
+            let mut pieces = pieces(TAG, size, 300);
             let kept = pieces.pop().unwrap();
             while let Some(piece) = pieces.pop() {
                 piece.assert_whole();
@@ -149,9 +143,7 @@ fn what_others_give_back_is_found() {
         for size in SIZES {
             let count = 3 * slots(size);
             for round in 0..20 {
-                let pieces: Vec<_> = (0..count)
-                    .map(|n| Piece::take(TAG, bytes(size), n as u8))
-                    .collect();
+                let pieces = pieces(TAG, size, count);
                 // A whole span, what is at hand, and one for who finds little.
                 let most = 3 + at_hand(size).div_ceil(slots(size)) + 1;
                 assert!(blocks(TAG) <= most, "{size} {round}: {}", HEAP.report());

@@ -14,22 +14,11 @@ use crate::HEAP;
 use crate::careless::{free, resize};
 use crate::storm::{Storm, handle};
 use crate::support::{
-    Piece, alone, assert_gone, blocks, bytes, double_free, holding, objects, rounds, slot_size,
+    Piece, alone, assert_gone, blocks, bytes, double_free, holding, objects, pieces, rounds, slots,
 };
 
 /// Sizes of which more than 64 slots are in a span, so that a thread may give them without an exchange, and of fewer.
 const SIZES: [usize; 6] = [16, 64, 200, 800, 1500, 8000];
-
-/// Slots in a span.
-fn slots(size: usize) -> usize {
-    65_504 / slot_size(bytes(size)).unwrap()
-}
-
-fn pieces(tag: Tag, size: usize, count: usize) -> Vec<Piece> {
-    (0..count)
-        .map(|n| Piece::take(tag, bytes(size), n as u8))
-        .collect()
-}
 
 /// A thread that gives back what it is sent, and says so; it lives until this goes.
 struct Other {

@@ -237,3 +237,15 @@ pub(crate) fn text(output: &Output) -> String {
     let (said, told) = (String::from_utf8_lossy(said), String::from_utf8_lossy(told));
     format!("{}\n{said}\n{told}", output.status)
 }
+
+/// Slots of the class of a size in a span.
+pub(crate) fn slots(size: usize) -> usize {
+    65_504 / slot_size(bytes(size)).unwrap()
+}
+
+/// So many pieces of a size, each full of another byte.
+pub(crate) fn pieces(tag: Tag, size: usize, count: usize) -> Vec<Piece> {
+    (0..count)
+        .map(|n| Piece::take(tag, bytes(size), n as u8))
+        .collect()
+}

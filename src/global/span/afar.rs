@@ -81,10 +81,7 @@ impl Span {
         if before & slot.bit() != 0 {
             return Err(self.double_free(slot));
         }
-        // N4.
-        if self.shelf.is_some_in_order() {
-            self.shelf.set(None);
-        }
+        self.unname();
         Ok(before == 0 && self.changed.fetch_or(1 << group, Ordering::AcqRel) == 0)
     }
 
@@ -103,10 +100,16 @@ impl Span {
         Ok(())
     }
 
-    /// Takes the name of its shelf away, by who gave a slot back (N4).
+    /// As [`unname`](Span::unname), by one who parted meanwhile.
     #[cold]
     fn be_slow(&self) {
         fence(Ordering::SeqCst);
+        self.unname();
+    }
+
+    /// Takes the name of its shelf away, by who gave a slot back, which stands in order before that (N4).
+    #[inline(always)]
+    fn unname(&self) {
         if self.shelf.is_some_in_order() {
             self.shelf.set(None);
         }

@@ -44,7 +44,7 @@ impl<H: Share> Pool<H> {
 
     /// Whether the bound allows so many bytes more.
     #[inline]
-    pub(super) fn allow(&self, layout: Layout, more: usize) -> Result<(), Error> {
+    fn allow(&self, layout: Layout, more: usize) -> Result<(), Error> {
         let (total, used) = (self.bound, self.held());
         if more <= total - used {
             return Ok(());
@@ -55,7 +55,7 @@ impl<H: Share> Pool<H> {
 
     /// The heap's answer to a request; a refusal counts.
     #[inline]
-    pub(super) fn counted<T>(&self, answer: Result<Result<T, Error>, Misuse>) -> Result<T, Error> {
+    fn counted<T>(&self, answer: Result<Result<T, Error>, Misuse>) -> Result<T, Error> {
         let answer = answer.map_err(Error::from).flatten();
         answer.inspect_err(|_| self.counters.fail())
     }
