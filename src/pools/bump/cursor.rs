@@ -16,17 +16,13 @@ use crate::words::size::{UNIT, align_down};
 /// The most bytes in front of a cursor, a multiple of [`UNIT`].
 const MOST: usize = (PIECE as usize) - UNIT;
 
-/// Bytes in front of a cursor beyond which they are taken to be out of the processor's second cache: what is in it
-/// comes soon enough by itself, and asking for it costs more than it saves.
-const NEAR: usize = 1 << 20;
-
 /// One piece, as a word counts it.
 const PIECE: u64 = 1 << 32;
 
 /// A cursor that moves up to an end, and counts the pieces over which it moves.
 ///
 /// How far it is from the end and how many they are is one word: a piece costs one load and one store of that, with
-/// a mask and sums in between, and one comparison says whether there is room.
+/// a mask and one sum in between, and one comparison says whether there is room.
 #[derive(Debug)]
 pub(super) struct Cursor {
     /// Low half: bytes from the cursor to its end. High half: pieces since it was placed.
@@ -53,6 +49,9 @@ impl Cursor {
     }
 
     /// Moves over a piece; `None` if there is no room for it in front of the end, or it has no bytes.
+    ///
+    /// Its first line is fetched at once: whoever asked writes there soon, but what is stored waits for its line in turn,
+    /// while as many fetches overlap as there are pieces asked for.
     #[inline]
     pub(super) fn advance(&self, layout: Layout) -> Option<NonNull<u8>> {
         let mask = layout.align() as u64 - 1;
@@ -66,13 +65,12 @@ impl Cursor {
         if layout.size().wrapping_sub(1) >= room {
             return None;
         }
-        self.word.set(word - layout.size() as u64 + PIECE);
+        // Its size less and a piece more, in one sum: so the next piece need not wait for two.
+        let step = (layout.size() as u32).wrapping_neg();
+        self.word.set(word + u64::from(step));
         // SAFETY: no further from the end than the cursor, which is in the same chunk.
         let piece = unsafe { self.end.get().sub(room) };
-        if room > NEAR {
-            // The next piece: as many misses overlap as there are requests in flight.
-            prefetch(piece.as_ptr().wrapping_add(layout.size()));
-        }
+        prefetch(piece.as_ptr());
         Some(piece)
     }
 
