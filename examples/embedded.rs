@@ -1,7 +1,8 @@
 //! Every kind of pool in one static buffer: no kernel, no libc, no allocator.
 //!
-//! Only the printing is the system's. A device would put the buffer in its own memory, and send the lines out
-//! by its own means; `tests/pools` runs the same under a filter that lets no system call pass.
+//! Only the printing is the system's, and that the lock of a `Locked` pool asks in which thread it is. A device would
+//! put the buffer in its own memory, and send the lines out by its own means: `examples/nolibc` has the same in a
+//! program without libc, and `tests/pools` runs it under a filter that lets no system call pass.
 //!
 //! ```text
 //! cargo run --example embedded
@@ -33,7 +34,7 @@ struct Reading {
     celsius: f32,
 }
 
-fn main() -> Result<(), Error> {
+pub(crate) fn main() -> Result<(), Error> {
     let memory = &raw mut MEMORY;
     // SAFETY: called once, and nobody else names it.
     let memory = unsafe { &mut *memory };

@@ -259,10 +259,12 @@ fn timed(heap: Shared) -> Result<(), Error> {
         64,
     )?;
     let pool = Timed::new(pool).limited(Operation::Allocate, Duration::from_micros(50));
-    for n in 0..64_u64 {
+    let _position = pool.alloc(0_u64)?;
+    for n in 1..64_u64 {
         drop(pool.own(n)?);
     }
-    show(&pool, &pool)
+    println!("{pool}");
+    show(pool.kind(), &pool)
 }
 
 fn pass_through(heap: Shared) -> Result<(), Error> {

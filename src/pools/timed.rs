@@ -182,14 +182,15 @@ impl<K> Timed<K> {
     }
 
     /// The pool, with a limit for an operation; how often it takes longer is counted. The first limit or
-    /// [`timing`](Timed::timing) in a process takes a millisecond, in which the counter's rate is measured.
+    /// [`timing`](Timed::timing) in a process takes a millisecond, in which the counter's rate is held against the
+    /// kernel's clock.
     #[must_use]
     pub fn limited(self, operation: Operation, limit: Duration) -> Self {
         let nanoseconds = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
         self.limited_to_cycles(operation, clock::cycles(nanoseconds))
     }
 
-    /// As [`limited`](Timed::limited), in cycles of the time-stamp counter.
+    /// As [`limited`](Timed::limited), in cycles of the time-stamp counter, and without the kernel.
     #[must_use]
     pub fn limited_to_cycles(self, operation: Operation, limit: u64) -> Self {
         self.watch(operation).limit.store(limit, Ordering::Relaxed);

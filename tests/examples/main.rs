@@ -196,7 +196,7 @@ fn parity_ends_with_1_at_a_difference() {
 
 #[test]
 fn programs_without_libc_are_static_and_need_nobody() {
-    for name in ["nolibc", "global", "threads", "common"] {
+    for name in ["nolibc", "embedded", "global", "threads", "common"] {
         let headers = readelf(&["--wide", "--program-headers", "--dynamic"], nolibc(name));
         assert!(headers.contains("LOAD"), "{name}: {headers}");
         for word in ["INTERP", "NEEDED", "DYNAMIC"] {
@@ -272,6 +272,7 @@ fn kinds_does_what_the_sources_did_and_draws_each_kind() {
         "96 of 1024 bytes used (peak 96), 6 allocated, 0 given back, 0 refused",
         "0 of 1024 bytes used (peak 96), 6 allocated, 6 given back, 0 refused",
         "5 of 120 slots used (peak 5), 5 allocated, 0 given back, 0 refused",
+        "1 of 64 slots used (peak 2), 64 allocated, 63 given back, 0 refused",
         "All pools are gone, and the heap holds 0 blocks of theirs.",
     ] {
         assert!(text.lines().any(|there| there == line), "{line}\n{text}");
@@ -281,31 +282,60 @@ fn kinds_does_what_the_sources_did_and_draws_each_kind() {
     // Four threads with ten objects each, at once, behind a lock and without one.
     let shared = "(peak 40), 40 allocated, 40 given back, 0 refused";
     assert_eq!(text.matches(shared).count(), 2, "{text}");
+    let pictures = text.matches("|[64] x64|").count();
+    assert_eq!(pictures, 2, "given back: {text}");
+    // Of each kind, and of each level of the priorities.
     for picture in [
+        "|(heap) 128|[432]|level 48|",
+        "|24|[936]|",
         "|16 x2|[112]|16|[14912]|",
         "|200|304|[520]|",
         "|16 x6|[928]|",
         "|16 x2|[16] x3|16 x5|",
+        "|16|[16] x3|",
         "|512|128|[128]|[256]|[1024]|[2048]|",
         "|32 x2|[32] x62|",
-        "|hunted 48 x3|",
+        "|128|[128] x31|",
+        "|1024|[1024] x7|",
+        "|256|[256] x15|",
+        "|8|[8] x63|",
+        "|(heap) 128|hunted 48 x3|",
     ] {
         assert!(text.contains(picture), "{picture}\n{text}");
     }
 }
 
-#[test]
-fn embedded_has_every_kind_in_one_buffer() {
-    let text = told(&run(example("embedded")));
+fn has_every_kind_in_one_buffer(text: &str) {
     for tag in [
         "readings", "line", "control", "irq", "motor", "tasks", "log", "images", "frames",
         "packets", "calls", "scraps",
     ] {
-        assert!(amounts(&text, tag)[0][0] > 0, "{tag}\n{text}");
+        assert!(amounts(text, tag)[0][0] > 0, "{tag}\n{text}");
     }
     assert!(text.contains("line fills up: "), "{text}");
     assert!(
         text.contains("out of memory: 16 bytes aligned to 1 for tag line"),
         "{text}"
     );
+}
+
+#[test]
+fn embedded_has_every_kind_in_one_buffer() {
+    has_every_kind_in_one_buffer(&told(&run(example("embedded"))));
+}
+
+#[test]
+fn embedded_without_libc_asks_the_kernel_only_to_print_and_for_its_lock() {
+    // Where a thread's own memory is, and its number where there is none.
+    let of_the_lock = [libc::SYS_arch_prctl, libc::SYS_gettid];
+    let of_all = [libc::SYS_execve, libc::SYS_write, libc::SYS_exit_group];
+    let allowed = [&of_all[..], &of_the_lock].concat();
+    let text = told(&run(nolibc("embedded").filtered(&allowed, Answer::Kill)));
+    has_every_kind_in_one_buffer(&text);
+    for refused in &allowed[1..] {
+        let mut allowed = allowed.clone();
+        allowed.retain(|call| call != refused);
+        let output = run(nolibc("embedded").filtered(&allowed, Answer::Kill));
+        assert!(!output.status.success(), "without system call {refused}");
+    }
 }
