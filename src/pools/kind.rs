@@ -101,7 +101,8 @@ pub unsafe trait Kind {
     /// [`Corruption`](crate::Corruption) if the pool's own notes or the heap's headers are damaged.
     fn reset(&mut self) -> Result<(), Error>;
 
-    /// Whether the address lies in memory from which this pool hands out pieces.
+    /// Whether the address lies in memory from which this pool hands out pieces; where each piece is a block of the
+    /// heap's own, in a [`Pool`](crate::Pool) and with pooling switched off, whether one in use starts there.
     ///
     /// # Errors
     ///

@@ -2,7 +2,7 @@
 
 use hashbrown::{DefaultHashBuilder, HashMap};
 
-use crate::battery::{self, BOUND, Habits, TAG};
+use crate::battery::Habits;
 
 /// A box, vectors that grow and shrink, and a map live in a pool: contents are what they must be.
 pub(crate) fn live_in<A>(pool: A, habits: &Habits)
@@ -61,19 +61,26 @@ fn live_in_std<A: Copy + std::alloc::Allocator>(pool: A, habits: &Habits) {
 
 macro_rules! collections {
     ($($name:ident: $recipe:ident;)*) => { $(
+        mod $name {
+            use crate::kinds::$recipe as Recipe;
+            collections!(on in_buffer, in_reserve);
+        }
+    )* };
+    (on $($rig:ident),*) => { $(
         #[test]
-        fn $name() {
-            crate::in_reserve(|heap| {
-                let habits = &<crate::kinds::$recipe as battery::Recipe>::HABITS;
-                let pool = tagheap::Pool::new(heap, TAG).bounded(BOUND);
-                let kind = <crate::kinds::$recipe as battery::Recipe>::make(pool).unwrap();
-                live_in(&kind, habits);
+        fn $rig() {
+            crate::$rig(|heap| {
+                use crate::battery::{self, Recipe as _};
+                let habits = &Recipe::HABITS;
+                let pool = tagheap::Pool::new(heap, battery::TAG).bounded(battery::BOUND);
+                let kind = Recipe::make(pool).unwrap();
+                super::live_in(&kind, habits);
                 tagheap::Kind::check(&kind).unwrap();
                 let usage = tagheap::Kind::usage(&kind).unwrap();
                 assert!(usage.allocations > 4, "{usage}");
                 assert!(usage.live() == 0 || habits.last_first, "{usage}");
                 #[cfg(std_allocator)]
-                live_in_std(&kind, habits);
+                super::live_in_std(&kind, habits);
                 drop(kind);
                 battery::assert_clean(heap);
             });

@@ -41,7 +41,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use tagheap::{Buffer, Heap, LocalHeap, Reserve, SharedHeap};
+use tagheap::{Buffer, Directory, Heap, Key, LocalHeap, Reserve, SharedHeap, Whole};
 use tagheap_trace::{Granting, Ground};
 
 /// How long threads and forks are let loose: so long, or as many seconds as `TAGHEAP_SOAK` says.
@@ -67,10 +67,10 @@ fn in_reserve(test: impl FnOnce(&LocalHeap<Reserve>)) {
 }
 
 /// A heap behind a lock, with the rule under which nothing is split.
-fn behind_lock(test: impl FnOnce(&SharedHeap<Reserve>)) {
-    test(&SharedHeap::new(
-        Heap::new(Reserve::new().unwrap()).unwrap(),
-    ));
+fn behind_lock(test: impl FnOnce(&SharedHeap<Reserve, Whole>)) {
+    let (source, key) = (Reserve::new().unwrap(), Key::from_seed(4));
+    let heap = Heap::with(source, Whole, Directory::new(), key).unwrap();
+    test(&SharedHeap::new(heap));
 }
 
 /// A heap whose memory grows or not as the test says.
