@@ -440,6 +440,26 @@ pub(crate) fn calls_at_the_watermark<R: Recipe>(heap: &impl Share) {
     }
 }
 
+/// An alarm that panics leaves its pool in order and no lock taken; the piece that made it ring stays in use.
+pub(crate) fn outlives_its_alarm<R: Recipe>(heap: &impl Share) {
+    let ring: Alarm = |_tag, _usage| panic!("as the test wants it");
+    let mut kind = R::make(pool(heap).alarmed(ring)).unwrap();
+    let layout = layout(R::HABITS.most.min(48), 1);
+    let mut served = 0;
+    while let Ok(answer) = catch_unwind(AssertUnwindSafe(|| kind.allocate(layout))) {
+        answer.unwrap();
+        served += 1;
+    }
+    let usage = kind.usage().unwrap();
+    assert_eq!((usage.live(), usage.failures), (served + 1, 0), "{usage}");
+    kind.check().unwrap();
+    kind.reset().unwrap();
+    kind.allocate(layout).unwrap();
+    kind.check().unwrap();
+    drop(kind);
+    assert_clean(heap);
+}
+
 /// With pooling switched off each piece is a block of the heap's.
 pub(crate) fn passes_through<R: Recipe>(heap: &impl Share) {
     let mut kind = R::make(pool(heap).pass_through(true)).unwrap();
