@@ -91,6 +91,70 @@ fn f06_the_child_of_a_fork_uses_the_heap() {
     assert_eq!(heap.stats_of(TAG).unwrap().blocks, 0);
 }
 
+/// Forks; answers how the child ended, which does its work and is killed if that takes a second.
+fn status_of_a_child(work: impl FnOnce() -> Result<(), Error>) -> i32 {
+    // SAFETY: the child does its work, which calls what it may, and ends.
+    let process = unsafe { libc::fork() };
+    assert!(process >= 0);
+    if process == 0 {
+        // SAFETY: deadly, if the child hangs; nothing of the parent's.
+        unsafe { libc::alarm(1) };
+        let code = i32::from(work().is_err());
+        // SAFETY: ends the child, and runs nothing of the parent's.
+        unsafe { libc::_exit(code) };
+    }
+    let mut status = 0;
+    // SAFETY: our own child.
+    assert_eq!(
+        unsafe { libc::waitpid(process, &raw mut status, 0) },
+        process
+    );
+    status
+}
+
+/// A fork waits for the thread that holds the lock. One that does not has a child in which nobody gives it back.
+#[test]
+fn f06_a_fork_while_another_thread_holds_the_lock() {
+    let heap = shared();
+    let [holds, may_go, has_gone] = [const { AtomicBool::new(false) }; 3];
+    let wait_for = |word: &AtomicBool| {
+        while !word.load(Ordering::Acquire) {
+            thread::yield_now();
+        }
+    };
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let inside = heap.look(|_heap| {
+                holds.store(true, Ordering::Release);
+                wait_for(&may_go);
+                // Whoever asks for the lock meanwhile waits.
+                thread::sleep(Duration::from_millis(20));
+                has_gone.store(true, Ordering::Release);
+            });
+            inside.unwrap();
+        });
+        wait_for(&holds);
+        let status = status_of_a_child(|| visit(&heap));
+        let held = !has_gone.load(Ordering::Acquire);
+        may_go.store(true, Ordering::Release);
+        assert!(held && libc::WIFSIGNALED(status), "{status:#x}");
+        assert_eq!(libc::WTERMSIG(status), libc::SIGALRM);
+
+        heap.before_fork().unwrap();
+        assert!(has_gone.load(Ordering::Acquire), "it waited");
+        let status = status_of_a_child(|| {
+            // SAFETY: in the child, once.
+            unsafe { heap.after_fork() };
+            visit(&heap)
+        });
+        // SAFETY: in the parent, once.
+        unsafe { heap.after_fork() };
+        assert_eq!(status, 0);
+    });
+    visit(&heap).unwrap();
+    heap.look(|heap| heap.check()).unwrap().unwrap();
+}
+
 #[test]
 fn f06_the_child_of_a_fork_uses_its_pools() {
     let heap = shared();
