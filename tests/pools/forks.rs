@@ -105,10 +105,8 @@ fn status_of_a_child(work: impl FnOnce() -> Result<(), Error>) -> i32 {
     }
     let mut status = 0;
     // SAFETY: our own child.
-    assert_eq!(
-        unsafe { libc::waitpid(process, &raw mut status, 0) },
-        process
-    );
+    let ended = unsafe { libc::waitpid(process, &raw mut status, 0) };
+    assert_eq!(ended, process);
     status
 }
 
