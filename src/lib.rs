@@ -98,7 +98,7 @@ pub use crate::{
         size::{Fit, HEADER, SMALLEST, UNIT},
         stats::{Amount, Forecast, Mark, Name, Stats, TagStats},
         tag::Tag,
-        usage::{Alarm, Measure, Usage},
+        usage::{Alarm, Bell, Measure, Usage},
         walk::{Block, Bytes, Image, State, Walk},
     },
 };

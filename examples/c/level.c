@@ -1,7 +1,7 @@
 /* The reason for tags: a game's level, loaded in hundreds of pieces and unloaded in one call.
  *
- * The level's blocks lie between those of a player who stays, and each frame has an arena of its own. The next level
- * is loaded into the memory that the last one left.
+ * The level's blocks lie between those of a player who stays, and each frame has an arena of its own, which says when
+ * it is nearly full. The next level is loaded into the memory that the last one left.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,14 +33,31 @@ static void load(th_heap *heap) {
     }
 }
 
-/* What a frame needs is gone with its end, and nobody gives it back. */
+static void *put(th_pool *arena, size_t size) {
+    th_status why;
+    void *piece = th_pool_allocate(arena, size, 8, &why);
+    if (piece == NULL) fail("a piece", why);
+    return piece;
+}
+
+/* What a frame needs is gone with its end, and nobody gives it back; what a search needs, with the search's. */
 static void play(th_pool *arena) {
+    th_pool_moment search;
     th_status status;
     for (size_t command = 0; command < 50; command++) {
-        if (th_pool_allocate(arena, 64 + command % 7 * 32, 8, &status) == NULL) fail("a command", status);
+        put(arena, 64 + command % 7 * 32);
+        if ((status = th_pool_mark(arena, &search)) != TH_OK) fail("a search", status);
+        for (size_t step = 0; step < 20; step++) put(arena, 64);
+        if ((status = th_pool_rewind(arena, search)) != TH_OK) fail("a search's end", status);
     }
     status = th_pool_reset(arena);
     if (status != TH_OK) fail("the frame's end", status);
+}
+
+/* Tells whoever sizes the frame's arena, long before it is too small. */
+static void warn(uint64_t tag, const th_usage *usage, void *warnings) {
+    (void)tag;
+    if ((*(int *)warnings)++ == 0) printf("A frame needs %zu of %zu bytes.\n\n", usage->used, usage->total);
 }
 
 static void show(const th_heap *heap, const char *caption) {
@@ -69,7 +86,9 @@ int main(void) {
     take(heap, player, 320, 16);
     show(heap, "A player joins, a level is loaded.");
 
-    th_pool *arena = th_pool_bump(heap, frame, NULL, &status);
+    int warnings = 0;
+    const th_pool_options options = {.bound = 16 * 1024, .alarm = warn, .context = &warnings, .percent = 50};
+    th_pool *arena = th_pool_bump(heap, frame, &options, &status);
     if (arena == NULL) fail("an arena", status);
     for (int i = 0; i < 60; i++) play(arena);
     show(heap, "Sixty frames are played.");

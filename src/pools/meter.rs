@@ -3,44 +3,53 @@
 use core::cell::Cell;
 
 use crate::words::tag::Tag;
-use crate::words::usage::{Alarm, Measure, Usage};
+use crate::words::usage::{Alarm, Bell, Measure, Usage};
 
 /// Percent of a pool's total at which it calls unless told otherwise.
 pub(crate) const PERCENT: u8 = 90;
 
-/// A watermark and whom to call.
+/// A watermark, in percent, and whom to call.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Watermark {
-    percent: u8,
-    call: Option<Alarm>,
+pub(crate) enum Watermark {
+    #[default]
+    Nobody,
+    Alarm(u8, Alarm),
+    Bell(u8, &'static Bell),
 }
 
+// Two words, as one function alone takes: every pool has one.
+const _: () = assert!(size_of::<Watermark>() == 16);
+
 impl Watermark {
-    pub(crate) fn new(percent: u8, call: Alarm) -> Self {
-        Self {
-            percent: percent.min(100),
-            call: Some(call),
-        }
+    pub(crate) fn calling(percent: u8, call: Alarm) -> Self {
+        Self::Alarm(percent.min(100), call)
+    }
+
+    pub(crate) fn ringing(percent: u8, bell: &'static Bell) -> Self {
+        Self::Bell(percent.min(100), bell)
     }
 
     /// Whether there is somebody to call.
     pub(crate) fn calls(&self) -> bool {
-        self.call.is_some()
+        !matches!(self, Self::Nobody)
     }
 
     /// What must be in use for a call: so many percent of the total, rounded up, at least 1; no amount
     /// reaches it where there is nobody to call.
     pub(crate) fn of(&self, total: usize) -> usize {
-        if self.call.is_none() {
-            return usize::MAX;
-        }
-        let share = (total as u128 * u128::from(self.percent)).div_ceil(100);
+        let percent = match *self {
+            Self::Nobody => return usize::MAX,
+            Self::Alarm(percent, _) | Self::Bell(percent, _) => percent,
+        };
+        let share = (total as u128 * u128::from(percent)).div_ceil(100);
         (share as usize).max(1)
     }
 
     pub(crate) fn call(&self, tag: Tag, usage: &Usage) {
-        if let Some(call) = self.call {
-            call(tag, usage);
+        match *self {
+            Self::Nobody => {}
+            Self::Alarm(_, call) => call(tag, usage),
+            Self::Bell(_, bell) => (bell.call)(tag, usage, bell.context),
         }
     }
 }

@@ -22,7 +22,7 @@ use crate::tags::ledger::AccountId;
 use crate::words::error::{Corruption, Error, OutOfMemory, Shortage};
 use crate::words::stats::Amount;
 use crate::words::tag::Tag;
-use crate::words::usage::{Alarm, Measure, Usage};
+use crate::words::usage::{Alarm, Bell, Measure, Usage};
 
 /// A tag owned on a shared heap.
 ///
@@ -102,7 +102,14 @@ impl<H: Share> Pool<H> {
     /// As [`alarmed`](Pool::alarmed), at so many percent.
     #[must_use]
     pub fn alarmed_at(mut self, percent: u8, call: Alarm) -> Self {
-        self.watermark = Watermark::new(percent, call);
+        self.watermark = Watermark::calling(percent, call);
+        self
+    }
+
+    /// As [`alarmed_at`](Pool::alarmed_at), with a bell, which says whose it is.
+    #[must_use]
+    pub fn alarmed_by(mut self, percent: u8, bell: &'static Bell) -> Self {
+        self.watermark = Watermark::ringing(percent, bell);
         self
     }
 

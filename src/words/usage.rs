@@ -85,3 +85,13 @@ impl fmt::Display for Usage {
 /// It may use other pools and heaps. The pool that calls is in order but busy: behind a lock it answers
 /// [`Misuse::Reentered`](crate::Misuse::Reentered).
 pub type Alarm = fn(Tag, &Usage);
+
+/// An [`Alarm`] that is told whose it is, for several pools with one function; see
+/// [`Pool::alarmed_by`](crate::Pool::alarmed_by).
+#[derive(Clone, Copy, Debug)]
+pub struct Bell {
+    /// What is called as an [`Alarm`] is, with the bell's context besides.
+    pub call: fn(Tag, &Usage, usize),
+    /// For the function, and nobody else's to read: an index, or an address.
+    pub context: usize,
+}

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tagheap::{Alarm, Block, Error, HEADER, Kind, Misuse, Pool, Share, Tag, Typed, Usage};
+use tagheap::{Alarm, Bell, Block, Error, HEADER, Kind, Misuse, Pool, Share, Tag, Typed, Usage};
 
 pub(crate) const TAG: Tag = Tag::named("kind");
 const OTHER: Tag = Tag::named("other");
@@ -406,14 +406,33 @@ pub(crate) fn calls_at_the_watermark<R: Recipe>(heap: &impl Share) {
         RUNG.set(Some((tag, *usage)));
         RINGS.set(RINGS.get() + 1);
     };
+    const WHOSE: usize = 17;
+    static BELL: Bell = Bell {
+        call: |tag, usage, whose| {
+            RUNG.set((whose == WHOSE).then_some((tag, *usage)));
+            RINGS.set(RINGS.get() + 1);
+        },
+        context: WHOSE,
+    };
     // 90 % too where nobody says otherwise.
-    for asked in [Some(1), Some(50), Some(90), Some(100), None] {
+    for (asked, by_bell) in [
+        (Some(1), false),
+        (Some(50), false),
+        (Some(90), false),
+        (Some(100), false),
+        (None, false),
+        (Some(50), true),
+        (Some(200), true),
+    ] {
         RINGS.set(0);
         let mut dues = 0;
-        let (percent, alarmed) = match asked {
-            Some(percent) => (percent, pool(heap).alarmed_at(percent, ring)),
-            None => (90, pool(heap).alarmed(ring)),
+        let percent = asked.unwrap_or(90);
+        let alarmed = match asked {
+            Some(_) if by_bell => pool(heap).alarmed_by(percent, &BELL),
+            Some(_) => pool(heap).alarmed_at(percent, ring),
+            None => pool(heap).alarmed(ring),
         };
+        let percent = percent.min(100);
         let mut kind = R::make(alarmed).unwrap();
         let most = layout(R::HABITS.most.min(48), 1);
         for round in 1..=2 {

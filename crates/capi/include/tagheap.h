@@ -437,34 +437,6 @@ typedef bool (*th_visit_block)(const th_block *block, void *context);
 typedef bool (*th_visit_tag)(const th_tag_stats *stats, void *context);
 
 /**
- * Settings of a pool. All zero is a pool without a bound, for one thread.
- */
-typedef struct {
-    /**
-     * TH_LOCKED, TH_PASS_THROUGH and TH_BORROW, or 0.
-     */
-    uint32_t flags;
-    /**
-     * Bytes of payload that the pool may take from its heap; 0 for as many as it likes.
-     */
-    size_t bound;
-} th_pool_options;
-
-/**
- * Slots of one size.
- */
-typedef struct {
-    /**
-     * Bytes of a slot. 0 counts as 1.
-     */
-    size_t size;
-    /**
-     * How many slots.
-     */
-    size_t slots;
-} th_class;
-
-/**
  * Numbers about a pool, in bytes, or in slots where its memory is equal slots.
  */
 typedef struct {
@@ -497,6 +469,68 @@ typedef struct {
      */
     uint64_t failures;
 } th_usage;
+
+/**
+ * Told that a pool fills up: its tag, its numbers, and the `context` it was made with, each time what is in use
+ * reaches so many percent of the `total` in its numbers from below. Pools of th_pool_blocks, and all with
+ * TH_PASS_THROUGH, call only if they have a bound.
+ *
+ * Called in the request that reached it, be it in a signal handler, when all is in order but the piece is not handed
+ * out yet. It may use other pools, and the heap. Its own pool is busy: with TH_LOCKED, all calls on it answer
+ * TH_REENTERED; without, those that reset, rewind or end it, and so does th_heap_destroy. It returns as functions
+ * do: no longjmp, no exception.
+ */
+typedef void (*th_alarm)(uint64_t tag, const th_usage *usage, void *context);
+
+/**
+ * Settings of a pool. All zero is a pool without a bound, for one thread, which calls nobody.
+ */
+typedef struct {
+    /**
+     * TH_LOCKED, TH_PASS_THROUGH and TH_BORROW, or 0.
+     */
+    uint32_t flags;
+    /**
+     * Bytes of payload that the pool may take from its heap; 0 for as many as it likes.
+     */
+    size_t bound;
+    /**
+     * Whom the pool calls at its watermark, or null.
+     */
+    th_alarm alarm;
+    /**
+     * What it is called with besides. The caller's own, or null.
+     */
+    void *context;
+    /**
+     * The watermark: so many percent of what the pool can have in use at most. 0 stands for 90.
+     */
+    uint32_t percent;
+} th_pool_options;
+
+/**
+ * Slots of one size.
+ */
+typedef struct {
+    /**
+     * Bytes of a slot. 0 counts as 1.
+     */
+    size_t size;
+    /**
+     * How many slots.
+     */
+    size_t slots;
+} th_class;
+
+/**
+ * A moment in a pool's life, see th_pool_mark.
+ */
+typedef struct {
+    /**
+     * The pool's own.
+     */
+    uint64_t opaque[6];
+} th_pool_moment;
 
 #ifdef __cplusplus
 extern "C" {
@@ -555,7 +589,7 @@ th_heap *th_heap_at_break(uint32_t flags,
  * Ends a heap and all pools on it. Nobody uses its blocks any more, nor its handle. Null is no error.
  *
  * A reservation goes back to the kernel, a buffer to the caller; at the break, what is behind the blocks goes
- * back, and the rest stays the process's. TH_REENTERED from inside a callback of this heap's,
+ * back, and the rest stays the process's. TH_REENTERED from inside a callback of this heap's or of a pool's on it,
  * TH_NOT_A_HANDLE for what is none.
  */
 th_status th_heap_destroy(th_heap *heap);
@@ -812,7 +846,8 @@ th_status th_last_error(const th_heap *heap, char *text, size_t capacity, size_t
  * a pool is for one thread at a time.
  *
  * Null on failure; `why`, unless it is null, gets the status: TH_NO_MEMORY and the like, TH_RESERVED_TAG,
- * TH_TAG_IN_USE if somebody holds blocks under the tag, TH_NOT_LOCKED, TH_BAD_FLAGS.
+ * TH_TAG_IN_USE if somebody holds blocks under the tag, TH_NOT_LOCKED, TH_BAD_FLAGS, TH_OUT_OF_RANGE for more than
+ * 100 percent.
  */
 th_pool *th_pool_blocks(th_heap *heap,
                         uint64_t tag,
@@ -862,7 +897,7 @@ th_pool *th_pool_lock_free(th_heap *heap,
  * A pool that only moves a cursor through chunks that double: an arena.
  *
  * Pieces of any size and alignment, without headers. The last one can be given back and resized in place; what
- * others give back stays in use until a reset. A reset keeps the newest chunk.
+ * others give back stays in use until a reset or a rewind. A reset keeps the newest chunk.
  */
 th_pool *th_pool_bump(th_heap *heap,
                       uint64_t tag,
@@ -990,7 +1025,7 @@ void *th_pool_resize(th_pool *pool,
 /**
  * Takes all pieces back. Nobody uses them any more, nor the pool during the call, locked or not.
  *
- * TH_DAMAGED_POOL, TH_DAMAGED_HEADER or TH_REENTERED on failure.
+ * TH_DAMAGED_POOL, TH_DAMAGED_HEADER or TH_REENTERED on failure; TH_REENTERED from its alarm, too.
  */
 th_status th_pool_reset(th_pool *pool);
 
@@ -1035,10 +1070,31 @@ th_status th_pool_after_fork(th_pool *pool);
 /**
  * Ends a pool: all its memory goes back to the heap, and its tag is free again. Null is no error.
  *
- * Nobody uses its pieces any more, nor the pool during the call. If the heap is damaged, TH_DAMAGED_HEADER or
- * the like; the pool is gone then all the same, and what it held stays in the heap.
+ * Nobody uses its pieces any more, nor the pool during the call. TH_REENTERED from its alarm, and while the heap is
+ * busy. If the heap is damaged, TH_DAMAGED_HEADER or the like; the pool is gone then all the same, and what it held
+ * stays in the heap.
  */
 th_status th_pool_destroy(th_pool *pool);
+
+/**
+ * Marks this moment of a pool of th_pool_bump or th_pool_stack, to `moment`; for th_pool_rewind. O(1).
+ *
+ * A moment takes nothing, and need not be rewound to. TH_WRONG_KIND, TH_NULL, TH_REENTERED on failure.
+ */
+th_status th_pool_mark(const th_pool *pool, th_pool_moment *moment);
+
+/**
+ * Takes all pieces back that were handed out since a moment, which can be rewound to again. Nobody uses them any
+ * more; what was handed out before stays in use. An arena's chunks taken since go back to the heap: O(chunks); a
+ * stack: O(pieces).
+ *
+ * TH_STALE_MARK if what was in use then has been given back, reset or rewound since, as far as that is known: what
+ * has grown beyond the moment again may pass for what was there. Always, if the moment is no pool's or another's,
+ * and with TH_PASS_THROUGH. TH_WRONG_KIND, TH_REENTERED besides, and TH_DAMAGED_POOL or TH_DAMAGED_HEADER, with
+ * which some of an arena's chunks may be gone.
+ */
+th_status th_pool_rewind(th_pool *pool,
+                         th_pool_moment moment);
 
 /**
  * Allocates `size` bytes, aligned to 16, in pool `pool` of the program's one heap, which the first call makes: at

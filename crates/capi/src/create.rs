@@ -236,7 +236,7 @@ fn from_libc() -> Option<Break> {
 /// Ends a heap and all pools on it. Nobody uses its blocks any more, nor its handle. Null is no error.
 ///
 /// A reservation goes back to the kernel, a buffer to the caller; at the break, what is behind the blocks goes
-/// back, and the rest stays the process's. TH_REENTERED from inside a callback of this heap's,
+/// back, and the rest stays the process's. TH_REENTERED from inside a callback of this heap's or of a pool's on it,
 /// TH_NOT_A_HANDLE for what is none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn th_heap_destroy(heap: *mut th_heap) -> th_status {
@@ -246,7 +246,10 @@ pub unsafe extern "C" fn th_heap_destroy(heap: *mut th_heap) -> th_status {
     // SAFETY: the header's contract.
     let opened = unsafe { handle::opened(heap) };
     let destroy = |handle: &th_heap| {
-        handle.with(|heap, _| {
+        handle.with(|heap, registry| {
+            for pool in registry.pools() {
+                pool.watch.refuse_ringing()?;
+            }
             heap.trim();
             Ok(())
         })?;

@@ -5,10 +5,12 @@
 //! What C gives to make a pool with is read: null, or the caller vouches for it.
 #![allow(unsafe_code)]
 
-use core::ptr::NonNull;
+use core::ffi::c_void;
+use core::ptr::{self, NonNull};
 
 use heap::{Buddy, Bump, Fixed, FreeList, Level, LockFree, Priority, SizeClasses, Stack};
 
+use crate::alarm::th_alarm;
 use crate::answer::{Answer, given};
 use crate::create::TH_LOCKED;
 use crate::handle::th_heap;
@@ -16,14 +18,32 @@ use crate::making::{Request, create};
 use crate::pooled::{layout, th_pool};
 use crate::status::th_status;
 
-/// Settings of a pool. All zero is a pool without a bound, for one thread.
+/// Settings of a pool. All zero is a pool without a bound, for one thread, which calls nobody.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct th_pool_options {
     /// TH_LOCKED, TH_PASS_THROUGH and TH_BORROW, or 0.
     pub flags: u32,
     /// Bytes of payload that the pool may take from its heap; 0 for as many as it likes.
     pub bound: usize,
+    /// Whom the pool calls at its watermark, or null.
+    pub alarm: th_alarm,
+    /// What it is called with besides. The caller's own, or null.
+    pub context: *mut c_void,
+    /// The watermark: so many percent of what the pool can have in use at most. 0 stands for 90.
+    pub percent: u32,
+}
+
+impl Default for th_pool_options {
+    fn default() -> Self {
+        Self {
+            flags: 0,
+            bound: 0,
+            alarm: None,
+            context: ptr::null_mut(),
+            percent: 0,
+        }
+    }
 }
 
 /// Slots of one size.
@@ -68,7 +88,8 @@ pub const TH_TEMPORARY: u32 = 3;
 /// a pool is for one thread at a time.
 ///
 /// Null on failure; `why`, unless it is null, gets the status: TH_NO_MEMORY and the like, TH_RESERVED_TAG,
-/// TH_TAG_IN_USE if somebody holds blocks under the tag, TH_NOT_LOCKED, TH_BAD_FLAGS.
+/// TH_TAG_IN_USE if somebody holds blocks under the tag, TH_NOT_LOCKED, TH_BAD_FLAGS, TH_OUT_OF_RANGE for more than
+/// 100 percent.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn th_pool_blocks(
     heap: *mut th_heap,
@@ -148,7 +169,7 @@ pub unsafe extern "C" fn th_pool_lock_free(
 /// A pool that only moves a cursor through chunks that double: an arena.
 ///
 /// Pieces of any size and alignment, without headers. The last one can be given back and resized in place; what
-/// others give back stays in use until a reset. A reset keeps the newest chunk.
+/// others give back stays in use until a reset or a rewind. A reset keeps the newest chunk.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn th_pool_bump(
     heap: *mut th_heap,

@@ -29,9 +29,13 @@ pub mod tags;
 pub mod look;
 
 /* Pools on them. */
+pub mod alarm;
+
 pub mod kinds;
 
 pub mod pool;
+
+pub mod moments;
 
 pub mod pooled;
 

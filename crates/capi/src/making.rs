@@ -14,10 +14,12 @@ use heap::{
     SizeClasses, Split, Stack, Tag, Usage, WhenFull,
 };
 
+use crate::alarm::Watch;
 use crate::answer::{self, Answer};
 use crate::create::{TH_LOCKED, TH_PASS_THROUGH, refuse_flags};
 use crate::handle::{self, OWN, refuse_owned, th_heap};
 use crate::kinds::{TH_BORROW, th_class, th_pool_options};
+use crate::moments::Words;
 use crate::pooled::{Alone, Pooled, Special, th_pool};
 use crate::sharing::Sharing;
 use crate::status::th_status;
@@ -34,12 +36,32 @@ struct Holder<P> {
 
 impl Special for Pool<Ours> {}
 impl Special for Fixed<Ours> {}
-impl Special for Bump<Ours> {}
 impl Special for SizeClasses<Ours> {}
 impl Special for LockFree<Ours> {}
-impl Special for Stack<Ours> {}
 impl Special for FreeList<Ours> {}
 impl Special for Buddy<Ours> {}
+
+impl Special for Bump<Ours> {
+    fn mark(&self) -> Answer<Words> {
+        Ok(Bump::mark(self).into())
+    }
+
+    unsafe fn rewind(&self, words: Words) -> Answer<()> {
+        // SAFETY: the caller's promise.
+        Ok(unsafe { self.rewind_shared(words.into()) }?)
+    }
+}
+
+impl Special for Stack<Ours> {
+    fn mark(&self) -> Answer<Words> {
+        Ok(Stack::mark(self).into())
+    }
+
+    unsafe fn rewind(&self, words: Words) -> Answer<()> {
+        // SAFETY: the caller's promise.
+        Ok(unsafe { self.rewind_shared(words.into()) }?)
+    }
+}
 
 impl<const N: usize> Special for Classes<Ours, N> {
     fn usage_of(&self, part: usize) -> Answer<Usage> {
@@ -64,7 +86,7 @@ impl Special for Priority<Ours> {
 pub(crate) struct Request {
     pub(crate) tag: Tag,
     pub(crate) flags: u32,
-    bound: usize,
+    options: th_pool_options,
 }
 
 impl Request {
@@ -78,7 +100,7 @@ impl Request {
         Self {
             tag: Tag::new(tag),
             flags: options.flags,
-            bound: options.bound,
+            options,
         }
     }
 
@@ -95,12 +117,25 @@ impl Request {
     }
 
     /// The pool that a kind is made from.
-    fn pool(&self, heap: &'static th_heap) -> Pool<Ours> {
-        let pool = Pool::new(&heap.sharing, self.tag);
+    fn pool(&self, handle: &'static th_pool) -> Pool<Ours> {
+        let pool = Pool::new(&handle.heap.sharing, self.tag);
         let pool = pool.pass_through(self.has(TH_PASS_THROUGH));
-        match self.bound {
+        let pool = match self.options.bound {
             0 => pool,
             bytes => pool.bounded(bytes),
+        };
+        match handle.watch.bell() {
+            None => pool,
+            Some((percent, bell)) => pool.alarmed_by(percent, bell),
+        }
+    }
+
+    /// Whom the pool is to call, and when.
+    fn watch(&self) -> Answer<Watch> {
+        let options = self.options;
+        match u8::try_from(options.percent) {
+            Ok(percent @ 0..=100) => Ok(Watch::new(options.alarm, options.context, percent)),
+            _ => Err(th_status::TH_OUT_OF_RANGE.into()),
         }
     }
 
@@ -122,13 +157,18 @@ impl Request {
         make: impl FnOnce(Pool<Ours>) -> Answer<K>,
     ) -> Answer<NonNull<th_pool>> {
         refuse_flags(self.flags, TH_LOCKED | TH_PASS_THROUGH | TH_BORROW)?;
+        let watch = self.watch()?;
         if !self.has(TH_LOCKED) {
-            return install(heap, self.tag, || Ok(Alone(make(self.pool(heap))?)));
+            return install(heap, self.tag, watch, |handle| {
+                Ok(Alone(make(self.pool(handle))?))
+            });
         }
         if !heap.sharing.is_locked() {
             return Err(th_status::TH_NOT_LOCKED.into());
         }
-        install(heap, self.tag, || Ok(Locked::new(make(self.pool(heap))?)))
+        install(heap, self.tag, watch, |handle| {
+            Ok(Locked::new(make(self.pool(handle))?))
+        })
     }
 }
 
@@ -155,17 +195,18 @@ pub(crate) unsafe fn create(
 fn install<P: Pooled + 'static>(
     heap: &'static th_heap,
     tag: Tag,
-    make: impl FnOnce() -> Answer<P>,
+    watch: Watch,
+    make: impl FnOnce(&'static th_pool) -> Answer<P>,
 ) -> Answer<NonNull<th_pool>> {
-    let handle = claim(heap, tag, Layout::new::<Holder<P>>())?;
-    match make() {
+    let handle = claim(heap, tag, Layout::new::<Holder<P>>(), watch)?;
+    // SAFETY: written by `claim`, only ever shared, and there until the pool is gone.
+    let written = unsafe { handle.as_ref() };
+    match make(written) {
         Ok(pooled) => {
             let offset = core::mem::offset_of!(Holder<P>, pooled);
             let place = handle.map_addr(|at| at.saturating_add(offset)).cast::<P>();
             // SAFETY: the holder's second field, in a block made for a holder, which nobody has used yet.
             unsafe { place.write(pooled) };
-            // SAFETY: written by `claim`.
-            let written = unsafe { handle.as_ref() };
             written.pooled.set(Some(place));
             written.begin();
             Ok(handle)
@@ -182,7 +223,12 @@ fn install<P: Pooled + 'static>(
 ///
 /// One for all kinds: a copy for each would be most of the library.
 #[inline(never)]
-fn claim(heap: &'static th_heap, tag: Tag, layout: Layout) -> Answer<NonNull<th_pool>> {
+fn claim(
+    heap: &'static th_heap,
+    tag: Tag,
+    layout: Layout,
+    watch: Watch,
+) -> Answer<NonNull<th_pool>> {
     heap.with(|inner, registry| {
         refuse_owned(registry, tag)?;
         if tag.is_reserved() {
@@ -192,8 +238,9 @@ fn claim(heap: &'static th_heap, tag: Tag, layout: Layout) -> Answer<NonNull<th_
             return Err(Misuse::TagInUse { tag }.into());
         }
         let handle = inner.allocate(OWN, layout)?.cast::<th_pool>();
+        let watch = watch.hung_at(handle.as_ptr());
         // SAFETY: the block is new, and a holder begins with its handle.
-        unsafe { handle.write(th_pool::new(heap, tag, layout)) };
+        unsafe { handle.write(th_pool::new(heap, tag, layout, watch)) };
         // SAFETY: it stays there until `remove`.
         unsafe { registry.add(handle) };
         Ok(handle)

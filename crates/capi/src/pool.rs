@@ -166,10 +166,11 @@ fn refuse_unreadable(pool: &th_pool, piece: NonNull<u8>, size: usize) -> Answer<
 
 /// Takes all pieces back. Nobody uses them any more, nor the pool during the call, locked or not.
 ///
-/// TH_DAMAGED_POOL, TH_DAMAGED_HEADER or TH_REENTERED on failure.
+/// TH_DAMAGED_POOL, TH_DAMAGED_HEADER or TH_REENTERED on failure; TH_REENTERED from its alarm, too.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn th_pool_reset(pool: *mut th_pool) -> th_status {
     let reset = |pool: &th_pool| {
+        pool.watch.refuse_ringing()?;
         let mut pooled = pool.pooled()?;
         // SAFETY: nobody else uses the pool during this call, by the header's contract.
         let pooled = unsafe { pooled.as_mut() };
@@ -262,8 +263,9 @@ pub unsafe extern "C" fn th_pool_after_fork(pool: *mut th_pool) -> th_status {
 
 /// Ends a pool: all its memory goes back to the heap, and its tag is free again. Null is no error.
 ///
-/// Nobody uses its pieces any more, nor the pool during the call. If the heap is damaged, TH_DAMAGED_HEADER or
-/// the like; the pool is gone then all the same, and what it held stays in the heap.
+/// Nobody uses its pieces any more, nor the pool during the call. TH_REENTERED from its alarm, and while the heap is
+/// busy. If the heap is damaged, TH_DAMAGED_HEADER or the like; the pool is gone then all the same, and what it held
+/// stays in the heap.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn th_pool_destroy(pool: *mut th_pool) -> th_status {
     if pool.is_null() {
@@ -271,7 +273,8 @@ pub unsafe extern "C" fn th_pool_destroy(pool: *mut th_pool) -> th_status {
     }
     let destroy = |pool: &th_pool| {
         let heap = pool.heap;
-        // Nothing is done while the heap is busy.
+        // Nothing is done while the pool or the heap is busy.
+        pool.watch.refuse_ringing()?;
         heap.look(|_| Ok(()))?;
         let pooled = pool.pooled()?;
         if !pool.finish() {

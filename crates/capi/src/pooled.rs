@@ -14,8 +14,10 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use heap::{Error, Kind, Locked, OutOfMemory, Shortage, Tag, Usage};
 
+use crate::alarm::Watch;
 use crate::answer::{Answer, given};
 use crate::handle::th_heap;
+use crate::moments::{self, Words};
 use crate::status::th_status;
 
 /// A pool: hands out pieces of the memory that it takes from a heap under a tag which is its own.
@@ -28,6 +30,9 @@ pub struct th_pool {
     tag: Tag,
     /// Of the block in which the handle and the pool lie.
     pub(crate) layout: Layout,
+    pub(crate) watch: Watch,
+    /// By which the pool knows moments of its own.
+    pub(crate) serial: u64,
     /// The next in the heap's registry.
     pub(crate) next: Cell<Option<NonNull<th_pool>>>,
     /// The pool itself, once it is made.
@@ -45,6 +50,20 @@ pub(crate) trait Special: Kind {
     fn usage_of(&self, _part: usize) -> Answer<Usage> {
         Err(th_status::TH_WRONG_KIND.into())
     }
+
+    /// This moment.
+    fn mark(&self) -> Answer<Words> {
+        Err(th_status::TH_WRONG_KIND.into())
+    }
+
+    /// Takes back what was handed out since a moment.
+    ///
+    /// # Safety
+    ///
+    /// The words are a mark of this pool's, and nobody uses what was handed out since.
+    unsafe fn rewind(&self, _words: Words) -> Answer<()> {
+        Err(th_status::TH_WRONG_KIND.into())
+    }
 }
 
 /// A pool of any kind, with a lock or without.
@@ -57,6 +76,19 @@ pub(crate) trait Pooled {
 
     /// As [`Special::usage_of`].
     fn usage_of(&self, part: usize) -> Answer<Usage>;
+
+    /// As [`Special::mark`].
+    fn mark(&self) -> Answer<Words>;
+
+    /// As [`Special::rewind`].
+    ///
+    /// # Safety
+    ///
+    /// As there.
+    unsafe fn rewind(&self, words: Words) -> Answer<()>;
+
+    /// Whether who comes back to it is told so.
+    fn has_lock(&self) -> bool;
 
     /// Takes the lock ahead of a fork, if there is one.
     fn before_fork(&self) -> Result<(), Error>;
@@ -89,6 +121,19 @@ impl<K: Special> Pooled for Alone<K> {
         self.0.usage_of(part)
     }
 
+    fn mark(&self) -> Answer<Words> {
+        self.0.mark()
+    }
+
+    unsafe fn rewind(&self, words: Words) -> Answer<()> {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.rewind(words) }
+    }
+
+    fn has_lock(&self) -> bool {
+        false
+    }
+
     fn before_fork(&self) -> Result<(), Error> {
         Ok(())
     }
@@ -113,6 +158,19 @@ impl<K: Special> Pooled for Locked<K> {
         self.look(|kind| kind.usage_of(part))?
     }
 
+    fn mark(&self) -> Answer<Words> {
+        self.look(|kind| kind.mark())?
+    }
+
+    unsafe fn rewind(&self, words: Words) -> Answer<()> {
+        // SAFETY: the caller's promise.
+        self.look(|kind| unsafe { kind.rewind(words) })?
+    }
+
+    fn has_lock(&self) -> bool {
+        true
+    }
+
     fn before_fork(&self) -> Result<(), Error> {
         Ok(Locked::before_fork(self)?)
     }
@@ -132,12 +190,14 @@ impl fmt::Debug for th_pool {
 }
 
 impl th_pool {
-    pub(crate) fn new(heap: &'static th_heap, tag: Tag, layout: Layout) -> Self {
+    pub(crate) fn new(heap: &'static th_heap, tag: Tag, layout: Layout, watch: Watch) -> Self {
         Self {
             mark: AtomicU64::new(0),
             heap,
             tag,
             layout,
+            watch,
+            serial: moments::serial(),
             next: Cell::new(None),
             pooled: Cell::new(None),
         }

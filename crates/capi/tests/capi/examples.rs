@@ -188,6 +188,9 @@ fn header_is_one_of_cxx_too() {
             ++*static_cast<int *>(context);
             return block != nullptr;
         }
+        static void ring(uint64_t, const th_usage *usage, void *context) {
+            *static_cast<size_t *>(context) += usage->used;
+        }
         int main() {
             th_status why = TH_NULL;
             th_heap *heap = th_heap_reserve(0, TH_LOCKED, &why);
@@ -195,6 +198,17 @@ fn header_is_one_of_cxx_too() {
             void *block = th_allocate(heap, th_tag_named(\"cxx\"), 10, 16, &why);
             if (block == nullptr || th_walk(heap, see, &blocks) != TH_OK || blocks != 2) return 1;
             deallocate(allocate(1, 2));
+            size_t told = 0;
+            th_pool_options with = {};
+            with.bound = 4096;
+            with.alarm = ring;
+            with.context = &told;
+            th_pool *arena = th_pool_bump(heap, th_tag_named(\"frame\"), &with, &why);
+            th_pool_moment moment = {};
+            if (th_pool_rewind(arena, moment) != TH_STALE_MARK || th_pool_mark(arena, &moment) != TH_OK) return 1;
+            while (th_pool_allocate(arena, 100, 8, &why) != nullptr) {}
+            if (why != TH_FULL || told * 10 < 4096 * 9 || told > 4096) return 1;
+            if (th_pool_rewind(arena, moment) != TH_OK || th_pool_destroy(arena) != TH_OK) return 1;
             return th_heap_destroy(heap);
         }
     ";

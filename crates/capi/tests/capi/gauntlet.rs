@@ -36,29 +36,39 @@ fn bad_input_from_c_ends_as_the_header_says() {
     }
 }
 
+const KINDS: [&str; 11] = [
+    "blocks",
+    "fixed",
+    "fixed_growing",
+    "lock_free",
+    "bump",
+    "size_classes",
+    "classes",
+    "priority",
+    "stack",
+    "free_list",
+    "buddy",
+];
+
 #[test]
 fn every_kind_of_pool_serves_c() {
     for flags in SANITIZED {
         let text = told(&mut Command::new(program("kinds.c", library(), flags)));
         let kinds = lines(&text);
-        for kind in [
-            "blocks",
-            "fixed",
-            "fixed_growing",
-            "lock_free",
-            "bump",
-            "size_classes",
-            "classes",
-            "priority",
-            "stack",
-            "free_list",
-            "buddy",
-            "orders",
-            "locks",
-        ] {
+        for kind in KINDS.into_iter().chain(["orders", "locks"]) {
             assert_eq!(kinds.get(kind), Some(&3), "{kind}: {kinds:?}");
         }
         assert_eq!(kinds.get("parts"), Some(&2), "{kinds:?}");
+    }
+}
+
+#[test]
+fn watermarks_call_and_moments_are_gone_back_to() {
+    for flags in SANITIZED {
+        for source in ["alarms.c", "moments.c"] {
+            let text = told(&mut Command::new(program(source, library(), flags)));
+            assert!(text.lines().eq(KINDS), "{source}: {text}");
+        }
     }
 }
 

@@ -2,79 +2,7 @@
  *
  * Prints the name of each it has passed, and ends with 1 at the first thing that is not as it should be.
  */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "tagheap.h"
-
-#define CHECK(condition)                                                              \
-    do {                                                                              \
-        if (!(condition)) {                                                           \
-            fprintf(stderr, "%s:%d: %s: %s\n", __FILE__, __LINE__, name, #condition); \
-            exit(1);                                                                  \
-        }                                                                             \
-    } while (0)
-
-static const char *name;
-static const uint64_t tag = 42;
-
-typedef const th_pool_options *options;
-
-static th_pool *blocks(th_heap *heap, options with, th_status *why) { return th_pool_blocks(heap, tag, with, why); }
-static th_pool *fixed(th_heap *heap, options with, th_status *why) {
-    return th_pool_fixed(heap, tag, 64, 16, 50, with, why);
-}
-static th_pool *fixed_growing(th_heap *heap, options with, th_status *why) {
-    return th_pool_fixed_growing(heap, tag, 64, 16, 8, with, why);
-}
-static th_pool *lock_free(th_heap *heap, options with, th_status *why) {
-    return th_pool_lock_free(heap, tag, 64, 16, 50, with, why);
-}
-static th_pool *bump(th_heap *heap, options with, th_status *why) { return th_pool_bump(heap, tag, with, why); }
-static th_pool *size_classes(th_heap *heap, options with, th_status *why) {
-    return th_pool_size_classes(heap, tag, with, why);
-}
-static th_pool *classes(th_heap *heap, options with, th_status *why) {
-    const th_class sizes[] = {{16, 50}, {64, 50}, {32, 50}};
-    return th_pool_classes(heap, tag, sizes, 3, with, why);
-}
-static th_pool *priority(th_heap *heap, options with, th_status *why) {
-    const th_class levels[] = {{16, 1}, {64, 2}, {128, 3}, {64, 60}};
-    return th_pool_priority(heap, tag, levels, with, why);
-}
-static th_pool *stack(th_heap *heap, options with, th_status *why) {
-    return th_pool_stack(heap, tag, 4096, with, why);
-}
-static th_pool *free_list(th_heap *heap, options with, th_status *why) {
-    return th_pool_free_list(heap, tag, 4096, with, why);
-}
-static th_pool *buddy(th_heap *heap, options with, th_status *why) {
-    return th_pool_buddy(heap, tag, 4096, 16, with, why);
-}
-
-
-static const struct kind {
-    const char *name;
-    th_pool *(*make)(th_heap *heap, options with, th_status *why);
-    /* What a second free is told; TH_OK where it is not found. */
-    th_status again;
-    /* Whether pieces go in the opposite order only. */
-    bool stacked;
-    bool bounded;
-} kinds[] = {
-    {"blocks", blocks, TH_DOUBLE_FREE, false, false},
-    {"fixed", fixed, TH_DOUBLE_FREE, false, true},
-    {"fixed_growing", fixed_growing, TH_DOUBLE_FREE, false, false},
-    {"lock_free", lock_free, TH_DOUBLE_FREE, false, true},
-    {"bump", bump, TH_OK, false, false},
-    {"size_classes", size_classes, TH_DOUBLE_FREE, false, false},
-    {"classes", classes, TH_DOUBLE_FREE, false, true},
-    {"priority", priority, TH_DOUBLE_FREE, false, true},
-    {"stack", stack, TH_DOUBLE_FREE, true, true},
-    {"free_list", free_list, TH_DOUBLE_FREE, false, true},
-    {"buddy", buddy, TH_DOUBLE_FREE, false, true},
-};
+#include "kinds.h"
 
 static size_t held(const th_heap *heap, uint64_t of) {
     th_tag_stats stats;
@@ -186,7 +114,7 @@ static void what_only_some_kinds_do(th_heap *heap) {
     th_status why;
     th_usage usage;
     const th_class levels[] = {{16, 1}, {64, 2}, {128, 3}, {32, 4}};
-    th_pool_options with = {TH_BORROW | TH_LOCKED, 0};
+    th_pool_options with = {.flags = TH_BORROW | TH_LOCKED};
     name = "parts";
     th_pool *pool = th_pool_priority(heap, tag, levels, &with, &why);
     CHECK(pool != NULL);
@@ -279,7 +207,7 @@ static void pools_end_in_any_order(th_heap *heap) {
 /* What has a lock is busy while this thread has it, and what has none is not. */
 static void locks_are_there_when_asked_for(th_heap *heap, bool has_lock) {
     th_status why;
-    const th_pool_options locked = {TH_LOCKED, 0};
+    const th_pool_options locked = {.flags = TH_LOCKED};
     name = "locks";
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         const bool waits = has_lock && kinds[i].make != lock_free;
@@ -307,7 +235,7 @@ int main(void) {
                                      : th_heap_reserve(0, 0, &why);
         for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
             name = kinds[i].name;
-            const th_pool_options locked = {TH_LOCKED, 0}, passing = {TH_PASS_THROUGH, 0};
+            const th_pool_options locked = {.flags = TH_LOCKED}, passing = {.flags = TH_PASS_THROUGH};
             what_all_kinds_do(heap, &kinds[i], NULL);
             what_all_kinds_do(heap, &kinds[i], &passing);
             if (place < 2) {

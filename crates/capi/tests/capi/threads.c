@@ -144,7 +144,7 @@ static void a_handler_is_served_or_refused(void) {
 
 int main(void) {
     th_status why;
-    const th_pool_options locked = {TH_LOCKED, 0};
+    const th_pool_options locked = {.flags = TH_LOCKED};
     heap = th_heap_reserve(0, TH_LOCKED, &why);
     CHECK(heap != NULL);
     pools[0] = th_pool_lock_free(heap, 1, 32, 8, THREADS * KEPT + 1, NULL, &why);
