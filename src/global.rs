@@ -26,6 +26,7 @@
 #![allow(unsafe_code)]
 
 mod arrays;
+mod atomic;
 mod center;
 mod classes;
 mod exit;

@@ -176,7 +176,7 @@ pub(super) fn quick(layout: Layout) -> Option<Class> {
     NUMBERS.get(layout.size().wrapping_sub(1) / UNIT).copied()
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

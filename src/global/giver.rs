@@ -25,8 +25,8 @@
 #![allow(unsafe_code)]
 
 use core::ptr;
-use core::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
+use crate::global::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use crate::global::local::Local;
 use crate::words::size::LINE;
 

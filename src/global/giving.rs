@@ -9,8 +9,8 @@
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicU8, Ordering};
 
+use crate::global::atomic::{AtomicU8, Ordering};
 use crate::global::center;
 use crate::global::classes::{self, Class, class_of};
 use crate::global::local::{self, Local};

@@ -6,7 +6,8 @@
 #![allow(unsafe_code)]
 
 use core::ptr;
-use core::sync::atomic::{AtomicPtr, Ordering};
+
+use crate::global::atomic::{AtomicPtr, Ordering};
 
 /// A reference to something that stays for the rest of the program, or none. All-zero bytes are none.
 #[derive(Debug)]
@@ -37,10 +38,10 @@ impl<T: Sync> Link<T> {
         unsafe { at.as_ref() }
     }
 
-    /// Sets it if it is still `from`; whether it was.
+    /// Sets it if it is still `from`, in sequentially consistent order; whether it was.
     pub(super) fn change(&self, from: Option<&'static T>, to: &'static T) -> bool {
         let (from, to) = (pointer(from), pointer(Some(to)));
-        let (done, not) = (Ordering::AcqRel, Ordering::Relaxed);
+        let (done, not) = (Ordering::SeqCst, Ordering::Relaxed);
         self.0.compare_exchange(from, to, done, not).is_ok()
     }
 

@@ -16,8 +16,8 @@
 #![allow(unsafe_code)]
 
 use core::ptr::{self, NonNull};
-use core::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
 
+use crate::global::atomic::{AtomicPtr, AtomicU8, Ordering};
 use crate::global::span::Span;
 use crate::global::states::{HELD, IN_USE};
 use crate::ground::prefetch::prefetch;
@@ -188,7 +188,7 @@ impl Magazine {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
     use crate::global::classes::Class;

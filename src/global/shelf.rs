@@ -8,8 +8,7 @@
 //! - K3 A span that has a giver is in the ring of *watched* ones from when its owner finds that out until it has none or
 //!   is gone (N6). The ring is gone round, so that each has its turn.
 
-use core::sync::atomic::Ordering;
-
+use crate::global::atomic::Ordering;
 use crate::global::classes::Class;
 use crate::global::link::Link;
 use crate::global::magazine::{Entry, Magazine};
@@ -188,7 +187,7 @@ impl Shelf {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
     use crate::global::span;

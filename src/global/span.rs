@@ -23,11 +23,10 @@
 
 mod afar;
 
-use core::sync::atomic::{
+use crate::global::arrays::{Array, GROUP};
+use crate::global::atomic::{
     AtomicBool, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering,
 };
-
-use crate::global::arrays::{Array, GROUP};
 use crate::global::classes::Class;
 use crate::global::giver::Giver;
 use crate::global::link::Link;
@@ -285,7 +284,7 @@ impl Span {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 pub(super) mod tests {
     use super::*;
     use crate::global::states::{HELD, IN_USE};

@@ -9,7 +9,7 @@
 //! Words are read where there are so many bytes, aligned as words are, and by who alone writes them.
 #![allow(unsafe_code)]
 
-use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use crate::global::atomic::{AtomicU8, AtomicU64, Ordering};
 
 /// Nobody's. All-zero bytes are of free slots.
 pub(super) const FREE: u8 = 0;
@@ -68,7 +68,7 @@ pub(super) unsafe fn free_from(
     next
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
     use std::vec::Vec;

@@ -16,8 +16,8 @@
 //! changed spans.
 
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicU64, Ordering};
 
+use crate::global::atomic::{AtomicU64, Ordering};
 use crate::global::center::{self, Center};
 use crate::global::classes::{CLASSES, Class};
 use crate::global::link::Link;
@@ -316,6 +316,11 @@ impl Stock {
     pub(super) fn is_changed(&self) -> bool {
         let mut watched = self.shelves.iter().flat_map(Shelf::all_watched);
         !self.changed.is(None) || watched.any(Span::is_handed)
+    }
+
+    /// Whether spans have a giver; by the owner.
+    pub(super) fn is_watched(&self) -> bool {
+        self.shelves.iter().any(|shelf| !shelf.watched.is(None))
     }
 
     /// Notes that others gave slots of a span back (N2).

@@ -19,20 +19,19 @@
 //!   span among those that are watched from then on: before that its giver's slots are not looked for, but then there is
 //!   a returned bit that is to be collected.
 
-use core::sync::atomic::{Ordering, fence};
-
 use super::{GROUP, Slot, Span};
+use crate::global::atomic::{Ordering, fence};
 use crate::global::local::Local;
 use crate::global::shelf::Shelf;
 use crate::global::states::IN_USE;
 use crate::words::error::Misuse;
 
 /// How many slots the owner gives back beside the giver before he asks whether he still gives, and parts from him: many
-/// times what it takes to give one back.
-const LONG: u16 = 1000;
+/// times what it takes to give one back. The model checker has no time, and is told when it was long.
+const LONG: u16 = if cfg!(loom) { 2 } else { 1000 };
 
 /// How many slots of a group a thread finds given back that becomes the giver by the next.
-const MANY: u32 = 8;
+const MANY: u32 = if cfg!(loom) { 1 } else { 8 };
 
 impl Span {
     /// # Errors
@@ -50,7 +49,7 @@ impl Span {
     pub(super) fn has_owner(&self, slot: Slot) -> bool {
         let group = slot.group();
         let returned = self.returned_in(group).load(Ordering::Acquire) | self.giver.handed(group);
-        // The state last: who finds that the slot's giving back was seen finds what became of it.
+        // The state last: who finds that the slot's giving back was collected or seen finds what became of it.
         returned & slot.bit() == 0 && self.state_of(slot).load(Ordering::Relaxed) == IN_USE
     }
 
@@ -67,12 +66,15 @@ impl Span {
     ) -> Result<bool, Misuse> {
         let group = slot.group();
         let returned = self.returned_in(group);
+        // Ahead of the state, as in `has_owner`.
+        let others = returned.load(Ordering::Acquire);
         if !self.giver.is_none() {
             self.in_use(slot)?;
-        } else if self.state_of(slot).load(Ordering::Relaxed) != IN_USE {
+        } else if others & slot.bit() != 0 || self.state_of(slot).load(Ordering::Relaxed) != IN_USE
+        {
             return Err(self.double_free(slot));
         } else if let Some(local) = local
-            && returned.load(Ordering::Relaxed).count_ones() >= MANY
+            && others.count_ones() >= MANY
         {
             // Ahead of the bit: who collects that finds the giver (N6).
             self.giver.claim(local);
@@ -166,10 +168,31 @@ impl Span {
         while groups != 0 {
             let group = groups.trailing_zeros() as usize;
             groups &= groups - 1;
-            let returned = self.returned_in(group).swap(0, Ordering::AcqRel);
-            answer = answer.and(self.put_all(group, returned));
+            answer = answer.and(self.collect_returned(group));
         }
         answer
+    }
+
+    /// Makes the returned slots of a group free. Their bits stay until their states say so: else who gives one back again
+    /// in between would find neither (N1).
+    ///
+    /// # Errors
+    ///
+    /// As for [`collect`](Span::collect).
+    fn collect_returned(&self, group: usize) -> Result<(), Misuse> {
+        let word = self.returned_in(group);
+        let (done, not) = (Ordering::AcqRel, Ordering::Acquire);
+        let mut answer = Ok(());
+        let (mut seen, mut returned) = (0, word.load(not));
+        loop {
+            answer = answer.and(self.put_all(group, returned & !seen));
+            seen = returned;
+            match word.compare_exchange(seen, 0, done, not) {
+                Ok(_) => return answer,
+                // Others were added.
+                Err(more) => returned = more,
+            }
+        }
     }
 
     /// Makes free what its giver gave back, by the owner.
@@ -227,5 +250,5 @@ impl Span {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests;
