@@ -13,6 +13,7 @@
 #![allow(
     unsafe_code,
     dead_code,
+    unreachable_pub,
     reason = "files of a library, of which a part is used"
 )]
 #![allow(
@@ -27,13 +28,53 @@
 mod pools;
 mod sharing;
 
-mod words {
-    pub(crate) mod error {
-        /// The one error of the lock.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(crate) enum Misuse {
-            Reentered,
-        }
+mod words;
+
+#[path = "../../../src/ground"]
+mod ground {
+    pub(crate) mod prefetch;
+}
+
+#[path = "../../../src/global"]
+mod global {
+    // The library's.
+    #[allow(unfulfilled_lint_expectations, reason = "allowed here at large")]
+    mod classes;
+    mod giver;
+    mod giving;
+    mod link;
+    mod magazine;
+    mod shelf;
+    mod span;
+    mod states;
+    mod stock;
+    mod thread;
+
+    // What stands for the library's.
+    #[path = "../../crates/interleave/src/global/arrays.rs"]
+    mod arrays;
+    #[path = "../../crates/interleave/src/global/atomic.rs"]
+    pub(crate) mod atomic;
+    #[path = "../../crates/interleave/src/global/center.rs"]
+    mod center;
+    #[path = "../../crates/interleave/src/global/local.rs"]
+    mod local;
+    #[path = "../../crates/interleave/src/global/memory.rs"]
+    mod memory;
+    #[path = "../../crates/interleave/src/global/spans.rs"]
+    mod spans;
+
+    #[path = "../../crates/interleave/src/global/checks.rs"]
+    mod checks;
+    #[path = "../../crates/interleave/src/global/faults.rs"]
+    mod faults;
+    #[path = "../../crates/interleave/src/global/world.rs"]
+    mod world;
+
+    const UNTAGGED: crate::words::tag::Tag = crate::words::tag::Tag::named("untagged");
+
+    mod exit {
+        pub(super) fn expect() {}
     }
 }
 
@@ -46,8 +87,6 @@ use std::env;
 use std::process::Command;
 use std::thread;
 
-use sharing::atomic::Fault;
-
 /// Runs a test under all interleavings in which a thread is pre-empted so often at most.
 fn check(preemptions: usize, test: impl Fn() + Sync + Send + 'static) {
     let mut model = loom::model::Builder::new();
@@ -59,13 +98,29 @@ fn check(preemptions: usize, test: impl Fn() + Sync + Send + 'static) {
 /// In the environment of a process whose atomics are to be broken.
 const BROKEN: &str = "TAGHEAP_BROKEN";
 
+/// A way in which atomics are broken.
+trait Fault: std::fmt::Debug {
+    /// Breaks those of this thread so.
+    fn plant(self);
+}
+
 /// As [`check`], with broken atomics: the checker must find it, and say one of these things.
 ///
 /// In a process of its own, for what a panic unwinds through in a model may panic again.
-fn must_fail(fault: Fault, says: &[&str], test: impl Fn() + Sync + Send + 'static) {
+fn must_fail(fault: impl Fault, says: &[&str], test: impl Fn() + Sync + Send + 'static) {
+    must_fail_within(3, fault, says, test);
+}
+
+/// As [`must_fail`], where a thread is pre-empted so often at most.
+fn must_fail_within(
+    preemptions: usize,
+    fault: impl Fault,
+    says: &[&str],
+    test: impl Fn() + Sync + Send + 'static,
+) {
     if env::var_os(BROKEN).is_some() {
-        sharing::atomic::plant(fault);
-        return check(3, test);
+        fault.plant();
+        return check(preemptions, test);
     }
     let name = thread::current().name().unwrap().to_owned();
     let output = Command::new(env::current_exe().unwrap())

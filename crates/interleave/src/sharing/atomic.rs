@@ -28,8 +28,10 @@ thread_local! {
     static FAULT: Cell<Option<Fault>> = const { Cell::new(None) };
 }
 
-pub(crate) fn plant(fault: Fault) {
-    FAULT.set(Some(fault));
+impl crate::Fault for Fault {
+    fn plant(self) {
+        FAULT.set(Some(self));
+    }
 }
 
 fn broken(fault: Fault) -> bool {

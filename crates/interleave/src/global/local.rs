@@ -1,0 +1,69 @@
+//! What a thread of the model has for itself: what the test says.
+
+use std::cell::Cell;
+
+use crate::global::UNTAGGED;
+use crate::global::atomic::{AtomicBool, Ordering};
+use crate::global::link::Link;
+use crate::global::stock::Stock;
+use crate::global::thread::Thread;
+use crate::words::error::Misuse;
+use crate::words::tag::Tag;
+
+#[derive(Debug)]
+#[repr(C, align(64))]
+pub(super) struct Local {
+    pub(super) stock: Link<Stock>,
+    pub(super) thread: Link<Thread>,
+    busy: AtomicBool,
+}
+
+loom::thread_local! {
+    static OWN: Cell<Option<&'static Local>> = Cell::new(None);
+}
+
+/// Gives the calling thread this for its own.
+pub(super) fn be(local: &'static Local) {
+    OWN.with(|own| own.set(Some(local)));
+}
+
+pub(super) fn own<'a>() -> Option<&'a Local> {
+    OWN.with(Cell::get)
+}
+
+pub(super) fn enter<'a>() -> Result<Inside<'a>, Misuse> {
+    let local = own().unwrap();
+    match local.begin() {
+        true => Ok(Inside { local }),
+        false => Err(Misuse::Reentered),
+    }
+}
+
+impl Local {
+    pub(super) fn begin(&self) -> bool {
+        if self.busy.load(Ordering::Relaxed) {
+            return false;
+        }
+        self.busy.store(true, Ordering::Relaxed);
+        true
+    }
+
+    pub(super) fn end(&self) {
+        self.busy.store(false, Ordering::Release);
+    }
+
+    pub(super) fn tag_in_force(&self) -> Tag {
+        UNTAGGED
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Inside<'a> {
+    pub(super) local: &'a Local,
+}
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        self.local.end();
+    }
+}
