@@ -175,10 +175,15 @@ impl<H: Share> Bump<H> {
         }
     }
 
-    /// Whether a piece is the last one.
+    /// Whether a piece is the last one: in the newest chunk, whatever its size is said to be.
     #[inline]
     fn is_last(&self, ptr: NonNull<u8>, layout: Layout) -> bool {
-        ptr.addr().get() + layout.size() == self.cursor.position()
+        let at = ptr.addr().get();
+        at.wrapping_add(layout.size()) == self.cursor.position()
+            && self
+                .chunks
+                .newest()
+                .is_some_and(|newest| at >= newest.base() + NOTE)
     }
 
     fn refuse_foreign(&self, ptr: NonNull<u8>) -> Result<(), Error> {

@@ -5,6 +5,7 @@ use std::alloc::Layout;
 use tagheap::{Bump, BumpMark, Error, Kind, Misuse, Pool, Share, Tag, Usage};
 
 use crate::in_reserve;
+use crate::pieces::{give, resize};
 
 fn layout(size: usize, align: usize) -> Layout {
     Layout::from_size_align(size, align).unwrap()
@@ -162,4 +163,26 @@ fn no_more_come_back_than_were_handed_out() {
         }
         assert_eq!(bump.usage().unwrap().deallocations, 6);
     });
+}
+
+/// A piece of an older chunk is not the last one, though it would end at the cursor if it were as large as is said.
+#[test]
+fn no_size_leads_the_cursor_into_an_older_chunk() {
+    for shrinks in [false, true] {
+        in_reserve(|heap| {
+            let bump = Bump::new(Pool::new(heap, Tag::new(1)));
+            let [older, newer] = [900, 1800].map(|size| bump.allocate(layout(size, 1)).unwrap());
+            let end = newer.addr().get() + newer.len();
+            let size = end - older.addr().get();
+            assert!(size > 2700, "the newer chunk is behind the older one");
+            if shrinks {
+                resize(&bump, older.cast(), layout(size, 1), layout(1, 1)).unwrap();
+            } else {
+                give(&bump, older.cast(), layout(size, 1)).unwrap();
+            }
+            bump.check().unwrap();
+            let next = bump.allocate(layout(8, 1)).unwrap();
+            assert_eq!(next.addr().get(), end);
+        });
+    }
 }
