@@ -1,7 +1,8 @@
 //! What threads share, under every interleaving that a model checker finds.
 //!
-//! The two files of `tagheap` in which threads meet without anybody between them, the lock and the lock-free
-//! stack, are compiled here as they are; what they take from `crate::sharing` is here the model checker's
+//! The files of `tagheap` in which threads meet without anybody between them, the lock, the lock-free stack, and those
+//! of the global allocator by which one thread gives back what another handed out, are compiled here as they are; what
+//! they take from `crate::sharing` and `crate::global` is here the model checker's
 //! ([loom], after Norris and Demsky, "CDSChecker", OOPSLA 2013), which runs a test once for each order of
 //! reads and writes that the memory model allows.
 //!
