@@ -1,8 +1,8 @@
 //! Every kind of pool in one static buffer: no kernel, no libc, no allocator.
 //!
-//! Only the printing is the system's, and that the lock of a `Locked` pool asks in which thread it is. A device would
-//! put the buffer in its own memory, and send the lines out by its own means: `examples/nolibc` has the same in a
-//! program without libc, and `tests/pools` runs it under a filter that lets no system call pass.
+//! Only the printing is the system's. A device would put the buffer in its own memory, and send the lines out by its
+//! own means: `examples/nolibc` has the same in a program without libc, and `tests/pools` runs it under a filter that
+//! lets no system call pass.
 //!
 //! ```text
 //! cargo run --example embedded
@@ -35,6 +35,8 @@ struct Reading {
 }
 
 pub(crate) fn main() -> Result<(), Error> {
+    // The lock of a pool need not ask the kernel which thread it is in.
+    tagheap::assume_one_thread();
     let memory = &raw mut MEMORY;
     // SAFETY: called once, and nobody else names it.
     let memory = unsafe { &mut *memory };

@@ -88,7 +88,10 @@ pub use crate::{
         timed::{Elapsed, Operation, Timed, Timing},
         typed::{Own, Typed},
     },
-    sharing::share::{Futex, LocalHeap, Share, SharedHeap},
+    sharing::{
+        share::{Futex, LocalHeap, Share, SharedHeap},
+        thread::assume_one_thread,
+    },
     words::{
         draw::{Drawing, Table},
         error::{Corruption, Error, Misuse, OutOfMemory, Shortage},

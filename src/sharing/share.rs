@@ -235,7 +235,8 @@ unsafe impl<S: Source, R: Rule, P: Placement> Share for LocalHeap<S, R, P> {
 /// The lock is any of `lock_api`'s; by default a [`Futex`]. A thread is told from others by the address of its
 /// thread-local memory; threads made by hand that share one are taken for one another, and told that they
 /// re-enter where they should wait. Whether threads have such memory, the first lock of a process asks the kernel;
-/// where they have none, each lock asks it for the thread's number.
+/// where they have none, each lock asks it for the thread's number. Where there is one thread, say so, and none asks:
+/// [`assume_one_thread`](crate::assume_one_thread).
 ///
 /// ```
 /// use core::alloc::Layout;

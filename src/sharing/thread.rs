@@ -13,9 +13,10 @@ use core::sync::atomic::{AtomicU8, Ordering};
 const UNKNOWN: u8 = 0;
 const THERE: u8 = 1;
 const NOT_THERE: u8 = 2;
+const ALONE: u8 = 3;
 
 /// Whether threads have memory of their own that starts with its own address, as the System V ABI for x86-64
-/// has it: asked once.
+/// has it: asked once, unless there is said to be one thread.
 static OWN_MEMORY: AtomicU8 = AtomicU8::new(UNKNOWN);
 
 /// A number that no other living thread of the process has: the address of its thread-local memory, or
@@ -49,6 +50,28 @@ pub(crate) fn find_memory() {
         let relaxed = Ordering::Relaxed;
         let _ = OWN_MEMORY.compare_exchange(UNKNOWN, known, relaxed, relaxed);
     }
+}
+
+/// Says that there is one thread in this program: its locks take it for that and ask nobody, so a
+/// [`Locked`](crate::Locked) pool or a [`SharedHeap`](crate::SharedHeap) over a [`Buffer`](crate::Buffer) needs no
+/// kernel. O(1).
+///
+/// ```
+/// tagheap::assume_one_thread(); // first of all, on a device that has one
+/// ```
+///
+/// Answers whether that is so from now on. Once a lock was used it is not: it knows already how threads are told from
+/// one another, asks the kernel for no more where they have thread-local memory, and goes on with that.
+///
+/// A lock still finds out who re-enters it. If there are more threads after all, they are taken for one another: one
+/// that would have to wait gets [`Misuse::Reentered`](crate::Misuse::Reentered), and none enters while another is
+/// there.
+pub fn assume_one_thread() -> bool {
+    let (known, relaxed) = (OWN_MEMORY.load(Ordering::Relaxed), Ordering::Relaxed);
+    known == ALONE
+        || OWN_MEMORY
+            .compare_exchange(UNKNOWN, ALONE, relaxed, relaxed)
+            .is_ok()
 }
 
 /// The kernel's numbers for this thread and its process.
@@ -86,9 +109,13 @@ fn own_address() -> usize {
 
 #[cold]
 fn ask() -> NonZero<usize> {
-    if OWN_MEMORY.load(Ordering::Relaxed) == UNKNOWN {
-        find_memory();
-        return current();
+    match OWN_MEMORY.load(Ordering::Relaxed) {
+        UNKNOWN => {
+            find_memory();
+            return current();
+        }
+        ALONE => return NonZero::<usize>::MIN,
+        _ => {}
     }
     let id = rustix::thread::gettid().as_raw_nonzero();
     // Odd, as no address of thread-local memory is: one kind is never taken for the other.
@@ -129,6 +156,14 @@ pub(crate) fn nap() {
 mod tests {
     use super::*;
     use std::sync::Barrier;
+
+    /// In a process without threads, a program without libc shows it: `examples/nolibc`, embedded.
+    #[test]
+    fn whoever_was_asked_goes_on_with_the_answer() {
+        let before = current();
+        assert!(!assume_one_thread());
+        assert_eq!(current(), before);
+    }
 
     #[test]
     fn living_threads_have_different_numbers() {

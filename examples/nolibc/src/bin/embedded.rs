@@ -1,7 +1,6 @@
 //! Every kind of pool in one static buffer, in a program without libc: `examples/embedded.rs` as it is.
 //!
-//! Its lines go out by `write`. Nothing else asks the kernel but the lock of a `Locked` pool, which wants to know in
-//! which thread it is.
+//! Its lines go out by `write`. Nothing else asks the kernel.
 //!
 //! ```text
 //! cargo run --release --manifest-path examples/nolibc/Cargo.toml --bin embedded
