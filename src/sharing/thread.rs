@@ -56,8 +56,8 @@ pub(crate) fn find_memory() {
 /// [`Locked`](crate::Locked) pool or a [`SharedHeap`](crate::SharedHeap) over a [`Buffer`](crate::Buffer) needs no
 /// kernel. O(1).
 ///
-/// ```
-/// tagheap::assume_one_thread(); // first of all, on a device that has one
+/// ```standalone_crate
+/// assert!(tagheap::assume_one_thread()); // first of all
 /// ```
 ///
 /// Answers whether that is so from now on. Once a lock was used it is not: it knows already how threads are told from
