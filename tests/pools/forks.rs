@@ -37,17 +37,7 @@ fn fork_while(
         let time = soak(TIME);
         while forks < MOST && (start.elapsed() < time || forks < 10) {
             let process = fork();
-            assert!(process >= 0);
-            if process == 0 {
-                // SAFETY: deadly, if the child hangs; nothing of the parent's.
-                unsafe { libc::alarm(20) };
-                let code = i32::from(child().is_err());
-                // SAFETY: ends the child, and runs nothing of the parent's.
-                unsafe { libc::_exit(code) };
-            }
-            let mut status = 0;
-            // SAFETY: our own child.
-            let ended = unsafe { libc::waitpid(process, &raw mut status, 0) };
+            let (ended, status) = see_through(process, 20, &child);
             if ended != process || status != 0 {
                 over.store(true, Ordering::Relaxed);
                 panic!("fork {forks}: child {process} ended {ended} with status {status:#x}");
@@ -57,6 +47,22 @@ fn fork_while(
         over.store(true, Ordering::Relaxed);
         println!("{forks} forks in {:?}", start.elapsed());
     });
+}
+
+/// Has the child of a fork work, and waits for it in the parent: who ended, and how. Work of more seconds kills it.
+fn see_through(process: i32, seconds: u32, work: impl FnOnce() -> Result<(), Error>) -> (i32, i32) {
+    assert!(process >= 0);
+    if process == 0 {
+        // SAFETY: deadly, if the child hangs; nothing of the parent's.
+        unsafe { libc::alarm(seconds) };
+        let code = i32::from(work().is_err());
+        // SAFETY: ends the child, and runs nothing of the parent's.
+        unsafe { libc::_exit(code) };
+    }
+    let mut status = 0;
+    // SAFETY: our own child.
+    let ended = unsafe { libc::waitpid(process, &raw mut status, 0) };
+    (ended, status)
 }
 
 /// Takes a block and gives it back.
@@ -95,17 +101,7 @@ fn f06_the_child_of_a_fork_uses_the_heap() {
 fn status_of_a_child(work: impl FnOnce() -> Result<(), Error>) -> i32 {
     // SAFETY: the child does its work, which calls what it may, and ends.
     let process = unsafe { libc::fork() };
-    assert!(process >= 0);
-    if process == 0 {
-        // SAFETY: deadly, if the child hangs; nothing of the parent's.
-        unsafe { libc::alarm(1) };
-        let code = i32::from(work().is_err());
-        // SAFETY: ends the child, and runs nothing of the parent's.
-        unsafe { libc::_exit(code) };
-    }
-    let mut status = 0;
-    // SAFETY: our own child.
-    let ended = unsafe { libc::waitpid(process, &raw mut status, 0) };
+    let (ended, status) = see_through(process, 1, work);
     assert_eq!(ended, process);
     status
 }

@@ -66,13 +66,9 @@ impl Watch {
         self.alarm.is_some().then_some((self.percent, &self.bell))
     }
 
-    pub(crate) fn is_ringing(&self) -> bool {
-        self.ringing.load(Ordering::Relaxed) > 0
-    }
-
     /// Refuses what must not be done while somebody is called.
     pub(crate) fn refuse_ringing(&self) -> Answer<()> {
-        if self.is_ringing() {
+        if self.ringing.load(Ordering::Relaxed) > 0 {
             return Err(Misuse::Reentered.into());
         }
         Ok(())

@@ -9,17 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "check.h"
 #include "tagheap.h"
 
-#define CHECK(condition)                                                              \
-    do {                                                                              \
-        if (!(condition)) {                                                           \
-            fprintf(stderr, "%s:%d: %s: %s\n", __FILE__, __LINE__, name, #condition); \
-            exit(1);                                                                  \
-        }                                                                             \
-    } while (0)
-
-static const char *name;
 static uint64_t level = 7, other = 8;
 
 static void *take(th_heap *heap, uint64_t tag, size_t size) {

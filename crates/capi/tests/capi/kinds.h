@@ -3,17 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "check.h"
 #include "tagheap.h"
 
-#define CHECK(condition)                                                              \
-    do {                                                                              \
-        if (!(condition)) {                                                           \
-            fprintf(stderr, "%s:%d: %s: %s\n", __FILE__, __LINE__, name, #condition); \
-            exit(1);                                                                  \
-        }                                                                             \
-    } while (0)
-
-static const char *name;
 static const uint64_t tag = 42;
 
 typedef const th_pool_options *options;
@@ -49,7 +41,6 @@ static th_pool *free_list(th_heap *heap, options with, th_status *why) {
 static th_pool *buddy(th_heap *heap, options with, th_status *why) {
     return th_pool_buddy(heap, tag, 4096, 16, with, why);
 }
-
 
 static const struct kind {
     const char *name;
