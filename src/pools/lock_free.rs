@@ -18,7 +18,7 @@ use crate::pools::kind::{self, Kind};
 use crate::pools::meter::Watermark;
 use crate::pools::pool::Pool;
 use crate::pools::stride::Stride;
-use crate::pools::treiber::{Line, Popped, Stack};
+use crate::pools::treiber::{Line, Miss, Popped, Stack};
 use crate::sharing::lock::Guarded;
 use crate::sharing::share::{Futex, Share};
 use crate::words::error::{Corruption, Error, Misuse, OutOfMemory, Shortage};
@@ -151,16 +151,25 @@ impl<H: Share> LockFree<H> {
         layout.size() <= self.layout.size() && layout.align() <= self.layout.align()
     }
 
-    /// Notes how many slots are in use now.
+    /// Hands out what was popped, and notes how many slots are in use now.
     #[inline]
-    fn rise(&self, used: usize) {
-        if used > self.peak.load(Ordering::Relaxed) {
-            self.peak.fetch_max(used, Ordering::Relaxed);
+    fn hand_out(&self, popped: Popped, layout: Layout) -> NonNull<[u8]> {
+        let Popped { index, used } = popped;
+        if used > self.peak.load(Ordering::Relaxed) || used == self.mark {
+            return self.hand_out_at_peak(popped, layout);
         }
+        self.piece(index, layout)
+    }
+
+    #[cold]
+    fn hand_out_at_peak(&self, popped: Popped, layout: Layout) -> NonNull<[u8]> {
+        let Popped { index, used } = popped;
+        self.peak.fetch_max(used, Ordering::Relaxed);
         // Each slot more is one request's, so just one meets the mark on the way up.
         if used == self.mark {
             self.watermark.call(self.tag, &self.numbers());
         }
+        self.piece(index, layout)
     }
 
     /// The slot of a number.
@@ -171,19 +180,40 @@ impl<H: Share> LockFree<H> {
         NonNull::slice_from_raw_parts(slot, layout.size())
     }
 
+    /// A slot, for a request that was not the first at the top; or why there is none.
+    #[cold]
+    fn allocate_after(&self, miss: Miss, layout: Layout) -> Result<NonNull<[u8]>, Error> {
+        match self.stack.pop_after(miss) {
+            Ok(Some(popped)) => Ok(self.hand_out(popped, layout)),
+            Ok(None) => self.without_slot(layout),
+            Err(index) => Err(self.damage(index).into()),
+        }
+    }
+
     /// Why a request got no slot; with pooling switched off, what the heap answers.
     #[cold]
-    fn without_slot(
-        &self,
-        layout: Layout,
-        popped: Result<Option<Popped>, usize>,
-    ) -> Result<NonNull<[u8]>, Error> {
+    fn without_slot(&self, layout: Layout) -> Result<NonNull<[u8]>, Error> {
         let layout = kind::at_least_one(layout);
         if self.passes {
             return self.pool.with(|pool| pool.allocate(layout))?;
         }
-        popped.map_err(|index| self.damage(index))?;
         Err(self.refused(layout, self.shortage(layout)))
+    }
+
+    /// Why a piece is no slot in use; with pooling switched off, what the heap answers.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Kind::deallocate`].
+    #[cold]
+    unsafe fn without_push(&self, ptr: NonNull<u8>, layout: Layout) -> Result<(), Error> {
+        if !self.passes {
+            return Err(self.misuse(ptr, layout));
+        }
+        let layout = kind::at_least_one(layout);
+        // SAFETY: the caller's promise.
+        self.pool
+            .with(|pool| unsafe { pool.deallocate(ptr, layout) })?
     }
 
     /// What a request lacks that gets no slot.
@@ -292,14 +322,11 @@ unsafe impl<H: Share> Kind for LockFree<H> {
     #[inline]
     fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, Error> {
         if !self.admits(layout) {
-            return self.without_slot(layout, Ok(None));
+            return self.without_slot(layout);
         }
-        match self.stack.pop() {
-            Ok(Some(popped)) => {
-                self.rise(popped.used);
-                Ok(self.piece(popped.index, layout))
-            }
-            nothing => self.without_slot(layout, nothing),
+        match self.stack.try_pop() {
+            Ok(popped) => Ok(self.hand_out(popped, layout)),
+            Err(miss) => self.allocate_after(miss, layout),
         }
     }
 
@@ -308,14 +335,8 @@ unsafe impl<H: Share> Kind for LockFree<H> {
         if self.admits(layout) && self.stack.push(self.index_of(ptr)) {
             return Ok(());
         }
-        if self.passes {
-            let layout = kind::at_least_one(layout);
-            // SAFETY: the caller's promise.
-            return self
-                .pool
-                .with(|pool| unsafe { pool.deallocate(ptr, layout) })?;
-        }
-        Err(self.misuse(ptr, layout))
+        // SAFETY: the caller's promise.
+        unsafe { self.without_push(ptr, layout) }
     }
 
     /// In its slot, or not at all.

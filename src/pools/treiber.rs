@@ -44,6 +44,16 @@ pub(crate) struct Popped {
     pub(crate) used: usize,
 }
 
+/// Why an attempt to pop got nothing.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Miss {
+    /// The head is this one by now.
+    Moved(u64),
+    Empty,
+    /// The number whose link is damaged.
+    Damaged(usize),
+}
+
 /// What a stack counts, at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Counts {
@@ -98,37 +108,60 @@ impl<L: AsRef<[AtomicU64]>> Stack<L> {
         &self.links
     }
 
-    /// Takes the top number; nothing if there is none.
+    /// Takes the top number, unless somebody else is faster: one attempt, so that it is short where it is compiled
+    /// into.
+    ///
+    /// # Errors
+    ///
+    /// What was in the way, for [`pop_after`](Self::pop_after).
+    #[inline]
+    pub(crate) fn try_pop(&self) -> Result<Popped, Miss> {
+        self.pop_from(self.head.0.load(Ordering::Acquire))
+    }
+
+    /// Takes the top number after an attempt that got none; nothing if there is none.
     ///
     /// # Errors
     ///
     /// The number whose link is damaged.
-    #[inline]
-    pub(crate) fn pop(&self) -> Result<Option<Popped>, usize> {
-        let links = self.links.as_ref();
+    pub(crate) fn pop_after(&self, mut miss: Miss) -> Result<Option<Popped>, usize> {
         let mut patience = Patience::new();
-        let mut head = self.head.0.load(Ordering::Acquire);
         loop {
-            let index = index_of(head);
-            let Some(link) = links.get(index) else {
-                return if index == NONE { Ok(None) } else { Err(index) };
+            let head = match miss {
+                Miss::Moved(head) => head,
+                Miss::Empty => return Ok(None),
+                Miss::Damaged(index) => return Err(index),
             };
-            let below = link.load(Ordering::Acquire);
-            if below == USED {
-                head = self.moved_from(head).ok_or(index)?;
-                continue;
-            }
-            let next = word(count_of(head) + 1, index_of(below));
-            match self.swing(head, next, Ordering::AcqRel) {
-                Ok(_) => {
-                    link.store(USED, Ordering::Release);
-                    let used = (links.len() + 1).saturating_sub(count_of(below) as usize);
-                    return Ok(Some(Popped { index, used }));
-                }
-                Err(now) => head = now,
-            }
             patience.wait();
+            match self.pop_from(head) {
+                Ok(popped) => return Ok(Some(popped)),
+                Err(again) => miss = again,
+            }
         }
+    }
+
+    /// Takes the top number if the head is this one.
+    #[inline]
+    fn pop_from(&self, head: u64) -> Result<Popped, Miss> {
+        let links = self.links.as_ref();
+        let index = index_of(head);
+        let Some(link) = links.get(index) else {
+            return Err(match index {
+                NONE => Miss::Empty,
+                index => Miss::Damaged(index),
+            });
+        };
+        let below = link.load(Ordering::Acquire);
+        if below == USED {
+            let now = self.moved_from(head).ok_or(Miss::Damaged(index))?;
+            return Err(Miss::Moved(now));
+        }
+        let next = word(count_of(head) + 1, index_of(below));
+        let swung = self.swing(head, next, Ordering::AcqRel);
+        swung.map_err(Miss::Moved)?;
+        link.store(USED, Ordering::Release);
+        let used = (links.len() + 1).saturating_sub(count_of(below) as usize);
+        Ok(Popped { index, used })
     }
 
     /// Gives a number back that was popped; `false` if it is in the stack, or is none of its numbers.
@@ -137,21 +170,36 @@ impl<L: AsRef<[AtomicU64]>> Stack<L> {
         let Some(link) = self.links.as_ref().get(index) else {
             return false;
         };
-        let mut patience = Patience::new();
-        let mut head = self.head.0.load(Ordering::Acquire);
+        let head = self.head.0.load(Ordering::Acquire);
         let onto = self.onto(head);
         let claim = link.compare_exchange(USED, onto, Ordering::AcqRel, Ordering::Relaxed);
         if claim.is_err() {
             return false;
         }
+        if let Err(now) = self.push_onto(head, index) {
+            self.insist_on_push(now, index, link);
+        }
+        true
+    }
+
+    /// Puts a number, which is linked to it already, on top of this head.
+    #[inline]
+    fn push_onto(&self, head: u64, index: usize) -> Result<u64, u64> {
+        self.swing(head, word(count_of(head), index), Ordering::Release)
+    }
+
+    /// As [`push`](Self::push) of a number that is the caller's, after somebody else was faster.
+    #[cold]
+    #[inline(never)]
+    fn insist_on_push(&self, mut head: u64, index: usize, link: &AtomicU64) {
+        let mut patience = Patience::new();
         loop {
-            let next = word(count_of(head), index);
-            match self.swing(head, next, Ordering::Release) {
-                Ok(_) => return true,
-                Err(now) => head = now,
-            }
             patience.wait();
             link.store(self.onto(head), Ordering::Release);
+            match self.push_onto(head, index) {
+                Ok(_) => return,
+                Err(now) => head = now,
+            }
         }
     }
 
@@ -280,7 +328,6 @@ impl Patience {
         Self { spins: 1 }
     }
 
-    #[cold]
     fn wait(&mut self) {
         for _ in 0..self.spins {
             spin_loop();
