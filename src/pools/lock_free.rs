@@ -64,24 +64,26 @@ use links::Links;
 ///
 /// What it counts is exact at every moment; allocations are counted modulo 2^40. With pooling switched off
 /// ([`Pool::pass_through`]) it is a locked [`Pool`], and not for signal handlers.
+// In this order, so that what every request reads lies in a line of its own behind the stack's two.
+#[repr(C)]
 pub struct LockFree<H: Share> {
     stack: Stack<Links>,
     /// Slots' first byte.
     start: NonNull<u8>,
     stride: Stride,
-    slots: usize,
     /// What a slot is for.
     layout: Layout,
-    tag: Tag,
-    watermark: Watermark,
     /// How many slots must be in use for a call.
     mark: usize,
     /// The most that were in use. Read by every request, so apart from what requests write.
     peak: AtomicUsize,
+    slots: usize,
+    tag: Tag,
+    watermark: Watermark,
+    passes: bool,
     failures: Line<AtomicU64>,
     /// Owns the memory. Used when pooling is switched off, to check, and to reset; hence not in the way.
     pool: Guarded<Pool<H>, Futex>,
-    passes: bool,
 }
 
 // SAFETY: the one field that is neither by itself is the slots' address, which nobody reads or writes through
@@ -186,7 +188,7 @@ impl<H: Share> LockFree<H> {
         match self.stack.pop_after(miss) {
             Ok(Some(popped)) => Ok(self.hand_out(popped, layout)),
             Ok(None) => self.without_slot(layout),
-            Err(index) => Err(self.damage(index).into()),
+            Err(index) => Err(self.damage(index)),
         }
     }
 
@@ -211,9 +213,10 @@ impl<H: Share> LockFree<H> {
             return Err(self.misuse(ptr, layout));
         }
         let layout = kind::at_least_one(layout);
-        // SAFETY: the caller's promise.
-        self.pool
-            .with(|pool| unsafe { pool.deallocate(ptr, layout) })?
+        self.pool.with(|pool| {
+            // SAFETY: the caller's promise.
+            unsafe { pool.deallocate(ptr, layout) }
+        })?
     }
 
     /// What a request lacks that gets no slot.

@@ -36,7 +36,10 @@ impl Pool {
     }
 
     fn take(&self) -> Option<usize> {
-        let popped = self.stack.pop().expect("links in order")?;
+        let popped = match self.stack.try_pop() {
+            Ok(popped) => popped,
+            Err(miss) => self.stack.pop_after(miss).expect("links in order")?,
+        };
         assert!((1..=self.slots.len()).contains(&popped.used), "{popped:?}");
         self.touch(popped.index);
         Some(popped.index)
