@@ -312,6 +312,8 @@ fn has_every_kind_in_one_buffer(text: &str) {
     ] {
         assert!(amounts(text, tag)[0][0] > 0, "{tag}\n{text}");
     }
+    let limit = ", limit 500000 ns (1000000 cycles) exceeded ";
+    assert!(text.contains(limit), "{text}");
     assert!(text.contains("line fills up: "), "{text}");
     assert!(
         text.contains("out of memory: 16 bytes aligned to 1 for tag line"),
