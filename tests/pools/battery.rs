@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tagheap::{Alarm, Bell, Block, Error, HEADER, Kind, Misuse, Pool, Share, Tag, Typed, Usage};
+use tagheap::{
+    Alarm, Bell, Block, Error, HEADER, Kind, Measure, Misuse, Pool, Share, Tag, Typed, Usage,
+};
 
 pub(crate) const TAG: Tag = Tag::named("kind");
 const OTHER: Tag = Tag::named("other");
@@ -71,6 +73,8 @@ struct Model {
     allocations: u64,
     deallocations: u64,
     failures: u64,
+    /// The most that was seen in use.
+    peak: usize,
 }
 
 impl Model {
@@ -108,16 +112,27 @@ impl Model {
         piece
     }
 
-    fn assert_counts(&self, kind: &impl Kind) {
-        let usage = kind.usage().unwrap();
+    fn assert_counts(&mut self, kind: &impl Kind) {
+        let usage = self.assert_amounts(kind);
         let counted = (usage.allocations, usage.deallocations, usage.failures);
         let wanted = (self.allocations, self.deallocations, self.failures);
         assert_eq!(counted, wanted, "{usage}");
+        self.peak = self.peak.max(usage.used);
+        assert_eq!(usage.peak, self.peak, "{usage}");
+    }
+
+    /// What is in use and free is what the pieces make it, whatever was done to get there.
+    fn assert_amounts(&self, kind: &impl Kind) -> Usage {
+        let usage = kind.usage().unwrap();
         assert_eq!(usage.live(), self.pieces.len() as u64, "{usage}");
-        assert!(
-            usage.peak >= usage.used && usage.total >= usage.used,
-            "{usage}"
-        );
+        assert_eq!(usage.failures, self.failures, "{usage}");
+        assert_eq!(usage.used + usage.free(), usage.total, "{usage}");
+        let bytes = self.pieces.iter().map(|piece| piece.layout.size()).sum();
+        match usage.measure {
+            Measure::Slots => assert_eq!(usage.used, self.pieces.len(), "{usage}"),
+            Measure::Bytes => assert!(usage.used >= bytes, "{bytes} bytes: {usage}"),
+        }
+        usage
     }
 }
 
@@ -479,6 +494,76 @@ pub(crate) fn outlives_its_alarm<R: Recipe>(heap: &impl Share) {
     assert_clean(heap);
 }
 
+thread_local! {
+    /// The pool that calls, and who uses it then.
+    static CALLER: Cell<Option<(NonNull<()>, fn(NonNull<()>, &Usage))>> = const { Cell::new(None) };
+    /// What was taken then and kept.
+    static TAKEN: Cell<Option<NonNull<[u8]>>> = const { Cell::new(None) };
+}
+
+/// A pool that calls is in order: it serves whoever comes back to it then, unless it has a lock, which says so.
+pub(crate) fn serves_its_alarm<R: Recipe>(heap: &impl Share) {
+    const WORD: Layout = Layout::new::<u64>();
+
+    fn visit<K: Kind>(kind: NonNull<()>, told: &Usage) {
+        // SAFETY: the test keeps the pool, and only shares it while it calls.
+        let kind = unsafe { kind.cast::<K>().as_ref() };
+        let [kept, other] = [(); 2].map(|()| kind.allocate(WORD));
+        let locked = Err(Misuse::Reentered.into());
+        if kind.usage() == locked.clone().map(|()| *told) {
+            assert_eq!(
+                (kept.map(drop), other.map(drop)),
+                (locked.clone(), locked.clone())
+            );
+            assert_eq!(kind.check(), locked);
+            return;
+        }
+        let (kept, other) = (kept.unwrap(), other.unwrap());
+        assert_eq!(kind.usage().unwrap().allocations, told.allocations + 2);
+        // SAFETY: handed out for this layout.
+        unsafe { kind.deallocate(other.cast(), WORD) }.unwrap();
+        kind.check().unwrap();
+        TAKEN.set(Some(kept));
+    }
+
+    fn caller<K: Kind>(kind: &K) -> (NonNull<()>, fn(NonNull<()>, &Usage)) {
+        (NonNull::from(kind).cast(), visit::<K>)
+    }
+
+    let ring: Alarm = |_tag, usage| {
+        let (kind, visit) = CALLER.take().unwrap();
+        visit(kind, usage);
+    };
+    for percent in [1, 30, 60] {
+        let mut kind = R::make(pool(heap).alarmed_at(percent, ring)).unwrap();
+        let mut model = Model::default();
+        let layout = layout(R::HABITS.most.min(48), 1);
+        for _round in 0..2 {
+            CALLER.set(Some(caller(&kind)));
+            while let Ok(piece) = kind.allocate(layout) {
+                model.add(piece, layout);
+                if let Some(kept) = TAKEN.take() {
+                    model.add(kept, WORD);
+                    // And the one that went back again.
+                    model.allocations += 1;
+                    model.deallocations += 1;
+                }
+                let usage = model.assert_amounts(&kind);
+                let counted = (usage.allocations, usage.deallocations);
+                assert_eq!(counted, (model.allocations, model.deallocations), "{usage}");
+            }
+            model.failures += 1;
+            assert!(CALLER.take().is_none(), "it called");
+            model.pieces.iter().for_each(|piece| piece.assert_whole());
+            kind.check().unwrap();
+            kind.reset().unwrap();
+            model.pieces.clear();
+            model.by_address.clear();
+            model.deallocations = model.allocations;
+        }
+    }
+}
+
 /// With pooling switched off each piece is a block of the heap's.
 pub(crate) fn passes_through<R: Recipe>(heap: &impl Share) {
     let mut kind = R::make(pool(heap).pass_through(true)).unwrap();
@@ -529,8 +614,9 @@ pub(crate) fn resizes<R: Recipe>(heap: &impl Share) {
                 1 << fastrand::u32(..=align.ilog2()),
             );
             if model.pieces.is_empty() || fastrand::u8(..3) == 0 {
-                if let Ok(piece) = kind.allocate(new) {
-                    model.add(piece, new);
+                match kind.allocate(new) {
+                    Ok(piece) => model.add(piece, new),
+                    Err(_) => model.failures += 1,
                 }
                 continue;
             }
@@ -572,10 +658,14 @@ pub(crate) fn resizes<R: Recipe>(heap: &impl Share) {
                     model.add(answer, new);
                 }
                 // Out of order, or full: the piece must still be there.
-                Err(Error::OutOfMemory(_) | Error::Misuse(_)) => piece.assert_whole(),
+                Err(error @ (Error::OutOfMemory(_) | Error::Misuse(_))) => {
+                    model.failures += u64::from(matches!(error, Error::OutOfMemory(_)));
+                    piece.assert_whole();
+                }
                 Err(other) => panic!("{other}"),
             }
             kind.check().unwrap();
+            model.assert_amounts(&kind);
             model.pieces.iter().for_each(|piece| piece.assert_whole());
         }
     }
