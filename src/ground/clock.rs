@@ -2,11 +2,10 @@
 //!
 //! The counter runs at a constant rate, whatever the processor's frequency, on every x86-64 processor since 2008;
 //! at which, nothing tells on all of them. So it is held against `CLOCK_MONOTONIC`, once in a process, for a
-//! millisecond, unless somebody says it.
+//! millisecond, unless somebody says it. The kernel is asked by a system call, for the way around it that libc's
+//! take (vDSO) has to be found first, which programs without libc cannot.
 
 use core::sync::atomic::{AtomicU64, Ordering};
-
-use rustix::time::{ClockId, clock_gettime};
 
 use crate::ground::sys;
 
@@ -17,6 +16,9 @@ static RATE: AtomicU64 = AtomicU64::new(0);
 const SPAN: u64 = 1_000_000;
 
 const NANOSECONDS: u64 = 1_000_000_000;
+
+/// The rate of a counter that counts nanoseconds: for one of which nothing can be known.
+const ONE: u64 = 1 << 32;
 
 /// So many cycles in nanoseconds, rounded to the nearest. The first call in a process takes a millisecond.
 pub(crate) fn nanoseconds(cycles: u64) -> u64 {
@@ -70,9 +72,13 @@ pub fn assume_cycles_per_second(cycles: u64) -> bool {
 
 #[cold]
 fn measure() -> u64 {
-    let first = moment();
+    let Some(first) = moment() else {
+        return ONE;
+    };
     loop {
-        let last = moment();
+        let Some(last) = moment() else {
+            return ONE;
+        };
         let nanoseconds = last.1.saturating_sub(first.1);
         if nanoseconds >= SPAN {
             let cycles = u128::from(last.0.saturating_sub(first.0).max(1));
@@ -82,19 +88,19 @@ fn measure() -> u64 {
     }
 }
 
-/// What both clocks show: the counter, and nanoseconds. Of a few looks the one least interrupted.
-fn moment() -> (u64, u64) {
+/// What both clocks show: the counter, and nanoseconds. Of a few looks the one least interrupted. `None` where the
+/// kernel tells no time.
+fn moment() -> Option<(u64, u64)> {
     let mut best = (u64::MAX, 0, 0);
     for _ in 0..8 {
         let before = sys::cycles();
-        let time = clock_gettime(ClockId::Monotonic);
+        let [seconds, part] = sys::monotonic_time()?;
         let width = sys::cycles().wrapping_sub(before);
         if width < best.0 {
-            let (seconds, part) = (time.tv_sec as u64, time.tv_nsec as u64);
             best = (width, before + width / 2, seconds * NANOSECONDS + part);
         }
     }
-    (best.1, best.2)
+    Some((best.1, best.2))
 }
 
 #[cfg(test)]

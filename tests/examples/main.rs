@@ -11,6 +11,7 @@
 mod bare_global;
 mod bare_threads;
 mod program;
+mod sanitizers;
 mod system_calls;
 
 use std::process::Output;
