@@ -332,7 +332,37 @@ pub(crate) fn serves_nothing<R: Recipe>(heap: &impl Share) {
     assert_eq!(kind.alloc_str("").unwrap(), "");
     assert_eq!(kind.alloc_slice_copy::<u64>(&[]).unwrap().len(), 0);
     assert_eq!(kind.usage().unwrap(), before);
+    holds_values_of_no_size(&kind);
+    assert_eq!(kind.usage().unwrap(), before);
     kind.check().unwrap();
+}
+
+/// Values without size are aligned as their types are, however strict, and dropped by their owners.
+fn holds_values_of_no_size(kind: &impl Kind) {
+    #[repr(align(8192))]
+    struct Nothing;
+    thread_local! {
+        static DROPPED: Cell<usize> = const { Cell::new(0) };
+    }
+    impl Drop for Nothing {
+        fn drop(&mut self) {
+            DROPPED.set(DROPPED.get() + 1);
+        }
+    }
+    let place = ptr::from_ref(kind.alloc(Nothing).unwrap()).addr();
+    let slice = kind.alloc_slice_fill_with(3, |_| Nothing).unwrap();
+    assert!(place.is_multiple_of(8192) && slice.as_ptr().addr().is_multiple_of(8192));
+    assert_eq!((slice.len(), DROPPED.get()), (3, 0));
+    let (one, more) = (
+        kind.own(Nothing).unwrap(),
+        kind.own_slice_fill_with(5, |_| Nothing).unwrap(),
+    );
+    drop(one);
+    assert_eq!(DROPPED.get(), 1);
+    drop(more);
+    assert_eq!(DROPPED.get(), 6);
+    drop(kind.own(Nothing).unwrap().into_inner());
+    assert_eq!(DROPPED.take(), 7);
 }
 
 /// Addresses that are none of the pool's are refused, and nothing changes.
@@ -429,15 +459,17 @@ pub(crate) fn calls_at_the_watermark<R: Recipe>(heap: &impl Share) {
         },
         context: WHOSE,
     };
-    // 90 % too where nobody says otherwise.
-    for (asked, by_bell) in [
-        (Some(1), false),
-        (Some(50), false),
-        (Some(90), false),
-        (Some(100), false),
-        (None, false),
-        (Some(50), true),
-        (Some(200), true),
+    // 90 % too where nobody says otherwise, and where pooling is switched off.
+    for (asked, by_bell, passes) in [
+        (Some(1), false, false),
+        (Some(50), false, false),
+        (Some(90), false, false),
+        (Some(100), false, false),
+        (None, false, false),
+        (Some(50), true, false),
+        (Some(200), true, false),
+        (Some(50), false, true),
+        (None, false, true),
     ] {
         RINGS.set(0);
         let mut dues = 0;
@@ -448,7 +480,7 @@ pub(crate) fn calls_at_the_watermark<R: Recipe>(heap: &impl Share) {
             None => pool(heap).alarmed(ring),
         };
         let percent = percent.min(100);
-        let mut kind = R::make(alarmed).unwrap();
+        let mut kind = R::make(alarmed.pass_through(passes)).unwrap();
         let most = layout(R::HABITS.most.min(48), 1);
         for round in 1..=2 {
             let mut before = kind.usage().unwrap();
@@ -534,8 +566,9 @@ pub(crate) fn serves_its_alarm<R: Recipe>(heap: &impl Share) {
         let (kind, visit) = CALLER.take().unwrap();
         visit(kind, usage);
     };
-    for percent in [1, 30, 60] {
-        let mut kind = R::make(pool(heap).alarmed_at(percent, ring)).unwrap();
+    for (percent, passes) in [(1, false), (30, false), (60, false), (60, true)] {
+        let alarmed = pool(heap).alarmed_at(percent, ring);
+        let mut kind = R::make(alarmed.pass_through(passes)).unwrap();
         let mut model = Model::default();
         let layout = layout(R::HABITS.most.min(48), 1);
         for _round in 0..2 {
@@ -576,6 +609,20 @@ pub(crate) fn passes_through<R: Recipe>(heap: &impl Share) {
     }
     let requested: usize = model.pieces.iter().map(|piece| piece.layout.size()).sum();
     assert_eq!(of_tag().requested, requested);
+    let usage = kind.usage().unwrap();
+    let counted = (usage.measure, usage.used, usage.peak, usage.total);
+    assert_eq!(counted, (Measure::Bytes, requested, requested, BOUND));
+    // As strict as the heap is, whatever the kind is otherwise; and not beyond the pool's bound.
+    let strict = layout(R::HABITS.most, 4096);
+    model.add(kind.allocate(strict).unwrap(), strict);
+    let refused = kind.allocate(layout(BOUND, 1));
+    assert!(matches!(refused, Err(Error::OutOfMemory(error)) if error.size == BOUND));
+    model.failures += 1;
+    model.assert_counts(&kind);
+    assert_eq!(of_tag().blocks, 6);
+    let piece = model.take(5);
+    // SAFETY: handed out for this layout.
+    unsafe { kind.deallocate(piece.start, piece.layout) }.unwrap();
     let piece = model.take(0);
     // SAFETY: handed out for this layout.
     unsafe { kind.deallocate(piece.start, piece.layout) }.unwrap();
@@ -788,6 +835,24 @@ pub(crate) fn holds_values<R: Recipe>(heap: &impl Share) {
     );
     kind.own(Counted(&dropped, false)).unwrap().leak().1 = true;
     assert_eq!(dropped.load(Ordering::Relaxed), 3, "leaked values stay");
+
+    // What there is no room for is dropped.
+    let large = (Counted(&dropped, false), [0_u8; BOUND]);
+    assert!(matches!(kind.alloc(large), Err(Error::OutOfMemory(_))));
+    assert_eq!(dropped.load(Ordering::Relaxed), 4);
+    // A slice that is not finished stays where it is, and so do its values.
+    let before = kind.usage().unwrap().live();
+    let unfinished = || {
+        let value = |n| {
+            assert!(n < 2, "as the test wants it");
+            Counted(&dropped, false)
+        };
+        kind.alloc_slice_fill_with(3, value)
+            .map(|slice| slice.len())
+    };
+    assert!(catch_unwind(AssertUnwindSafe(unfinished)).is_err());
+    assert_eq!(dropped.load(Ordering::Relaxed), 4);
+    assert_eq!(kind.usage().unwrap().live(), before + 1);
 
     let owned = kind.own_str("ciao").unwrap();
     let slice = kind.own_slice_copy(&[1, 2]).unwrap();
