@@ -381,20 +381,7 @@ pub(crate) fn refuses_strangers<R: Recipe>(heap: &impl Share) {
         NonNull::new(core::ptr::without_provenance_mut::<u8>(1 << 63)).unwrap(),
         NonNull::new(core::ptr::without_provenance_mut::<u8>(usize::MAX - 15)).unwrap(),
     ];
-    for stranger in strangers {
-        // SAFETY: not the pool's: it must notice, and touch nothing.
-        let refused = unsafe { kind.deallocate(stranger, layout(8, 8)) };
-        // SAFETY: as above.
-        let grown = unsafe { kind.grow(stranger, layout(8, 8), layout(16, 8)) };
-        // SAFETY: as above.
-        let shrunk = unsafe { kind.shrink(stranger, layout(8, 8), layout(4, 8)) };
-        for refused in [refused, grown.map(drop), shrunk.map(drop)] {
-            assert!(
-                matches!(refused, Err(Error::Misuse(_))),
-                "{stranger:?}: {refused:?}"
-            );
-        }
-    }
+    refuses_each(&kind, &strangers);
     if R::HABITS.finds_interior {
         for offset in 1..8 {
             // SAFETY: within the piece.
@@ -408,8 +395,32 @@ pub(crate) fn refuses_strangers<R: Recipe>(heap: &impl Share) {
         }
     }
     assert_eq!(kind.usage().unwrap(), before);
+    // Nor is a full pool taken for what is wrong then.
+    for size in [R::HABITS.most.min(48), 1] {
+        while kind.allocate(layout(size, 1)).is_ok() {}
+    }
+    let full = kind.usage().unwrap();
+    refuses_each(&kind, &strangers);
+    assert_eq!(kind.usage().unwrap(), full);
     kind.check().unwrap();
     others.check().unwrap();
+}
+
+fn refuses_each(kind: &impl Kind, strangers: &[NonNull<u8>]) {
+    for stranger in strangers.iter().copied() {
+        // SAFETY: not the pool's: it must notice, and touch nothing.
+        let refused = unsafe { kind.deallocate(stranger, layout(8, 8)) };
+        // SAFETY: as above.
+        let grown = unsafe { kind.grow(stranger, layout(8, 8), layout(16, 8)) };
+        // SAFETY: as above.
+        let shrunk = unsafe { kind.shrink(stranger, layout(8, 8), layout(4, 8)) };
+        for refused in [refused, grown.map(drop), shrunk.map(drop)] {
+            assert!(
+                matches!(refused, Err(Error::Misuse(_))),
+                "{stranger:?}: {refused:?}"
+            );
+        }
+    }
 }
 
 /// A piece that is given back twice is refused the second time, with others in between or none.
