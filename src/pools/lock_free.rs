@@ -7,6 +7,7 @@
 #![allow(unsafe_code)]
 
 mod links;
+mod refused;
 
 use core::alloc::Layout;
 use core::fmt;
@@ -21,7 +22,7 @@ use crate::pools::stride::Stride;
 use crate::pools::treiber::{Line, Miss, Popped, Stack};
 use crate::sharing::lock::Guarded;
 use crate::sharing::share::{Futex, Share};
-use crate::words::error::{Corruption, Error, Misuse, OutOfMemory, Shortage};
+use crate::words::error::{Error, Shortage};
 use crate::words::tag::Tag;
 use crate::words::usage::{Measure, Usage};
 
@@ -219,67 +220,11 @@ impl<H: Share> LockFree<H> {
         })?
     }
 
-    /// What a request lacks that gets no slot.
-    fn shortage(&self, layout: Layout) -> Shortage {
-        let (size, align) = (self.layout.size(), self.layout.align());
-        if layout.size() > size {
-            return Shortage::Oversized { most: size };
-        }
-        if layout.align() > align {
-            return Shortage::Overaligned { most: align };
-        }
-        let (total, used) = (self.slots, self.slots);
-        Shortage::Full { total, used }
-    }
-
-    fn refused(&self, layout: Layout, cause: Shortage) -> Error {
-        self.failures.0.fetch_add(1, Ordering::Relaxed);
-        OutOfMemory {
-            tag: self.tag,
-            size: layout.size(),
-            align: layout.align(),
-            cause,
-        }
-        .into()
-    }
-
-    /// The error for a link found damaged.
-    #[cold]
-    fn damage(&self, index: usize) -> Error {
-        let at = self.stack.links().address_of(index.min(self.slots));
-        Corruption::Pool { tag: self.tag, at }.into()
-    }
-
     /// The number of a slot that starts there; too large a number if none does.
     #[inline]
     fn index_of(&self, ptr: NonNull<u8>) -> usize {
         let offset = ptr.addr().get().wrapping_sub(self.start.addr().get());
         self.stride.index(offset)
-    }
-
-    /// What is wrong with a piece and its layout; or that it was given back before.
-    #[cold]
-    fn misuse(&self, ptr: NonNull<u8>, layout: Layout) -> Error {
-        let address = ptr.addr().get();
-        let claimed = layout.size();
-        let usable = self.layout.size();
-        if !self.holds(address) {
-            Misuse::NotFromHere { address }
-        } else if self.index_of(ptr) >= self.slots {
-            Misuse::NotABlock { address }
-        } else if claimed > usable {
-            Misuse::SizeMismatch {
-                address,
-                claimed,
-                usable,
-            }
-        } else if layout.align() > self.layout.align() {
-            let claimed = layout.align();
-            Misuse::AlignMismatch { address, claimed }
-        } else {
-            Misuse::DoubleFree { address }
-        }
-        .into()
     }
 
     fn holds(&self, address: usize) -> bool {

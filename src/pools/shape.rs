@@ -19,9 +19,8 @@ pub(crate) struct Shape {
     pub(crate) align: usize,
     /// Slots that a chunk has.
     pub(crate) each: usize,
-    /// Bytes from a chunk's start to its first slot, and to the end of its last.
+    /// Bytes from a chunk's start to its first slot.
     pub(crate) first: usize,
-    pub(crate) end: usize,
     /// Cuts a distance from a chunk off to that of a chunk; 0 if there is only one.
     pub(crate) mask: usize,
     /// How a chunk lies in memory.
@@ -72,7 +71,6 @@ impl Shape {
         align: 1,
         each: 0,
         first: GROUPS,
-        end: GROUPS,
         mask: 0,
         chunk: Layout::new::<u8>(),
     };
@@ -105,7 +103,6 @@ impl Shape {
             align: slot.align(),
             each,
             first,
-            end: first + each * slot.size(),
             mask,
             chunk,
         })
@@ -189,10 +186,10 @@ mod tests {
                     let chunk = shape.chunk;
                     assert!(shape.first.is_multiple_of(align) && shape.each >= count);
                     assert!(shape.first >= GROUPS + 2 * WORD * shape.groups());
-                    assert_eq!(shape.end, shape.first + shape.each * shape.size());
-                    assert!(shape.end <= chunk.size() && chunk.size().is_multiple_of(UNIT));
+                    let end = shape.first + shape.each * shape.size();
+                    assert!(end <= chunk.size() && chunk.size().is_multiple_of(UNIT));
                     if shape.mask == 0 {
-                        assert!(shape.each == count && chunk.size() < shape.end + UNIT);
+                        assert!(shape.each == count && chunk.size() < end + UNIT);
                         continue;
                     }
                     assert_eq!(chunk.size() + HEADER, chunk.align());

@@ -14,6 +14,7 @@
 //! A slot is handed out only if it lies in a chunk's slots, whatever the words say.
 #![allow(unsafe_code)]
 
+mod open;
 mod tally;
 mod upkeep;
 
@@ -44,9 +45,11 @@ pub(crate) struct Slots {
     tally: Tally,
     /// The first group in the list of those with free slots.
     open: Cell<Option<NonNull<Group>>>,
-    /// Where the slots of that group start, and those of its chunk end.
+    /// What that group's first word says, of slots that there are. It stands here too, for a word that is read
+    /// where it was written just now takes less time than one whose address is to be found out.
+    free: Cell<u64>,
+    /// Where the slots of that group start.
     from: Cell<usize>,
-    to: Cell<usize>,
     /// From the lowest chunk to the end of the highest.
     range: Cell<Chunk>,
     key: usize,
@@ -82,8 +85,8 @@ impl Slots {
             hand: Cell::new(EMPTY),
             tally,
             open: Cell::new(None),
+            free: Cell::new(0),
             from: Cell::new(0),
-            to: Cell::new(0),
             range: Cell::new(Chunk::NOWHERE),
             key: sys::noise() as usize,
             chunks: Chunks::new(),
@@ -119,7 +122,7 @@ impl Slots {
             let first = self.shape.group_of(base, 0);
             self.groups.set(chunk.pointer(first).cast());
         }
-        self.open.set(None);
+        self.close();
         self.free_all(base);
         self.link(base);
         Ok(())
@@ -167,11 +170,6 @@ impl Slots {
     /// The second word of a group: the address of the next group in the list, or 0.
     fn next(&self, group: &Group) -> &Cell<u64> {
         self.group(self.shape.second(address_of(group)))
-    }
-
-    /// Address of the first group in the list, or 0.
-    fn first(&self) -> usize {
-        self.open.get().map_or(0, |first| first.addr().get())
     }
 
     /// Where the chunk that holds an address would start.
@@ -235,23 +233,6 @@ impl Slots {
         self.take_open()
     }
 
-    /// Takes the lowest free slot of the group opened last.
-    #[inline]
-    fn take_open(&self) -> Option<NonNull<u8>> {
-        // SAFETY: as of any group (`group`).
-        let group = unsafe { self.open.get()?.as_ref() };
-        let free = group.get();
-        let slot = self.from.get() + free.trailing_zeros() as usize * self.shape.size();
-        if free == 0 || slot >= self.to.get() {
-            return None;
-        }
-        group.set(free & (free - 1));
-        if self.tally.leave() {
-            self.note();
-        }
-        Some(self.range.get().pointer(slot))
-    }
-
     /// Notes that so many slots are in use.
     #[inline(never)]
     fn note(&self) {
@@ -259,50 +240,6 @@ impl Slots {
             self.hand.set(CLOSED);
         }
         self.tally.note();
-    }
-
-    /// Takes a slot of another group after [`take`](Slots::take) found none. `None` if all are in use.
-    ///
-    /// # Errors
-    ///
-    /// The address of a group whose words are damaged.
-    #[cold]
-    pub(crate) fn take_next(&self) -> Result<Option<NonNull<u8>>, usize> {
-        let at = self.first();
-        if at == 0 {
-            return Ok(None);
-        }
-        let group = self.group(at);
-        let next = self.next(group).get() as usize;
-        if group.get() != 0 || (next != 0 && !self.is_group(next)) {
-            return Err(at);
-        }
-        if next == 0 {
-            return Ok(None);
-        }
-        self.open(self.group(next));
-        self.take_open().ok_or(next).map(Some)
-    }
-
-    /// Takes slots from this group from now on.
-    fn open(&self, group: &Group) {
-        let at = address_of(group);
-        let base = self.base_of(at);
-        let slot = self.shape.slot_of(base, at).unwrap_or(0);
-        let chunk = self.range.get();
-        self.open.set(Some(chunk.pointer(at).cast()));
-        self.from
-            .set(base + self.shape.first + slot * self.shape.size());
-        self.to.set(base + self.shape.end);
-    }
-
-    /// Whether the first word of a group of this set is at an address.
-    fn is_group(&self, at: usize) -> bool {
-        if !self.range.get().holds(at) {
-            return false;
-        }
-        let base = self.base_of(at);
-        self.shape.slot_of(base, at).is_some() && self.is_sealed(base)
     }
 
     /// Takes a slot back. False if there is nothing to take back: [`misuse`](Slots::misuse) says why.
@@ -330,8 +267,14 @@ impl Slots {
         if group.get() & bit(slot) != 0 {
             return false;
         }
-        if self.hand.get() == EMPTY {
+        let hand = self.hand.get();
+        if hand == EMPTY {
             self.hand.set(address);
+            return true;
+        }
+        if address_of(group) == self.first() && hand != address && hand != CLOSED {
+            self.set_open(group, self.free.get() | bit(slot));
+            self.tally.come_back();
             return true;
         }
         self.put_back(address, group, slot)
@@ -346,36 +289,19 @@ impl Slots {
         if hand == address {
             return false;
         }
-        let before = group.get();
-        group.set(before | bit(slot));
+        let is_open = address_of(group) == self.first();
+        let before = if is_open { &self.free } else { group }.get();
+        let free = before | bit(slot);
+        if is_open {
+            self.set_open(group, free);
+        } else {
+            group.set(free);
+        }
         self.tally.come_back();
         if before != 0 && hand != CLOSED {
             return true;
         }
         self.reopen(group, before)
-    }
-
-    /// Opens the hand if the watermark is far, and a group if it had no free slot before. Answers true, as its
-    /// caller does.
-    #[inline(never)]
-    fn reopen(&self, group: &Group, before: u64) -> bool {
-        if self.hand.get() == CLOSED && !self.tally.is_high() {
-            self.hand.set(EMPTY);
-        }
-        let first = self.first();
-        if before != 0 || first == address_of(group) {
-            return true;
-        }
-        let mut rest = first as u64;
-        if first != 0 {
-            let first = self.group(first);
-            if first.get() == 0 {
-                rest = self.next(first).get();
-            }
-        }
-        self.next(group).set(rest);
-        self.open(group);
-        true
     }
 
     /// How many slots are in use.

@@ -496,6 +496,11 @@ fn damage_is_found() {
                         }
                         let _ = pool.allocate(slot);
                     }
+                    for _ in 0..200 {
+                        if let Ok(piece) = pool.allocate(slot) {
+                            assert!((at(first)..at(first) + 800).contains(&at(piece.cast())));
+                        }
+                    }
                 });
             }
             assert!(
@@ -504,4 +509,25 @@ fn damage_is_found() {
             );
         }
     }
+}
+
+/// What is written over the word that says which slots are free, where it says that as many are: noticed by the check,
+/// and no slot in use is handed out while slots are taken from that group.
+#[test]
+fn a_word_written_over_hands_nothing_out_twice() {
+    let slot = layout(8, 8);
+    in_buffer(|heap| {
+        let pool = Fixed::new(Pool::new(heap, TAG), slot, 100).unwrap();
+        let used: Vec<_> = (0..5).map(|_| take(&pool, slot)).collect();
+        // The first group's word is in front of another's, and of the two that link them.
+        for bit in [2, 10] {
+            flip(used[0], 4 * 8, bit);
+        }
+        let found = pool.check().unwrap_err();
+        assert!(matches!(found, Error::Corruption(_)), "{found}");
+        for _ in 5..64 {
+            let piece = pool.allocate(slot).unwrap().cast();
+            assert!(!used.contains(&piece), "{piece:?} is in use");
+        }
+    });
 }

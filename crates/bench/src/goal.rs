@@ -129,7 +129,7 @@ pub(crate) fn goals(case: &Case) -> Vec<Goal> {
                 own,
             )]
         }
-        Workload::FixedLifo | Workload::FixedRandom | Workload::FixedBurst => pools(
+        Workload::FixedLifo | Workload::FixedRandom => pools(
             case,
             &[
                 ("Fixed", "slab"),
@@ -137,7 +137,8 @@ pub(crate) fn goals(case: &Case) -> Vec<Goal> {
                 ("Buddy", "buddy_system_allocator"),
             ],
         ),
-        Workload::FixedLifoShared
+        Workload::FixedBurst
+        | Workload::FixedLifoShared
         | Workload::FixedRandomShared
         | Workload::FixedBurstShared
         | Workload::FixedPassed => pools(case, &[("LockFree", "heapless")]),

@@ -13,14 +13,16 @@ use crate::words::usage::{Measure, Usage};
 /// The numbers of a set of slots, and the watermark at which it calls.
 #[derive(Debug)]
 pub(crate) struct Tally {
-    /// Slots ever taken.
-    taken: Cell<u64>,
-    peak: Cell<usize>,
-    /// As many more may leave their groups with nothing to be noted: neither a new peak, nor the watermark. Below
-    /// 0 while one is noted.
-    room: Cell<isize>,
+    /// Slots ever taken from the hand.
+    handed: Cell<u64>,
+    /// Slots that ever left their groups.
+    left: Cell<u64>,
+    /// As many may have left their groups with nothing to be noted, neither a new peak nor the watermark: as many as
+    /// ever came back, and the limit.
+    until: Cell<u64>,
     /// As many may be out at most with nothing to be noted.
     limit: Cell<usize>,
+    peak: Cell<usize>,
     /// What must be in use for a call.
     mark: Cell<usize>,
     total: Cell<usize>,
@@ -32,10 +34,11 @@ pub(crate) struct Tally {
 impl Tally {
     pub(crate) fn new(tag: Tag, total: usize, watermark: Watermark) -> Self {
         Self {
-            taken: Cell::new(0),
-            peak: Cell::new(0),
-            room: Cell::new(0),
+            handed: Cell::new(0),
+            left: Cell::new(0),
+            until: Cell::new(0),
             limit: Cell::new(0),
+            peak: Cell::new(0),
             mark: Cell::new(watermark.of(total)),
             total: Cell::new(total),
             failures: Cell::new(0),
@@ -46,7 +49,8 @@ impl Tally {
 
     /// Slots out of their groups.
     pub(super) fn out(&self) -> usize {
-        self.limit.get().wrapping_add_signed(-self.room.get())
+        let came_back = self.until.get() - self.limit.get() as u64;
+        (self.left.get() - came_back) as usize
     }
 
     pub(super) fn total(&self) -> usize {
@@ -64,7 +68,7 @@ impl Tally {
     fn set_limit(&self, out: usize) {
         let limit = self.peak.get().min(self.mark.get() - 1);
         self.limit.set(limit);
-        self.room.set(limit.wrapping_sub(out) as isize);
+        self.until.set(self.left.get() - out as u64 + limit as u64);
     }
 
     /// Whether so many are in use that each that is taken may have to be told.
@@ -75,16 +79,15 @@ impl Tally {
     /// Counts a slot taken that was out of its group.
     #[inline]
     pub(super) fn take(&self) {
-        self.taken.set(self.taken.get() + 1);
+        self.handed.set(self.handed.get() + 1);
     }
 
     /// Counts a slot taken from its group; answers whether that is to be [`noted`](Tally::note).
     #[inline]
     pub(super) fn leave(&self) -> bool {
-        self.take();
-        let room = self.room.get() - 1;
-        self.room.set(room);
-        room < 0
+        let left = self.left.get() + 1;
+        self.left.set(left);
+        left > self.until.get()
     }
 
     /// Notes the peak, and calls if the watermark is reached.
@@ -100,7 +103,7 @@ impl Tally {
     /// Counts a slot that is back in its group.
     #[inline]
     pub(super) fn come_back(&self) {
-        self.room.set(self.room.get() + 1);
+        self.until.set(self.until.get() + 1);
     }
 
     /// Counts all slots back in their groups.
@@ -116,13 +119,14 @@ impl Tally {
 
     /// The numbers, with so many slots in use.
     pub(super) fn usage(&self, used: usize) -> Usage {
+        let taken = self.handed.get() + self.left.get();
         Usage {
             measure: Measure::Slots,
             total: self.total.get(),
             used,
             peak: self.peak.get(),
-            allocations: self.taken.get(),
-            deallocations: self.taken.get() - used as u64,
+            allocations: taken,
+            deallocations: taken - used as u64,
             failures: self.failures.get(),
         }
     }

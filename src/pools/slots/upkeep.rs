@@ -112,7 +112,7 @@ impl Slots {
     /// Looks anew where chunks are, and which groups have free slots.
     fn relink(&self) -> Result<(), usize> {
         let mut range = Chunk::NOWHERE;
-        self.open.set(None);
+        self.close();
         for chunk in self.chunks.iter() {
             let chunk = chunk?;
             range = range.reach(chunk);
@@ -235,6 +235,9 @@ impl Slots {
     /// Checks that so many groups are linked, which all have free slots but for the first.
     fn check_list(&self, open: usize) -> Result<(), usize> {
         let first = self.first();
+        if first != 0 && self.group(first).get() != self.free.get() {
+            return Err(first);
+        }
         let (mut at, mut left) = (first, open);
         while at != 0 {
             if !self.is_group(at) {
