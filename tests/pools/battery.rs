@@ -537,9 +537,12 @@ pub(crate) fn outlives_its_alarm<R: Recipe>(heap: &impl Share) {
     assert_clean(heap);
 }
 
+/// A pool of any kind, and what is done to it.
+type Caller = (NonNull<()>, fn(NonNull<()>, &Usage));
+
 thread_local! {
     /// The pool that calls, and who uses it then.
-    static CALLER: Cell<Option<(NonNull<()>, fn(NonNull<()>, &Usage))>> = const { Cell::new(None) };
+    static CALLER: Cell<Option<Caller>> = const { Cell::new(None) };
     /// What was taken then and kept.
     static TAKEN: Cell<Option<NonNull<[u8]>>> = const { Cell::new(None) };
 }
@@ -553,11 +556,8 @@ pub(crate) fn serves_its_alarm<R: Recipe>(heap: &impl Share) {
         let kind = unsafe { kind.cast::<K>().as_ref() };
         let [kept, other] = [(); 2].map(|()| kind.allocate(WORD));
         let locked = Err(Misuse::Reentered.into());
-        if kind.usage() == locked.clone().map(|()| *told) {
-            assert_eq!(
-                (kept.map(drop), other.map(drop)),
-                (locked.clone(), locked.clone())
-            );
+        if kind.usage() == locked.map(|()| *told) {
+            assert_eq!((kept.map(drop), other.map(drop)), (locked, locked));
             assert_eq!(kind.check(), locked);
             return;
         }
@@ -569,7 +569,7 @@ pub(crate) fn serves_its_alarm<R: Recipe>(heap: &impl Share) {
         TAKEN.set(Some(kept));
     }
 
-    fn caller<K: Kind>(kind: &K) -> (NonNull<()>, fn(NonNull<()>, &Usage)) {
+    fn caller<K: Kind>(kind: &K) -> Caller {
         (NonNull::from(kind).cast(), visit::<K>)
     }
 
