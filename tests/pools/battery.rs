@@ -40,6 +40,8 @@ pub(crate) struct Habits {
     pub(crate) finds_double_free: bool,
     /// It finds an address within its memory at which no piece starts.
     pub(crate) finds_interior: bool,
+    /// It keeps its bound, and numbers of its own, which are exact.
+    pub(crate) exact: bool,
 }
 
 /// A piece in use, filled with a byte of its own.
@@ -112,19 +114,24 @@ impl Model {
         piece
     }
 
-    fn assert_counts(&mut self, kind: &impl Kind) {
-        let usage = self.assert_amounts(kind);
+    fn assert_counts(&mut self, kind: &impl Kind, habits: &Habits) {
+        let usage = self.assert_amounts(kind, habits);
         let counted = (usage.allocations, usage.deallocations, usage.failures);
         let wanted = (self.allocations, self.deallocations, self.failures);
         assert_eq!(counted, wanted, "{usage}");
         self.peak = self.peak.max(usage.used);
-        assert_eq!(usage.peak, self.peak, "{usage}");
+        assert!(usage.peak >= self.peak, "{usage}");
+        assert!(usage.peak == self.peak || !habits.exact, "{usage}");
     }
 
     /// What is in use and free is what the pieces make it, whatever was done to get there.
-    fn assert_amounts(&self, kind: &impl Kind) -> Usage {
+    fn assert_amounts(&self, kind: &impl Kind, habits: &Habits) -> Usage {
         let usage = kind.usage().unwrap();
         assert_eq!(usage.live(), self.pieces.len() as u64, "{usage}");
+        if !habits.exact {
+            assert!(usage.total >= usage.used, "{usage}");
+            return usage;
+        }
         assert_eq!(usage.failures, self.failures, "{usage}");
         assert_eq!(usage.used + usage.free(), usage.total, "{usage}");
         let bytes = self.pieces.iter().map(|piece| piece.layout.size()).sum();
@@ -201,7 +208,7 @@ pub(crate) fn agrees_while<R: Recipe>(heap: &impl Share, weather: impl Fn(bool))
                 }
             }
             kind.check().unwrap();
-            model.assert_counts(&kind);
+            model.assert_counts(&kind, &R::HABITS);
         }
         model.pieces.iter().for_each(|piece| piece.assert_whole());
         assert!(
@@ -396,7 +403,8 @@ pub(crate) fn refuses_strangers<R: Recipe>(heap: &impl Share) {
     }
     assert_eq!(kind.usage().unwrap(), before);
     // Nor is a full pool taken for what is wrong then.
-    for size in [R::HABITS.most.min(48), 1] {
+    let sizes = [R::HABITS.most.min(48), 1];
+    for size in sizes.into_iter().filter(|_| R::HABITS.exact) {
         while kind.allocate(layout(size, 1)).is_ok() {}
     }
     let full = kind.usage().unwrap();
@@ -592,7 +600,7 @@ pub(crate) fn serves_its_alarm<R: Recipe>(heap: &impl Share) {
                     model.allocations += 1;
                     model.deallocations += 1;
                 }
-                let usage = model.assert_amounts(&kind);
+                let usage = model.assert_amounts(&kind, &R::HABITS);
                 let counted = (usage.allocations, usage.deallocations);
                 assert_eq!(counted, (model.allocations, model.deallocations), "{usage}");
             }
@@ -629,7 +637,7 @@ pub(crate) fn passes_through<R: Recipe>(heap: &impl Share) {
     let refused = kind.allocate(layout(BOUND, 1));
     assert!(matches!(refused, Err(Error::OutOfMemory(error)) if error.size == BOUND));
     model.failures += 1;
-    model.assert_counts(&kind);
+    model.assert_counts(&kind, &R::HABITS);
     assert_eq!(of_tag().blocks, 6);
     let piece = model.take(5);
     // SAFETY: handed out for this layout.
@@ -723,7 +731,7 @@ pub(crate) fn resizes<R: Recipe>(heap: &impl Share) {
                 Err(other) => panic!("{other}"),
             }
             kind.check().unwrap();
-            model.assert_amounts(&kind);
+            model.assert_amounts(&kind, &R::HABITS);
             model.pieces.iter().for_each(|piece| piece.assert_whole());
         }
     }
@@ -848,9 +856,11 @@ pub(crate) fn holds_values<R: Recipe>(heap: &impl Share) {
     assert_eq!(dropped.load(Ordering::Relaxed), 3, "leaked values stay");
 
     // What there is no room for is dropped.
-    let large = (Counted(&dropped, false), [0_u8; BOUND]);
-    assert!(matches!(kind.alloc(large), Err(Error::OutOfMemory(_))));
-    assert_eq!(dropped.load(Ordering::Relaxed), 4);
+    if R::HABITS.exact {
+        let large = (Counted(&dropped, false), [0_u8; BOUND]);
+        assert!(matches!(kind.alloc(large), Err(Error::OutOfMemory(_))));
+        assert_eq!(dropped.swap(3, Ordering::Relaxed), 4);
+    }
     // A slice that is not finished stays where it is, and so do its values.
     let before = kind.usage().unwrap().live();
     let unfinished = || {
@@ -862,7 +872,7 @@ pub(crate) fn holds_values<R: Recipe>(heap: &impl Share) {
             .map(|slice| slice.len())
     };
     assert!(catch_unwind(AssertUnwindSafe(unfinished)).is_err());
-    assert_eq!(dropped.load(Ordering::Relaxed), 4);
+    assert_eq!(dropped.load(Ordering::Relaxed), 3);
     assert_eq!(kind.usage().unwrap().live(), before + 1);
 
     let owned = kind.own_str("ciao").unwrap();
