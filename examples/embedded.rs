@@ -21,6 +21,9 @@ use tagheap::{
 /// Bytes that all of it takes.
 pub(crate) const BYTES: usize = 20 * 1024;
 
+/// Cycles of the device's counter in a second.
+pub(crate) const CYCLES: u64 = 2_000_000_000;
+
 /// All the memory there is.
 static mut MEMORY: [MaybeUninit<u8>; BYTES] = [MaybeUninit::uninit(); BYTES];
 
@@ -35,8 +38,9 @@ struct Reading {
 }
 
 pub(crate) fn main() -> Result<(), Error> {
-    // The lock of a pool need not ask the kernel which thread it is in.
+    // The lock of a pool need not ask the kernel which thread it is in, nor the clock of one how fast it runs.
     tagheap::assume_one_thread();
+    tagheap::assume_cycles_per_second(CYCLES);
     let memory = &raw mut MEMORY;
     // SAFETY: called once, and nobody else names it.
     let memory = unsafe { &mut *memory };
@@ -117,6 +121,7 @@ pub(crate) fn run(
 
     heap.look(|heap| say(format_args!("{}\n", heap.table())))?;
     say(format_args!("{readings}\n{control}\n{frames}\n"));
+    say(format_args!("{}\n", motor.timing(Operation::Allocate)));
     for (name, usage) in [
         ("readings", readings.usage()?),
         ("line", line.usage()?),

@@ -18,7 +18,8 @@ cd "$(dirname "$0")/.."
 
 TARGET=x86_64-unknown-linux-gnu
 
-if ! command -v rustup >/dev/null || ! rustup toolchain list | grep -q '^nightly'; then
+# As cargo is asked for it below: a nightly of some other day is not it. Nothing is installed for the question.
+if ! rustup run nightly cargo --version >/dev/null 2>&1; then
     echo "sanitizers: the nightly toolchain is missing (rustup toolchain install nightly)" >&2
     exit 2
 fi

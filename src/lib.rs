@@ -56,6 +56,7 @@ mod faces;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 pub use crate::{
     global::{Global, Holding, Holdings, scope},
+    ground::clock::assume_cycles_per_second,
     ground::fatal::fatal,
     ground::source::{
         Refusal, Source,

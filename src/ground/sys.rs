@@ -52,6 +52,20 @@ pub(crate) fn cycles() -> u64 {
     unsafe { core::arch::x86_64::_rdtsc() }
 }
 
+/// Seconds and nanoseconds of `CLOCK_MONOTONIC`; `None` if the kernel does not tell.
+pub(crate) fn monotonic_time() -> Option<[u64; 2]> {
+    const CLOCK_GETTIME: usize = 228;
+    const MONOTONIC: usize = 1;
+    let mut time = [0; 2];
+    let answer: usize;
+    // SAFETY: the kernel preserves all registers but rax, rcx and r11, and writes two words to `time`.
+    unsafe {
+        asm!("syscall", inlateout("rax") CLOCK_GETTIME => answer, in("rdi") MONOTONIC, in("rsi") &raw mut time,
+             lateout("rcx") _, lateout("r11") _, options(nostack));
+    }
+    (answer == 0).then_some(time)
+}
+
 /// Bits that differ from run to run, without a system call. Not secret.
 pub(crate) fn noise() -> u64 {
     let here = &raw const DUMMY as u64;

@@ -188,11 +188,8 @@ impl<H: Share> Bump<H> {
 
     fn refuse_foreign(&self, ptr: NonNull<u8>) -> Result<(), Error> {
         let address = ptr.addr().get();
-        let near = self
-            .chunks
-            .newest()
-            .is_some_and(|chunk| chunk.holds(address));
-        if near {
+        let near = |chunk: Chunk| chunk.holds(address) && address >= chunk.base() + NOTE;
+        if self.chunks.newest().is_some_and(near) {
             return Ok(());
         }
         kind::refuse_foreign(self, ptr)

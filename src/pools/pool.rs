@@ -93,7 +93,8 @@ impl<H: Share> Pool<H> {
     /// The pool, with somebody to call whenever 90 % of what it can have come into use.
     ///
     /// That is its bound, or the slots or bytes with which a kind was made; without a bound, what it has
-    /// taken from the heap so far.
+    /// taken from the heap so far. Where each request is a block, in a `Pool` itself and with pooling switched off,
+    /// nobody is called without a bound: all that was taken is in use.
     #[must_use]
     pub fn alarmed(self, call: Alarm) -> Self {
         self.alarmed_at(PERCENT, call)

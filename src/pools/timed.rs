@@ -183,7 +183,8 @@ impl<K> Timed<K> {
 
     /// The pool, with a limit for an operation; how often it takes longer is counted. The first limit or
     /// [`timing`](Timed::timing) in a process takes a millisecond, in which the counter's rate is held against the
-    /// kernel's clock.
+    /// kernel's clock, unless [`assume_cycles_per_second`](crate::assume_cycles_per_second) said it. Where neither is
+    /// there, a cycle is taken for a nanosecond.
     #[must_use]
     pub fn limited(self, operation: Operation, limit: Duration) -> Self {
         let nanoseconds = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);

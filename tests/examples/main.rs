@@ -11,6 +11,7 @@
 mod bare_global;
 mod bare_threads;
 mod program;
+mod sanitizers;
 mod system_calls;
 
 use std::process::Output;
@@ -312,6 +313,8 @@ fn has_every_kind_in_one_buffer(text: &str) {
     ] {
         assert!(amounts(text, tag)[0][0] > 0, "{tag}\n{text}");
     }
+    let limit = ", limit 500000 ns (1000000 cycles) exceeded ";
+    assert!(text.contains(limit), "{text}");
     assert!(text.contains("line fills up: "), "{text}");
     assert!(
         text.contains("out of memory: 16 bytes aligned to 1 for tag line"),

@@ -121,6 +121,7 @@ const HABITS: Habits = Habits {
     reuses: true,
     finds_double_free: true,
     finds_interior: true,
+    exact: false,
 };
 
 /// As much as there is: small pieces are slots of spans.

@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tagheap::{Alarm, Bell, Block, Error, HEADER, Kind, Misuse, Pool, Share, Tag, Typed, Usage};
+use tagheap::{
+    Alarm, Bell, Block, Error, HEADER, Kind, Measure, Misuse, Pool, Share, Tag, Typed, Usage,
+};
 
 pub(crate) const TAG: Tag = Tag::named("kind");
 const OTHER: Tag = Tag::named("other");
@@ -38,6 +40,8 @@ pub(crate) struct Habits {
     pub(crate) finds_double_free: bool,
     /// It finds an address within its memory at which no piece starts.
     pub(crate) finds_interior: bool,
+    /// It keeps its bound, and numbers of its own, which are exact.
+    pub(crate) exact: bool,
 }
 
 /// A piece in use, filled with a byte of its own.
@@ -71,6 +75,8 @@ struct Model {
     allocations: u64,
     deallocations: u64,
     failures: u64,
+    /// The most that was seen in use.
+    peak: usize,
 }
 
 impl Model {
@@ -108,16 +114,32 @@ impl Model {
         piece
     }
 
-    fn assert_counts(&self, kind: &impl Kind) {
-        let usage = kind.usage().unwrap();
+    fn assert_counts(&mut self, kind: &impl Kind, habits: &Habits) {
+        let usage = self.assert_amounts(kind, habits);
         let counted = (usage.allocations, usage.deallocations, usage.failures);
         let wanted = (self.allocations, self.deallocations, self.failures);
         assert_eq!(counted, wanted, "{usage}");
+        self.peak = self.peak.max(usage.used);
+        assert!(usage.peak >= self.peak, "{usage}");
+        assert!(usage.peak == self.peak || !habits.exact, "{usage}");
+    }
+
+    /// What is in use and free is what the pieces make it, whatever was done to get there.
+    fn assert_amounts(&self, kind: &impl Kind, habits: &Habits) -> Usage {
+        let usage = kind.usage().unwrap();
         assert_eq!(usage.live(), self.pieces.len() as u64, "{usage}");
-        assert!(
-            usage.peak >= usage.used && usage.total >= usage.used,
-            "{usage}"
-        );
+        if !habits.exact {
+            assert!(usage.total >= usage.used, "{usage}");
+            return usage;
+        }
+        assert_eq!(usage.failures, self.failures, "{usage}");
+        assert_eq!(usage.used + usage.free(), usage.total, "{usage}");
+        let bytes = self.pieces.iter().map(|piece| piece.layout.size()).sum();
+        match usage.measure {
+            Measure::Slots => assert_eq!(usage.used, self.pieces.len(), "{usage}"),
+            Measure::Bytes => assert!(usage.used >= bytes, "{bytes} bytes: {usage}"),
+        }
+        usage
     }
 }
 
@@ -186,7 +208,7 @@ pub(crate) fn agrees_while<R: Recipe>(heap: &impl Share, weather: impl Fn(bool))
                 }
             }
             kind.check().unwrap();
-            model.assert_counts(&kind);
+            model.assert_counts(&kind, &R::HABITS);
         }
         model.pieces.iter().for_each(|piece| piece.assert_whole());
         assert!(
@@ -317,7 +339,37 @@ pub(crate) fn serves_nothing<R: Recipe>(heap: &impl Share) {
     assert_eq!(kind.alloc_str("").unwrap(), "");
     assert_eq!(kind.alloc_slice_copy::<u64>(&[]).unwrap().len(), 0);
     assert_eq!(kind.usage().unwrap(), before);
+    holds_values_of_no_size(&kind);
+    assert_eq!(kind.usage().unwrap(), before);
     kind.check().unwrap();
+}
+
+/// Values without size are aligned as their types are, however strict, and dropped by their owners.
+fn holds_values_of_no_size(kind: &impl Kind) {
+    #[repr(align(8192))]
+    struct Nothing;
+    thread_local! {
+        static DROPPED: Cell<usize> = const { Cell::new(0) };
+    }
+    impl Drop for Nothing {
+        fn drop(&mut self) {
+            DROPPED.set(DROPPED.get() + 1);
+        }
+    }
+    let place = ptr::from_ref(kind.alloc(Nothing).unwrap()).addr();
+    let slice = kind.alloc_slice_fill_with(3, |_| Nothing).unwrap();
+    assert!(place.is_multiple_of(8192) && slice.as_ptr().addr().is_multiple_of(8192));
+    assert_eq!((slice.len(), DROPPED.get()), (3, 0));
+    let (one, more) = (
+        kind.own(Nothing).unwrap(),
+        kind.own_slice_fill_with(5, |_| Nothing).unwrap(),
+    );
+    drop(one);
+    assert_eq!(DROPPED.get(), 1);
+    drop(more);
+    assert_eq!(DROPPED.get(), 6);
+    drop(kind.own(Nothing).unwrap().into_inner());
+    assert_eq!(DROPPED.take(), 7);
 }
 
 /// Addresses that are none of the pool's are refused, and nothing changes.
@@ -336,20 +388,7 @@ pub(crate) fn refuses_strangers<R: Recipe>(heap: &impl Share) {
         NonNull::new(core::ptr::without_provenance_mut::<u8>(1 << 63)).unwrap(),
         NonNull::new(core::ptr::without_provenance_mut::<u8>(usize::MAX - 15)).unwrap(),
     ];
-    for stranger in strangers {
-        // SAFETY: not the pool's: it must notice, and touch nothing.
-        let refused = unsafe { kind.deallocate(stranger, layout(8, 8)) };
-        // SAFETY: as above.
-        let grown = unsafe { kind.grow(stranger, layout(8, 8), layout(16, 8)) };
-        // SAFETY: as above.
-        let shrunk = unsafe { kind.shrink(stranger, layout(8, 8), layout(4, 8)) };
-        for refused in [refused, grown.map(drop), shrunk.map(drop)] {
-            assert!(
-                matches!(refused, Err(Error::Misuse(_))),
-                "{stranger:?}: {refused:?}"
-            );
-        }
-    }
+    refuses_each(&kind, &strangers);
     if R::HABITS.finds_interior {
         for offset in 1..8 {
             // SAFETY: within the piece.
@@ -363,8 +402,33 @@ pub(crate) fn refuses_strangers<R: Recipe>(heap: &impl Share) {
         }
     }
     assert_eq!(kind.usage().unwrap(), before);
+    // Nor is a full pool taken for what is wrong then.
+    let sizes = [R::HABITS.most.min(48), 1];
+    for size in sizes.into_iter().filter(|_| R::HABITS.exact) {
+        while kind.allocate(layout(size, 1)).is_ok() {}
+    }
+    let full = kind.usage().unwrap();
+    refuses_each(&kind, &strangers);
+    assert_eq!(kind.usage().unwrap(), full);
     kind.check().unwrap();
     others.check().unwrap();
+}
+
+fn refuses_each(kind: &impl Kind, strangers: &[NonNull<u8>]) {
+    for stranger in strangers.iter().copied() {
+        // SAFETY: not the pool's: it must notice, and touch nothing.
+        let refused = unsafe { kind.deallocate(stranger, layout(8, 8)) };
+        // SAFETY: as above.
+        let grown = unsafe { kind.grow(stranger, layout(8, 8), layout(16, 8)) };
+        // SAFETY: as above.
+        let shrunk = unsafe { kind.shrink(stranger, layout(8, 8), layout(4, 8)) };
+        for refused in [refused, grown.map(drop), shrunk.map(drop)] {
+            assert!(
+                matches!(refused, Err(Error::Misuse(_))),
+                "{stranger:?}: {refused:?}"
+            );
+        }
+    }
 }
 
 /// A piece that is given back twice is refused the second time, with others in between or none.
@@ -414,15 +478,17 @@ pub(crate) fn calls_at_the_watermark<R: Recipe>(heap: &impl Share) {
         },
         context: WHOSE,
     };
-    // 90 % too where nobody says otherwise.
-    for (asked, by_bell) in [
-        (Some(1), false),
-        (Some(50), false),
-        (Some(90), false),
-        (Some(100), false),
-        (None, false),
-        (Some(50), true),
-        (Some(200), true),
+    // 90 % too where nobody says otherwise, and where pooling is switched off.
+    for (asked, by_bell, passes) in [
+        (Some(1), false, false),
+        (Some(50), false, false),
+        (Some(90), false, false),
+        (Some(100), false, false),
+        (None, false, false),
+        (Some(50), true, false),
+        (Some(200), true, false),
+        (Some(50), false, true),
+        (None, false, true),
     ] {
         RINGS.set(0);
         let mut dues = 0;
@@ -433,7 +499,7 @@ pub(crate) fn calls_at_the_watermark<R: Recipe>(heap: &impl Share) {
             None => pool(heap).alarmed(ring),
         };
         let percent = percent.min(100);
-        let mut kind = R::make(alarmed).unwrap();
+        let mut kind = R::make(alarmed.pass_through(passes)).unwrap();
         let most = layout(R::HABITS.most.min(48), 1);
         for round in 1..=2 {
             let mut before = kind.usage().unwrap();
@@ -479,6 +545,77 @@ pub(crate) fn outlives_its_alarm<R: Recipe>(heap: &impl Share) {
     assert_clean(heap);
 }
 
+/// A pool of any kind, and what is done to it.
+type Caller = (NonNull<()>, fn(NonNull<()>, &Usage));
+
+thread_local! {
+    /// The pool that calls, and who uses it then.
+    static CALLER: Cell<Option<Caller>> = const { Cell::new(None) };
+    /// What was taken then and kept.
+    static TAKEN: Cell<Option<NonNull<[u8]>>> = const { Cell::new(None) };
+}
+
+/// A pool that calls is in order: it serves whoever comes back to it then, unless it has a lock, which says so.
+pub(crate) fn serves_its_alarm<R: Recipe>(heap: &impl Share) {
+    const WORD: Layout = Layout::new::<u64>();
+
+    fn visit<K: Kind>(kind: NonNull<()>, told: &Usage) {
+        // SAFETY: the test keeps the pool, and only shares it while it calls.
+        let kind = unsafe { kind.cast::<K>().as_ref() };
+        let [kept, other] = [(); 2].map(|()| kind.allocate(WORD));
+        let locked = Err(Misuse::Reentered.into());
+        if kind.usage() == locked.map(|()| *told) {
+            assert_eq!((kept.map(drop), other.map(drop)), (locked, locked));
+            assert_eq!(kind.check(), locked);
+            return;
+        }
+        let (kept, other) = (kept.unwrap(), other.unwrap());
+        assert_eq!(kind.usage().unwrap().allocations, told.allocations + 2);
+        // SAFETY: handed out for this layout.
+        unsafe { kind.deallocate(other.cast(), WORD) }.unwrap();
+        kind.check().unwrap();
+        TAKEN.set(Some(kept));
+    }
+
+    fn caller<K: Kind>(kind: &K) -> Caller {
+        (NonNull::from(kind).cast(), visit::<K>)
+    }
+
+    let ring: Alarm = |_tag, usage| {
+        let (kind, visit) = CALLER.take().unwrap();
+        visit(kind, usage);
+    };
+    for (percent, passes) in [(1, false), (30, false), (60, false), (60, true)] {
+        let alarmed = pool(heap).alarmed_at(percent, ring);
+        let mut kind = R::make(alarmed.pass_through(passes)).unwrap();
+        let mut model = Model::default();
+        let layout = layout(R::HABITS.most.min(48), 1);
+        for _round in 0..2 {
+            CALLER.set(Some(caller(&kind)));
+            while let Ok(piece) = kind.allocate(layout) {
+                model.add(piece, layout);
+                if let Some(kept) = TAKEN.take() {
+                    model.add(kept, WORD);
+                    // And the one that went back again.
+                    model.allocations += 1;
+                    model.deallocations += 1;
+                }
+                let usage = model.assert_amounts(&kind, &R::HABITS);
+                let counted = (usage.allocations, usage.deallocations);
+                assert_eq!(counted, (model.allocations, model.deallocations), "{usage}");
+            }
+            model.failures += 1;
+            assert!(CALLER.take().is_none(), "it called");
+            model.pieces.iter().for_each(|piece| piece.assert_whole());
+            kind.check().unwrap();
+            kind.reset().unwrap();
+            model.pieces.clear();
+            model.by_address.clear();
+            model.deallocations = model.allocations;
+        }
+    }
+}
+
 /// With pooling switched off each piece is a block of the heap's.
 pub(crate) fn passes_through<R: Recipe>(heap: &impl Share) {
     let mut kind = R::make(pool(heap).pass_through(true)).unwrap();
@@ -491,6 +628,20 @@ pub(crate) fn passes_through<R: Recipe>(heap: &impl Share) {
     }
     let requested: usize = model.pieces.iter().map(|piece| piece.layout.size()).sum();
     assert_eq!(of_tag().requested, requested);
+    let usage = kind.usage().unwrap();
+    let counted = (usage.measure, usage.used, usage.peak, usage.total);
+    assert_eq!(counted, (Measure::Bytes, requested, requested, BOUND));
+    // As strict as the heap is, whatever the kind is otherwise; and not beyond the pool's bound.
+    let strict = layout(R::HABITS.most, 4096);
+    model.add(kind.allocate(strict).unwrap(), strict);
+    let refused = kind.allocate(layout(BOUND, 1));
+    assert!(matches!(refused, Err(Error::OutOfMemory(error)) if error.size == BOUND));
+    model.failures += 1;
+    model.assert_counts(&kind, &R::HABITS);
+    assert_eq!(of_tag().blocks, 6);
+    let piece = model.take(5);
+    // SAFETY: handed out for this layout.
+    unsafe { kind.deallocate(piece.start, piece.layout) }.unwrap();
     let piece = model.take(0);
     // SAFETY: handed out for this layout.
     unsafe { kind.deallocate(piece.start, piece.layout) }.unwrap();
@@ -529,8 +680,9 @@ pub(crate) fn resizes<R: Recipe>(heap: &impl Share) {
                 1 << fastrand::u32(..=align.ilog2()),
             );
             if model.pieces.is_empty() || fastrand::u8(..3) == 0 {
-                if let Ok(piece) = kind.allocate(new) {
-                    model.add(piece, new);
+                match kind.allocate(new) {
+                    Ok(piece) => model.add(piece, new),
+                    Err(_) => model.failures += 1,
                 }
                 continue;
             }
@@ -572,10 +724,14 @@ pub(crate) fn resizes<R: Recipe>(heap: &impl Share) {
                     model.add(answer, new);
                 }
                 // Out of order, or full: the piece must still be there.
-                Err(Error::OutOfMemory(_) | Error::Misuse(_)) => piece.assert_whole(),
+                Err(error @ (Error::OutOfMemory(_) | Error::Misuse(_))) => {
+                    model.failures += u64::from(matches!(error, Error::OutOfMemory(_)));
+                    piece.assert_whole();
+                }
                 Err(other) => panic!("{other}"),
             }
             kind.check().unwrap();
+            model.assert_amounts(&kind, &R::HABITS);
             model.pieces.iter().for_each(|piece| piece.assert_whole());
         }
     }
@@ -698,6 +854,26 @@ pub(crate) fn holds_values<R: Recipe>(heap: &impl Share) {
     );
     kind.own(Counted(&dropped, false)).unwrap().leak().1 = true;
     assert_eq!(dropped.load(Ordering::Relaxed), 3, "leaked values stay");
+
+    // What there is no room for is dropped.
+    if R::HABITS.exact {
+        let large = (Counted(&dropped, false), [0_u8; BOUND]);
+        assert!(matches!(kind.alloc(large), Err(Error::OutOfMemory(_))));
+        assert_eq!(dropped.swap(3, Ordering::Relaxed), 4);
+    }
+    // A slice that is not finished stays where it is, and so do its values.
+    let before = kind.usage().unwrap().live();
+    let unfinished = || {
+        let value = |n| {
+            assert!(n < 2, "as the test wants it");
+            Counted(&dropped, false)
+        };
+        kind.alloc_slice_fill_with(3, value)
+            .map(|slice| slice.len())
+    };
+    assert!(catch_unwind(AssertUnwindSafe(unfinished)).is_err());
+    assert_eq!(dropped.load(Ordering::Relaxed), 3);
+    assert_eq!(kind.usage().unwrap().live(), before + 1);
 
     let owned = kind.own_str("ciao").unwrap();
     let slice = kind.own_slice_copy(&[1, 2]).unwrap();

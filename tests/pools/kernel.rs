@@ -9,11 +9,12 @@ use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 use std::collections::BTreeSet;
 use std::thread;
+use std::time::Duration;
 
 use tagheap::{
     Block, Buddy, Buffer, Bump, Classes, Error, Fixed, FreeList, HEADER, Heap, Kind, LocalHeap,
-    LockFree, Locked, Pool, Priority, Reserve, Share, SharedHeap, SizeClasses, Stack, Tag, Timed,
-    Typed, WhenFull,
+    LockFree, Locked, Operation, Pool, Priority, Reserve, Share, SharedHeap, SizeClasses, Stack,
+    Tag, Timed, Typed, WhenFull,
 };
 
 use crate::in_reserve;
@@ -41,7 +42,10 @@ fn use_every_kind(bytes: &mut [u8]) -> Result<(), Error> {
     try_out(&mut Priority::new(pool(8), WhenFull::Borrow)?)?;
     try_out(&mut LockFree::new(pool(9), Layout::new::<[u64; 4]>(), 16)?)?;
     try_out(&mut Locked::new(Bump::new(pool(11))))?;
-    try_out(&mut Timed::new(pool(12)))
+    let mut timed = Timed::new(pool(12)).limited(Operation::Allocate, Duration::from_secs(1));
+    try_out(&mut timed)?;
+    assert!(timed.timing(Operation::Reset).longest.cycles > 0);
+    Ok(())
 }
 
 fn try_out(kind: &mut impl Kind) -> Result<(), Error> {
@@ -114,7 +118,11 @@ fn needs_no_kernel(work: impl FnOnce() -> bool) {
     // What tells threads apart asks the kernel once in a process's life: locks do, as in a `LockFree`'s check.
     let heap = SharedHeap::<Reserve>::new(Heap::new(Reserve::new().unwrap()).unwrap());
     heap.look(|heap| heap.check()).unwrap().unwrap();
-    let status = confined(work);
+    let status = confined(|| {
+        // Nor does the clock's rate concern anybody but the child.
+        tagheap::assume_cycles_per_second(embedded::CYCLES);
+        work()
+    });
     assert!(
         libc::WIFEXITED(status),
         "ended by signal {}",

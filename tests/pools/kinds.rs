@@ -33,6 +33,7 @@ const ANY: Habits = Habits {
     reuses: true,
     finds_double_free: true,
     finds_interior: true,
+    exact: true,
 };
 
 recipe!(Pools, Pool<H>, Ok, ANY);

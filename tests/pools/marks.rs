@@ -5,7 +5,7 @@ use std::alloc::Layout;
 use tagheap::{Bump, Error, Kind, Misuse, Pool, Share, Tag};
 
 use crate::in_reserve;
-use crate::pieces::{moved, scribble};
+use crate::pieces::{give, moved, resize, scribble, stranger};
 
 fn bytes(size: usize) -> Layout {
     Layout::from_size_align(size, 1).unwrap()
@@ -26,6 +26,51 @@ fn a_mark_behind_the_end_of_another_chunk_is_stale() {
         assert_eq!(bump.rewind(mark), Err(Error::from(Misuse::StaleMark)));
         let usage = bump.usage().unwrap();
         assert_eq!((usage.used, usage.live()), (1508, 2), "nothing changed");
+        bump.check().unwrap();
+    });
+}
+
+/// What was given back after a mark was given back, though the way to the mark leads past it.
+#[test]
+fn a_way_back_forgets_nothing_that_was_given_back() {
+    in_reserve(|heap| {
+        let mut bump = Bump::new(Pool::new(heap, Tag::new(1)));
+        let [one, two, _] = [8, 16, 24].map(|size| bump.allocate(bytes(size)).unwrap().cast());
+        let mark = bump.mark();
+        give(&bump, one, bytes(8)).unwrap();
+        give(&bump, two, bytes(16)).unwrap();
+        let before = bump.usage().unwrap();
+        assert_eq!((before.deallocations, before.live()), (2, 1));
+        bump.rewind(mark).unwrap();
+        assert_eq!(bump.usage().unwrap(), before, "nothing came since");
+
+        bump.allocate(bytes(8)).unwrap();
+        (0..4).for_each(|_| assert!(bump.allocate(bytes(8)).is_ok()));
+        bump.rewind(mark).unwrap();
+        // Of the five taken back with the mark and the two before, as many as are known to be different ones.
+        let usage = bump.usage().unwrap();
+        assert_eq!((usage.allocations, usage.deallocations), (8, 5), "{usage}");
+        bump.check().unwrap();
+    });
+}
+
+/// A chunk's note is nobody's piece, be the chunk the newest or not.
+#[test]
+fn what_stands_in_front_of_pieces_is_none() {
+    in_reserve(|heap| {
+        let bump = Bump::new(Pool::new(heap, Tag::new(1)));
+        let pieces = [600, 1500].map(|size| bump.allocate(bytes(size)).unwrap().cast());
+        let before = bump.usage().unwrap();
+        for piece in pieces {
+            for by in 1..=32 {
+                let note = moved(piece, -by);
+                assert_eq!(bump.contains(note), Ok(false));
+                assert_eq!(give(&bump, note, bytes(1)), Err(stranger(note)), "{by}");
+                let grown = resize(&bump, note, bytes(1), bytes(2));
+                assert_eq!(grown, Err(stranger(note)), "{by}");
+            }
+        }
+        assert_eq!(bump.usage().unwrap(), before);
         bump.check().unwrap();
     });
 }

@@ -1,6 +1,7 @@
 //! The times that a pool takes.
 
 use core::alloc::Layout;
+use core::cell::Cell;
 use core::time::Duration;
 use std::time::Instant;
 
@@ -10,12 +11,16 @@ use crate::in_reserve;
 use crate::threads::TAG;
 
 /// A kind whose every operation takes as long as it was told, and fails.
-struct Slow(Duration);
+struct Slow(Cell<Duration>);
+
+fn slow(time: Duration) -> Slow {
+    Slow(Cell::new(time))
+}
 
 impl Slow {
     fn wait(&self) -> Error {
         let start = Instant::now();
-        while start.elapsed() < self.0 {}
+        while start.elapsed() < self.0.get() {}
         tagheap::Misuse::Reentered.into()
     }
 }
@@ -56,7 +61,7 @@ fn the_last_and_the_longest_are_kept() {
     const SHORT: Duration = Duration::from_micros(50);
     const LONG: Duration = Duration::from_millis(5);
     let layout = Layout::new::<u64>();
-    let mut timed = Timed::new(Slow(SHORT))
+    let mut timed = Timed::new(slow(SHORT))
         .limited(Operation::Allocate, Duration::from_millis(1))
         .limited(Operation::Reset, Duration::from_secs(3600));
     assert_eq!(timed.to_string(), "");
@@ -71,7 +76,7 @@ fn the_last_and_the_longest_are_kept() {
     assert!(before.longest >= before.last && before.longest.nanoseconds >= 50_000);
 
     let mut timed_long =
-        Timed::new(Slow(LONG)).limited(Operation::Allocate, Duration::from_millis(1));
+        Timed::new(slow(LONG)).limited(Operation::Allocate, Duration::from_millis(1));
     timed_long.allocate(layout).unwrap_err();
     timed_long.reset().unwrap_err();
     let timing = timed_long.timing(Operation::Allocate);
@@ -95,6 +100,33 @@ fn the_last_and_the_longest_are_kept() {
     timed.clear();
     assert_eq!(timed.to_string(), "");
     assert!(timed.timing(Operation::Reset).limit.is_some());
+}
+
+/// Long ones and short ones by turns: the last is the last, the longest stays, and each that exceeds is counted.
+#[test]
+fn a_longest_is_kept_through_shorter_ones() {
+    const SHORT: Duration = Duration::from_micros(50);
+    const LONG: Duration = Duration::from_millis(20);
+    let timed = Timed::new(slow(SHORT)).limited(Operation::Allocate, LONG / 2);
+    let limit = timed.timing(Operation::Allocate).limit.unwrap();
+    let (mut longest, mut exceeded, mut shortest) = (0, 0, u64::MAX);
+    for step in 0..12 {
+        let is_long = step % 6 == 1;
+        timed.kind().0.set(if is_long { LONG } else { SHORT });
+        timed.allocate(Layout::new::<u64>()).unwrap_err();
+        let timing = timed.timing(Operation::Allocate);
+        let last = timing.last.cycles;
+        assert!(
+            !is_long || timing.last.nanoseconds >= 19_900_000,
+            "{timing}"
+        );
+        longest = longest.max(last);
+        shortest = shortest.min(last);
+        exceeded += u64::from(last > limit.cycles);
+        let noted = (timing.longest.cycles, timing.exceeded, timing.limit);
+        assert_eq!(noted, (longest, exceeded, Some(limit)), "{timing}");
+    }
+    assert!(exceeded >= 2 && shortest < limit.cycles, "{timed}");
 }
 
 #[test]

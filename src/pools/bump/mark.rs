@@ -37,8 +37,8 @@ impl<H: Share> Bump<H> {
     ///
     /// # Errors
     ///
-    /// [`Misuse::StaleMark`] if what was there then has been taken back already, or the mark is another
-    /// arena's; [`Corruption`](crate::Corruption) if a chunk's note is damaged.
+    /// [`Misuse::StaleMark`] if what was there then has been taken back already, the mark is another
+    /// arena's, or pooling is switched off; [`Corruption`](crate::Corruption) if a chunk's note is damaged.
     pub fn rewind(&mut self, mark: BumpMark) -> Result<(), Error> {
         // SAFETY: borrowed exclusively, so nobody borrows what was handed out.
         unsafe { self.rewind_shared(mark) }
@@ -67,8 +67,11 @@ impl<H: Share> Bump<H> {
             return Err(error);
         }
         self.move_to(mark.cursor);
+        // Which pieces came back since, ones from before the mark or later ones, nobody knows.
         let since = self.cursor.allocations() - mark.allocations;
-        self.deallocations.set(mark.deallocations + since);
+        let deallocations = mark.deallocations + since;
+        self.deallocations
+            .set(deallocations.max(self.deallocations.get()));
         Ok(())
     }
 

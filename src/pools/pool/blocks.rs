@@ -45,12 +45,18 @@ impl<H: Share> Pool<H> {
     /// Whether the bound allows so many bytes more.
     #[inline]
     fn allow(&self, layout: Layout, more: usize) -> Result<(), Error> {
-        let (total, used) = (self.bound, self.held());
-        if more <= total - used {
+        let Some(cause) = self.lacks(more) else {
             return Ok(());
-        }
+        };
         self.counters.fail();
-        Err(self.refusal(layout, Shortage::Full { total, used }))
+        Err(self.refusal(layout, cause))
+    }
+
+    /// What is lacking for so many bytes more, if they are more than the bound allows.
+    #[inline]
+    fn lacks(&self, more: usize) -> Option<Shortage> {
+        let (total, used) = (self.bound, self.held());
+        (more > total - used).then_some(Shortage::Full { total, used })
     }
 
     /// The heap's answer to a request; a refusal counts.
@@ -87,7 +93,9 @@ impl<H: Share> Pool<H> {
         old: Layout,
         new: Layout,
     ) -> Result<NonNull<[u8]>, Error> {
-        self.allow(new, new.size().saturating_sub(old.size()))?;
+        let more = new.size().saturating_sub(old.size());
+        // Beyond the bound the heap only looks at the block: a wrong one is named whatever room there is.
+        let wanted = if self.lacks(more).is_some() { old } else { new };
         let claimed = self.tag;
         let resize = |heap: &mut Heap<H::Source, H::Rule, H::Placement>| {
             let tag = heap.tag_of(ptr)?;
@@ -100,12 +108,12 @@ impl<H: Share> Pool<H> {
                 }
                 .into());
             }
-            if new.size() >= old.size() {
+            if wanted.size() >= old.size() {
                 // SAFETY: the caller's promise.
-                unsafe { heap.grow(ptr, old, new) }
+                unsafe { heap.grow(ptr, old, wanted) }
             } else {
                 // SAFETY: the caller's promise.
-                unsafe { heap.shrink(ptr, old, new) }
+                unsafe { heap.shrink(ptr, old, wanted) }
             }
         };
         // SAFETY: the heap, and all but the caller's block, stay in place.
@@ -115,6 +123,7 @@ impl<H: Share> Pool<H> {
             Ok(Err(Error::Misuse(misuse))) => return Err(misuse.into()),
             answer => self.counted(answer)?,
         };
+        self.allow(new, more)?;
         self.counters.resize(old.size(), new.size());
         Ok(block)
     }
