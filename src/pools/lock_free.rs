@@ -196,7 +196,6 @@ impl<H: Share> LockFree<H> {
     /// Why a request got no slot; with pooling switched off, what the heap answers.
     #[cold]
     fn without_slot(&self, layout: Layout) -> Result<NonNull<[u8]>, Error> {
-        let layout = kind::at_least_one(layout);
         if self.passes {
             return self.pool.with(|pool| pool.allocate(layout))?;
         }
@@ -213,7 +212,6 @@ impl<H: Share> LockFree<H> {
         if !self.passes {
             return Err(self.misuse(ptr, layout));
         }
-        let layout = kind::at_least_one(layout);
         self.pool.with(|pool| {
             // SAFETY: the caller's promise.
             unsafe { pool.deallocate(ptr, layout) }
@@ -298,7 +296,6 @@ unsafe impl<H: Share> Kind for LockFree<H> {
             return Err(kind::wrong_way(old, new));
         }
         if self.passes {
-            let (old, new) = (kind::at_least_one(old), kind::at_least_one(new));
             // SAFETY: the caller's promise.
             return self.pool.with(|pool| unsafe { pool.grow(ptr, old, new) })?;
         }
@@ -316,7 +313,6 @@ unsafe impl<H: Share> Kind for LockFree<H> {
             return Err(kind::wrong_way(old, new));
         }
         if self.passes {
-            let (old, new) = (kind::at_least_one(old), kind::at_least_one(new));
             // SAFETY: the caller's promise.
             return self
                 .pool

@@ -662,6 +662,16 @@ pub(crate) fn passes_through<R: Recipe>(heap: &impl Share) {
     assert_eq!(kind.usage().unwrap().live(), 4);
     kind.reset().unwrap();
     assert_eq!(of_tag().blocks, 0);
+    // Of as many bytes as asked for, and a piece of its own.
+    let empty = layout(0, 1);
+    let [one, other] = [(); 2].map(|()| kind.allocate(empty).unwrap());
+    assert_eq!((one.len(), other.len()), (0, 0));
+    assert_ne!(one.cast::<u8>(), other.cast());
+    assert_eq!(of_tag().requested, 0);
+    for piece in [one, other] {
+        // SAFETY: handed out for this layout.
+        unsafe { kind.deallocate(piece.cast(), empty) }.unwrap();
+    }
     drop(kind);
     assert_clean(heap);
 }
