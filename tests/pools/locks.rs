@@ -25,7 +25,9 @@ fn a_heap_and_a_pool_work_behind_a_spinning_lock() {
     std::thread::scope(|scope| {
         // Joined one by one: what a scope's end orders, ThreadSanitizer does not see.
         let threads = [(); 4].map(|()| scope.spawn(work));
-        threads.map(|thread| thread.join().unwrap());
+        for thread in threads {
+            thread.join().unwrap();
+        }
     });
     assert_eq!(pool.usage().unwrap().allocations, 4000);
     drop(pool);
