@@ -290,6 +290,7 @@ impl Global {
     ///
     /// [`Misuse`] if none that somebody holds starts there.
     pub fn tag_of(&self, ptr: NonNull<u8>) -> Result<Tag, Error> {
+        self.prepare();
         requests::tag_of(ptr)
     }
 
@@ -299,6 +300,7 @@ impl Global {
     ///
     /// [`Misuse`] if none that somebody holds starts there.
     pub fn usable_size(&self, ptr: NonNull<u8>) -> Result<usize, Error> {
+        self.prepare();
         requests::usable_size(ptr)
     }
 
@@ -322,6 +324,7 @@ impl Global {
         if is_ours(tag) {
             return Err(Misuse::ReservedTag { tag }.into());
         }
+        self.prepare();
         // SAFETY: the caller's promise.
         center::with(|center| unsafe { center.release(tag) })?
     }
@@ -335,6 +338,7 @@ impl Global {
     /// [`Misuse::Reentered`] from a signal handler that came into the heap, and
     /// [`Corruption`](crate::Corruption) if a header is damaged.
     pub fn trim(&self) -> Result<usize, Error> {
+        self.prepare();
         let inside = local::enter()?;
         if let Some(thread) = inside.local.thread.get() {
             thread.trim()?;
@@ -349,6 +353,7 @@ impl Global {
     ///
     /// The first [`Corruption`](crate::Corruption) found.
     pub fn check(&self) -> Result<(), Error> {
+        self.prepare();
         Ok(center::with(|center| center.heap.check())??)
     }
 }

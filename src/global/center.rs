@@ -10,7 +10,7 @@ use core::alloc::Layout;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use crate::global::classes::Class;
+use crate::global::classes::{Class, LARGEST};
 use crate::global::ground::Ground;
 use crate::global::magazine::Entry;
 use crate::global::shelf::{self, Shelf};
@@ -107,6 +107,10 @@ pub(super) unsafe fn after_fork() {
     unsafe { CENTER.after_fork() };
 }
 
+/// Whoever names more bytes than that names no book.
+const _: () = assert!(size_of::<Thread>() <= LARGEST && size_of::<Stock>() <= LARGEST);
+const _: () = assert!((shelf::room(Class::numbered(0)) + 1) * size_of::<Entry>() <= LARGEST);
+
 impl Center {
     fn new() -> Result<Self, Error> {
         let ground = if OWNS_BREAK.load(Ordering::Relaxed) {
@@ -142,6 +146,12 @@ impl Center {
         let at = self.books(Layout::new::<Stock>())?;
         // SAFETY: zero, as large and aligned as that, and never given back.
         Ok(unsafe { at.cast().as_ref() })
+    }
+
+    /// Whether one of the books starts at an address, of which somebody names so many bytes: a block that is no
+    /// caller's. No question to the heap where there are more than any has.
+    pub(super) fn is_book(&self, ptr: NonNull<u8>, bytes: usize) -> bool {
+        bytes <= LARGEST && self.heap.tag_of(ptr) == Ok(BOOKS)
     }
 
     fn books(&mut self, layout: Layout) -> Result<NonNull<u8>, Error> {

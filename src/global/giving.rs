@@ -255,8 +255,11 @@ unsafe fn give_slowly(ptr: NonNull<u8>, layout: Layout) -> Result<(), Error> {
 #[cold]
 unsafe fn give_block(ptr: NonNull<u8>, layout: Layout) -> Result<(), Error> {
     match slot_of(ptr, layout)? {
-        // SAFETY: the caller's promise.
-        None => center::with(|center| unsafe { center.heap.deallocate(ptr, layout) })?,
+        None => center::with(|center| match center.is_book(ptr, layout.size()) {
+            // SAFETY: the caller's promise.
+            false => unsafe { center.heap.deallocate(ptr, layout) },
+            true => Err(not_a_block(ptr)),
+        })?,
         Some(_) => Err(not_a_block(ptr)),
     }
 }

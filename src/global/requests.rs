@@ -140,6 +140,9 @@ pub(super) unsafe fn resize(
 /// As for [`resize`].
 unsafe fn resize_block(ptr: NonNull<u8>, old: Layout, new: Layout) -> Result<NonNull<u8>, Error> {
     let block = center::with(|center| {
+        if center.is_book(ptr, old.size()) {
+            return Err(not_a_block(ptr));
+        }
         let heap = &mut center.heap;
         if new.size() >= old.size() {
             // SAFETY: the caller's promise.
@@ -160,7 +163,7 @@ unsafe fn resize_block(ptr: NonNull<u8>, old: Layout, new: Layout) -> Result<Non
 pub(super) fn tag_of(ptr: NonNull<u8>) -> Result<Tag, Error> {
     match slot_in_use(ptr)? {
         Some(span) => span.stock.get().map(Stock::tag).ok_or(not_a_block(ptr)),
-        None => center::with(|center| center.heap.tag_of(ptr))?,
+        None => of_block(ptr, |heap| heap.tag_of(ptr)),
     }
 }
 
@@ -172,8 +175,19 @@ pub(super) fn tag_of(ptr: NonNull<u8>) -> Result<Tag, Error> {
 pub(super) fn usable_size(ptr: NonNull<u8>) -> Result<usize, Error> {
     match slot_in_use(ptr)? {
         Some(span) => Ok(span.class().bytes()),
-        None => center::with(|center| center.heap.usable_size(ptr))?,
+        None => of_block(ptr, |heap| heap.usable_size(ptr)),
     }
+}
+
+/// Asks the heap about a block at an address, which is none of the books.
+fn of_block<T>(
+    ptr: NonNull<u8>,
+    ask: impl FnOnce(&center::GroundHeap) -> Result<T, Error>,
+) -> Result<T, Error> {
+    center::with(|center| match center.is_book(ptr, 0) {
+        false => ask(&center.heap),
+        true => Err(not_a_block(ptr)),
+    })?
 }
 
 /// The span in which a slot in use starts at an address; `None` if there is no span.

@@ -6,7 +6,8 @@ use crate::words::tag::Tag;
 /// Runs `work`: what this thread allocates meanwhile, through [`Global`](crate::Global), carries the tag.
 ///
 /// Scopes nest; threads that `work` starts begin outside any. Memory that was allocated before keeps its tag, even
-/// where it grows. A request under a tag that is the heap's own is misuse, and ends the program.
+/// where it grows. A request under a tag that is the heap's own is misuse, and ends the program: those that
+/// [are reserved](Tag::is_reserved), and `Tag::named("tagheap")`, under which it keeps its books.
 /// Threads that have no memory of their own (see [`Global`](crate::Global)) have one scope in common.
 ///
 /// ```

@@ -21,16 +21,19 @@ impl Global {
 
     /// What is held under each tag, in the order of tags. O(tags / 256) for each.
     pub fn holdings(&self) -> Holdings {
+        self.prepare();
         Holdings::new()
     }
 
     /// A table in text: objects, bytes and blocks by tag. It allocates nothing itself.
     pub fn report(&self) -> impl fmt::Display + use<> {
+        self.prepare();
         numbers::Report
     }
 
     /// Writes that table to standard error, without allocating.
     pub fn print_report(&self) {
+        self.prepare();
         numbers::report();
     }
 
@@ -60,6 +63,7 @@ impl Global {
     ///
     /// [`Misuse::Reentered`](crate::Misuse::Reentered) from a signal handler that came into the heap.
     pub fn reset_peak(&self, tag: Tag) -> Result<(), Error> {
+        self.prepare();
         center::with(|center| center.heap.reset_peak(tag))
     }
 
@@ -70,6 +74,7 @@ impl Global {
     ///
     /// [`Misuse::Reentered`](crate::Misuse::Reentered) from a signal handler that came into the heap.
     pub fn forget(&self, tag: Tag) -> Result<(), Error> {
+        self.prepare();
         center::with(|center| center.heap.forget(tag))
     }
 }

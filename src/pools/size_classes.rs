@@ -24,7 +24,8 @@
 //!
 //! A piece is handed out when the cursor passes it (C1), or when its state in the map changes from free to in
 //! use (C2): so no two overlap, whatever stands in free pieces. A piece is taken back only if the map says that
-//! it starts there, is in use, and is of its class's size, or the log says that of the last.
+//! it starts there, is in use, and is of its class's size, or the log says that of the last. The map is made from the
+//! log: who writes over that, where a piece of his was before, makes the map tell wrongly.
 #![allow(unsafe_code)]
 
 mod areas;
@@ -57,7 +58,7 @@ use crate::sharing::share::Share;
 use crate::words::error::Error;
 use crate::words::usage::{Measure, Usage};
 
-/// An arena that takes single objects back: a cursor through chunks that double, and a list of free pieces
+/// An arena that takes single objects back: a cursor through chunks that grow, and a list of free pieces
 /// for each size class in front of it.
 ///
 /// As dense as an arena but for the rounding to classes (steps of 16 bytes to 128, then four to a doubling, to
@@ -89,15 +90,19 @@ use crate::words::usage::{Measure, Usage};
 /// out there before: from then on the chunk has a map. Making a pool costs no memory and no call, and its first
 /// chunk is as large as what pools under its tag held before, up to a mebibyte. A reset keeps the chunks that
 /// were reached since the one before, to use the largest first, unless blocks of the heap's own are out: then all
-/// goes back. [`trim`](Self::trim) gives back what is not in use.
+/// goes back. [`trim`](Self::trim) gives back those that were not reached since, or all where nothing is in use.
 ///
 /// # Misuse
 ///
 /// Foreign addresses, addresses at which no piece starts, pieces given back twice, and layouts of another class
 /// than the piece's are found, all of them, as long as the address was not handed out anew in between: sizes of
-/// one class pass for one another. A last piece given back twice is [`Misuse::NotABlock`](crate::Misuse::NotABlock). What somebody writes into a piece that he gave back is found when it is next on its list, and named
-/// [`Corruption::Pool`](crate::Corruption::Pool); no request of this class is served from then on, until a
-/// reset.
+/// one class pass for one another. A last piece given back twice is [`Misuse::NotABlock`](crate::Misuse::NotABlock).
+///
+/// What somebody writes into a piece that he gave back is found when it is next on its list, and named
+/// [`Corruption::Pool`](crate::Corruption::Pool); from then on requests of this class are served only by pieces that are
+/// given back later, until a reset. Not found for certain: what he writes over the log, which may come to lie where
+/// pieces were that went back over the cursor, or before a reset: in the last 17th of a chunk of more than 16 KiB. Pieces
+/// may overlap then.
 #[derive(Debug)]
 #[repr(C, align(16))] // so that the cursor and the limit are in one cache line
 pub struct SizeClasses<H: Share> {
@@ -147,8 +152,9 @@ impl<H: Share> SizeClasses<H> {
     /// A pool of size classes. Takes no memory yet.
     ///
     /// Its first chunk has 16 KiB, or as many bytes as the tag held at most before, up to a mebibyte, if the pool
-    /// and the heap have that, and are not in a [`Buffer`](crate::Buffer); the next ones double. So pools of one
-    /// sort, one after the other under one tag, need one chunk each.
+    /// and the heap have that, and are not in a [`Buffer`](crate::Buffer). The next three have four times as many as the one before, those
+    /// behind twice, counted from 16 KiB, and none less than the first where the heap has that. So pools of one sort,
+    /// one after the other under one tag, need one chunk each.
     #[inline]
     pub fn new(pool: Pool<H>) -> Self {
         let mut classes = Self::with_chunk(pool, GRAIN);
@@ -157,7 +163,8 @@ impl<H: Share> SizeClasses<H> {
     }
 
     /// A pool of size classes whose first chunk has so many bytes, if the pool and the heap have that: what it
-    /// will usually hold. The next ones double. Takes no memory yet.
+    /// will usually hold. The next three have four times as many as the one before, those behind twice. Takes no memory
+    /// yet.
     #[inline]
     pub fn with_chunk(pool: Pool<H>, bytes: usize) -> Self {
         let watched = pool.passes() || pool.watermark().calls();

@@ -1,8 +1,9 @@
 //! A reservation that asks for huge pages: what the kernel is told, and what becomes of the ends of rows.
 
+use core::ptr::NonNull;
 use std::fs;
 
-use tagheap::{Heap, Reserve, Source, Tag};
+use tagheap::{Global, Heap, Reserve, Source, Tag};
 
 use crate::support::bytes;
 
@@ -75,5 +76,43 @@ fn a_reservation_that_is_no_multiple_of_them_is_used_to_its_end() {
             count
         };
         assert_eq!(fill(source()), fill(source().in_huge_pages()), "{capacity}");
+    }
+}
+
+/// Whichever call of a handle's comes first makes the program's heap where the handle says.
+#[test]
+fn a_handles_first_call_makes_the_heap_where_it_says() {
+    static HUGE_HEAP: Global = Global::new().in_huge_pages();
+    let wild = NonNull::<u8>::dangling();
+    let calls: [fn(NonNull<u8>); 13] = [
+        |_| _ = HUGE_HEAP.allocate(bytes(1)),
+        |_| _ = HUGE_HEAP.check(),
+        |_| _ = HUGE_HEAP.trim(),
+        // SAFETY: nobody has anything under the tag.
+        |_| _ = unsafe { HUGE_HEAP.release(A) },
+        |wild| _ = HUGE_HEAP.tag_of(wild),
+        |wild| _ = HUGE_HEAP.usable_size(wild),
+        |_| _ = HUGE_HEAP.holding(A),
+        |_| _ = HUGE_HEAP.holdings().count(),
+        |_| _ = HUGE_HEAP.report().to_string(),
+        |_| _ = HUGE_HEAP.set_name(A, "a"),
+        |_| _ = HUGE_HEAP.set_limit(A, None),
+        |_| _ = HUGE_HEAP.reset_peak(A),
+        |_| _ = HUGE_HEAP.forget(A),
+    ];
+    for (number, call) in calls.into_iter().enumerate() {
+        // SAFETY: the child uses what libc prepares for a fork, and this heap, which is not made yet, and exits.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            call(wild);
+            let large = HUGE_HEAP.allocate(bytes(1 << 20));
+            let asked = large.is_ok_and(|at| is_advised(at.addr().get()) != Some(false));
+            // SAFETY: ends the child, and runs nothing of the parent's.
+            unsafe { libc::_exit(i32::from(!asked)) };
+        }
+        let mut status = 0;
+        // SAFETY: our own child.
+        let ended = unsafe { libc::waitpid(child, &raw mut status, 0) };
+        assert_eq!((ended, status), (child, 0), "call {number}");
     }
 }

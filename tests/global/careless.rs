@@ -62,3 +62,15 @@ pub(crate) mod face {
         NonNull::new(unsafe { HEAP.realloc(ptr.as_ptr(), old, size) })
     }
 }
+
+/// Null, which nobody was given, through that face.
+pub(crate) fn give_null(layout: Layout) {
+    // SAFETY: whether that is nothing is under test.
+    unsafe { HEAP.dealloc(core::ptr::null_mut(), layout) }
+}
+
+/// Null resized.
+pub(crate) fn resize_null(old: Layout, size: usize) -> *mut u8 {
+    // SAFETY: whether that is nothing is under test.
+    unsafe { HEAP.realloc(core::ptr::null_mut(), old, size) }
+}

@@ -9,7 +9,7 @@
 //!
 //! Rows without a test here:
 //!
-//! - A06, A09, C04: a [`Layout`](core::alloc::Layout) cannot be made so, and null is C's.
+//! - A06, A09: a [`Layout`](core::alloc::Layout) cannot be made so, and out parameters are C's.
 //! - B01, B04 to B13: how the row and its source meet gaps, refusals, and what others do to the break is the heap's
 //!   matter, whatever lies over it: `tests/gauntlet`, `tests/program_break`.
 //! - B15, D08 to D11: pools, and destructors, which this heap calls none of: `tests/pools`, `tests/lifetimes`.

@@ -9,7 +9,7 @@ use std::thread;
 use tagheap::{Error, HEADER, Heap, Misuse, Reserve, Tag};
 
 use crate::HEAP;
-use crate::careless::{free, resize};
+use crate::careless::{free, give_null, resize, resize_null};
 use crate::support::{
     LARGEST, Piece, alone, bytes, double_free, holding, layout, not_a_block, not_from_here,
     objects, slot_size,
@@ -182,6 +182,23 @@ fn c03_what_is_behind_the_last_slot_is_not_a_block() {
     });
 }
 
+/// As C has it, whatever the layout.
+#[test]
+fn c04_null_is_nothing_to_give_back() {
+    alone(|| {
+        let kept = Piece::take(TAG, bytes(10), 1);
+        let before = holding(TAG);
+        for size in [0, 1, 100, LARGEST, LARGEST + 1, 1 << 40] {
+            for align in [1, 64, 1 << 14] {
+                give_null(layout(size, align));
+                assert!(resize_null(layout(size, align), 200).is_null());
+            }
+        }
+        assert_eq!(holding(TAG), before);
+        kept.give_back();
+    });
+}
+
 #[test]
 fn c05_c09_wild_pointers_are_not_from_here() {
     static BYTES: [u64; 100] = [7; 100];
@@ -227,6 +244,40 @@ fn c05_c09_wild_pointers_are_not_from_here() {
             all_refuse(wild, layout(64, 64), not_from_here(wild));
         }
         kept.into_iter().for_each(Piece::give_back);
+    });
+}
+
+/// The heap's own books are blocks in the row, too, and nobody's: whatever size is claimed, and wherever one starts.
+#[test]
+fn c05_the_heaps_own_books_are_not_blocks() {
+    const BOOKS: Tag = Tag::named("tagheap");
+    alone(|| {
+        let kept = Piece::take(TAG, bytes(10), 1);
+        let books = holding(BOOKS);
+        assert!(books.objects > 0);
+        let at = |address: usize| NonNull::without_provenance(address.try_into().unwrap());
+        let is_here =
+            |address: &usize| HEAP.tag_of(at(*address)) != Err(not_from_here(at(*address)));
+        // The row begins with them, in front of the first span.
+        let addresses = (1..kept.address() / 16).map(|units| kept.address() - 16 * units);
+        let base = addresses.take_while(is_here).last().unwrap();
+        for address in (base..base + 65_536).step_by(16) {
+            let at = at(address);
+            let tag = HEAP.tag_of(at);
+            assert_ne!(tag, Ok(BOOKS));
+            assert_eq!(HEAP.usable_size(at).is_ok(), tag.is_ok());
+            if tag.is_ok() {
+                // What the harness holds.
+                continue;
+            }
+            for size in (64..=LARGEST).step_by(64) {
+                let told = free(at, bytes(size)).unwrap_err();
+                assert!(matches!(told, Error::Misuse(_)), "{told}");
+                resize(at, bytes(size), bytes(size + 1)).unwrap_err();
+            }
+        }
+        assert_eq!(holding(BOOKS), books);
+        kept.give_back();
     });
 }
 

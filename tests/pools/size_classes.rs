@@ -521,6 +521,11 @@ fn finds_damage_to_free_pieces() {
             assert_eq!(refused.unwrap_err(), damage.into(), "bit {bit}");
             let after = kind.usage().unwrap();
             assert_eq!((after.used, after.failures), (before.used, 1));
+            // What is given back later is served, and nothing from behind it.
+            free(&kind, pieces[3], layout(32, 8)).unwrap();
+            assert_eq!(take(&kind, layout(32, 8)), pieces[3], "bit {bit}");
+            let refused = kind.allocate(layout(32, 8));
+            assert_eq!(refused.unwrap_err(), damage.into(), "bit {bit}");
             take(&kind, layout(48, 8));
             kind.reset().unwrap();
             kind.check().unwrap();
