@@ -52,6 +52,12 @@ pub(super) fn with<T>(work: impl FnOnce(&mut Center) -> T) -> Result<T, Error> {
 }
 
 impl Center {
+    /// No book is a block of the heap, which has none.
+    #[expect(clippy::unused_self, reason = "as the library has it")]
+    pub(super) fn is_book(&self, _: NonNull<u8>, _: usize) -> bool {
+        false
+    }
+
     pub(super) fn make_thread(&mut self) -> Result<&'static Thread, Error> {
         Ok(memory::zeroed())
     }
