@@ -19,7 +19,7 @@ use crate::pools::kind::{self, Kind};
 use crate::pools::meter::{Counters, Meter, PERCENT, Watermark};
 use crate::sharing::share::Share;
 use crate::tags::ledger::AccountId;
-use crate::words::error::{Corruption, Error, OutOfMemory, Shortage};
+use crate::words::error::{Corruption, Error, Shortage};
 use crate::words::stats::Amount;
 use crate::words::tag::Tag;
 use crate::words::usage::{Alarm, Bell, Measure, Usage};
@@ -168,13 +168,7 @@ impl<H: Share> Pool<H> {
     /// The error for a request that this pool cannot serve.
     #[cold]
     pub(crate) fn refusal(&self, layout: Layout, cause: Shortage) -> Error {
-        OutOfMemory {
-            tag: self.tag,
-            size: layout.size(),
-            align: layout.align(),
-            cause,
-        }
-        .into()
+        kind::refusal(self.tag, layout, cause)
     }
 
     /// The error for notes found damaged at this address.

@@ -4,9 +4,10 @@ use core::alloc::Layout;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
 
+use crate::pools::kind;
 use crate::pools::lock_free::LockFree;
 use crate::sharing::share::Share;
-use crate::words::error::{Corruption, Error, Misuse, OutOfMemory, Shortage};
+use crate::words::error::{Corruption, Error, Misuse, Shortage};
 
 impl<H: Share> LockFree<H> {
     /// What a request lacks that gets no slot.
@@ -24,13 +25,7 @@ impl<H: Share> LockFree<H> {
 
     pub(super) fn refused(&self, layout: Layout, cause: Shortage) -> Error {
         self.failures.0.fetch_add(1, Ordering::Relaxed);
-        OutOfMemory {
-            tag: self.tag,
-            size: layout.size(),
-            align: layout.align(),
-            cause,
-        }
-        .into()
+        kind::refusal(self.tag, layout, cause)
     }
 
     /// The error for a link found damaged.
