@@ -237,7 +237,8 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     }
 }
 
-fn out_of_memory(tag: Tag, layout: Layout, cause: Shortage) -> Error {
+/// The error for a request under a tag, of the heap or of a pool over it, that cannot be served.
+pub(crate) fn out_of_memory(tag: Tag, layout: Layout, cause: Shortage) -> Error {
     OutOfMemory {
         tag,
         size: layout.size(),

@@ -9,8 +9,7 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use crate::words::error::{Error, Misuse, OutOfMemory, Shortage};
-use crate::words::tag::Tag;
+use crate::words::error::{Error, Misuse};
 use crate::words::usage::Usage;
 
 /// A pool that hands out pieces of its memory: what all kinds have in common.
@@ -134,18 +133,6 @@ pub(crate) fn at_least_one(layout: Layout) -> Layout {
     }
     // One byte, aligned to any power of two, is a layout unless the alignment is 2^63.
     Layout::from_size_align(1, layout.align()).unwrap_or(layout)
-}
-
-/// The error for a request that a kind under this tag cannot serve.
-#[cold]
-pub(crate) fn refusal(tag: Tag, layout: Layout, cause: Shortage) -> Error {
-    OutOfMemory {
-        tag,
-        size: layout.size(),
-        align: layout.align(),
-        cause,
-    }
-    .into()
 }
 
 #[cold]

@@ -14,7 +14,7 @@ use core::alloc::Layout;
 use core::cell::Cell;
 use core::ptr::NonNull;
 
-use crate::heap::Heap;
+use crate::heap::{self, Heap};
 use crate::pools::kind::{self, Kind};
 use crate::pools::meter::{Counters, Meter, PERCENT, Watermark};
 use crate::sharing::share::Share;
@@ -168,7 +168,7 @@ impl<H: Share> Pool<H> {
     /// The error for a request that this pool cannot serve.
     #[cold]
     pub(crate) fn refusal(&self, layout: Layout, cause: Shortage) -> Error {
-        kind::refusal(self.tag, layout, cause)
+        heap::out_of_memory(self.tag, layout, cause)
     }
 
     /// The error for notes found damaged at this address.

@@ -4,7 +4,7 @@ use core::alloc::Layout;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
 
-use crate::pools::kind;
+use crate::heap;
 use crate::pools::lock_free::LockFree;
 use crate::sharing::share::Share;
 use crate::words::error::{Corruption, Error, Misuse, Shortage};
@@ -25,7 +25,7 @@ impl<H: Share> LockFree<H> {
 
     pub(super) fn refused(&self, layout: Layout, cause: Shortage) -> Error {
         self.failures.0.fetch_add(1, Ordering::Relaxed);
-        kind::refusal(self.tag, layout, cause)
+        heap::out_of_memory(self.tag, layout, cause)
     }
 
     /// The error for a link found damaged.
