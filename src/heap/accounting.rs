@@ -31,7 +31,9 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         }
         let mut account = Account::new(tag);
         for block in self.blocks_of(tag) {
-            if let Held::Used(block) = self.row.block(block?.at)? {
+            if let Held::Used(block) = self.row.block(block?.at)?
+                && !tag.is_reserved()
+            {
                 account.gain(block.size(), block.requested());
             }
         }
@@ -171,10 +173,13 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
             offset: block.at() - self.base(),
             size,
             requested,
-            epoch,
+            epoch: epoch.unwrap_or_default(),
             allocated: None,
         };
-        let place = self.ledger.enter(account, entered, &mut self.memory);
+        let mut place = self.ledger.enter(account, entered, &mut self.memory);
+        if epoch.is_none() {
+            place = self.ledger.unlist(account, place);
+        }
         block.retag(tag, place).settle(&mut self.row);
     }
 }

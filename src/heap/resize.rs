@@ -184,7 +184,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     /// The block to resize and what it needs to become, if the caller may do so.
     #[inline(always)]
     fn resizable(
-        &self,
+        &mut self,
         ptr: NonNull<u8>,
         old: Layout,
         new: Layout,
@@ -198,8 +198,10 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
             }
             .into());
         }
-        let too_large = || out_of_memory(block.tag(), new, Shortage::TooLarge);
-        let fit = Fit::of(new).ok_or_else(too_large)?;
+        let Some(fit) = Fit::of(new) else {
+            let account = self.ledger.find(block.tag());
+            return Err(self.failed(account, block.tag(), new, Shortage::TooLarge));
+        };
         Ok((block, fit))
     }
 
@@ -223,13 +225,18 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         self.around(&block)?;
         let (tag, place) = (block.tag(), block.slot().place);
         let epoch = self.ledger.epoch_in(tag, place);
-        let request = Request {
-            epoch,
+        let mut request = Request {
             counts: false,
             ..self.request(tag, new)?
         };
+        request.epoch = epoch.unwrap_or(request.epoch);
         let found = self.find(&request)?;
-        let moved = self.take(found, &request);
+        let mut moved = self.take(found, &request);
+        if epoch.is_none() {
+            let place = self.ledger.unlist(request.account, moved.slot().place);
+            moved = moved.retag(tag, place);
+            moved.settle(&mut self.row);
+        }
         self.row.copy(&block, &moved, kept);
         let around = self.around(&block)?;
         self.commit(|heap| {

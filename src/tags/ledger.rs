@@ -215,11 +215,22 @@ impl Ledger {
         }
     }
 
-    /// The epoch in which the block at a place of a tag's list was allocated; now, for an unlisted one.
-    pub(crate) fn epoch_in(&self, tag: Tag, place: u32) -> u32 {
-        let account = self.account(tag);
-        let entry = account.and_then(|account| self.lists.get(&account.list, place as usize));
-        entry.map_or(self.epoch, Entry::epoch)
+    /// The epoch in which the block at a place of a tag's list was allocated; of an unlisted one nobody knows it.
+    pub(crate) fn epoch_in(&self, tag: Tag, place: u32) -> Option<u32> {
+        let account = self.account(tag)?;
+        let entry = self.lists.get(&account.list, place as usize);
+        entry.map(Entry::epoch)
+    }
+
+    /// Takes a block whose epoch nobody knows out of the list again that it was entered into: there it would count
+    /// as older or younger than a mark. It is the tag's still; its place.
+    #[cold]
+    pub(crate) fn unlist(&mut self, id: AccountId, place: u32) -> u32 {
+        if let Some(account) = self.accounts.get_mut(id.0) {
+            self.lists.leave(&mut account.list, place);
+            account.list.unlisted += 1;
+        }
+        Slot::UNLISTED
     }
 
     /// All of a tag's blocks are deallocated.
@@ -263,10 +274,11 @@ impl Ledger {
         mark
     }
 
-    /// The epoch up to which blocks lie before a mark; `None` if that cannot be told any more.
+    /// The epoch up to which blocks lie before a mark; `None` if that cannot be told any more, or it was not made yet.
     pub(crate) fn epoch_of(&self, mark: Mark) -> Option<u32> {
         let epoch = mark.0.checked_sub(self.epoch_base)?;
-        u32::try_from(epoch).ok()
+        let epoch = u32::try_from(epoch).ok()?;
+        (epoch < self.epoch).then_some(epoch)
     }
 }
 

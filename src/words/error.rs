@@ -114,7 +114,8 @@ pub enum Misuse {
         /// Whose the block is.
         tag: Tag,
     },
-    /// The mark was made so many marks ago that the blocks before and after it cannot be told apart.
+    /// The mark was made so long ago that what came before and after it cannot be told apart, or what it marks is
+    /// gone; or it is not from this heap or pool, as far as that shows.
     StaleMark,
     /// A resize goes the wrong way: `grow` to fewer bytes, or `shrink` to more.
     WrongWay {
@@ -271,7 +272,7 @@ impl fmt::Display for Misuse {
                 f,
                 "out of order: {address:#x} is not the top of the stack, {top:#x} is"
             ),
-            Self::StaleMark => f.write_str("stale mark: too many marks were made since"),
+            Self::StaleMark => f.write_str("stale mark: too old, or not from here"),
             Self::WrongWay { old, new } => {
                 write!(
                     f,

@@ -729,8 +729,8 @@ th_status th_release_range(th_heap *heap,
 th_status th_mark(th_heap *heap, th_moment *moment);
 
 /**
- * As th_release, for the blocks that were allocated since a moment. TH_STALE_MARK for one too long ago,
- * TH_NO_INDEX where the heap has none.
+ * As th_release, for the blocks that were allocated since a moment. TH_STALE_MARK for one too long ago, or of
+ * another heap, as far as that shows; TH_NO_INDEX where the heap has none.
  */
 th_status th_release_since(th_heap *heap, uint64_t tag, th_moment moment, th_amount *released);
 

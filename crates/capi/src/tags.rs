@@ -151,8 +151,8 @@ pub unsafe extern "C" fn th_mark(heap: *mut th_heap, moment: *mut th_moment) -> 
     answer::status(unsafe { on(heap, mark) })
 }
 
-/// As th_release, for the blocks that were allocated since a moment. TH_STALE_MARK for one too long ago,
-/// TH_NO_INDEX where the heap has none.
+/// As th_release, for the blocks that were allocated since a moment. TH_STALE_MARK for one too long ago, or of
+/// another heap, as far as that shows; TH_NO_INDEX where the heap has none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn th_release_since(
     heap: *mut th_heap,
