@@ -100,7 +100,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         let mut end = self.base();
         for block in self.walk() {
             let block = block?;
-            if block.tag() == Some(tag) {
+            if block.tag() == Some(tag) && !tag.is_reserved() {
                 amount.add(&block);
             } else if !block.is_free() {
                 end = block.end();

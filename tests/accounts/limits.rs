@@ -121,3 +121,42 @@ fn a_limit_below_what_is_held_takes_nothing_away() {
     assert!(is_limit(heap.allocate(A, bytes(0)).unwrap_err(), A, 0));
     assert!(heap.contains(block));
 }
+
+/// For a moment it is there twice.
+#[test]
+fn a_block_that_moves_counts_with_both_its_places() {
+    let mut heap = heap();
+    let block = take(&mut heap, A, 16);
+    take(&mut heap, B, 16);
+    heap.set_limit(A, Some(48 + 64 - 1)).unwrap();
+    // SAFETY: the block is the test's.
+    let error = unsafe { heap.grow(block, bytes(16), bytes(32)) }.unwrap_err();
+    assert!(is_limit(error, A, 111), "{error}");
+    heap.set_limit(A, Some(48 + 64)).unwrap();
+    // SAFETY: as above.
+    let moved = unsafe { heap.grow(block, bytes(16), bytes(32)) }.unwrap();
+    assert_ne!(moved.cast(), block);
+    let stats = heap.stats_of(A).unwrap();
+    assert_eq!((stats.bytes, stats.peak), (64, 112));
+    heap.check().unwrap();
+}
+
+#[test]
+fn what_makes_no_block_larger_is_served_beyond_the_limit() {
+    let mut heap = heap();
+    let block = take(&mut heap, A, 100);
+    heap.set_limit(A, Some(0)).unwrap();
+    // SAFETY: the block is the test's.
+    let grown = unsafe { heap.grow(block, bytes(100), bytes(112)) };
+    assert_eq!(grown.unwrap().cast(), block);
+    // SAFETY: as above.
+    let shrunk = unsafe { heap.shrink(block, bytes(112), bytes(1)) };
+    assert_eq!(shrunk.unwrap().cast(), block);
+    heap.retag(block, A).unwrap();
+    assert_eq!(heap.merge(A, A).unwrap().blocks, 1);
+    // SAFETY: nobody uses the block.
+    assert_eq!(unsafe { heap.release(A) }.unwrap().bytes, 48);
+    heap.forget(A);
+    take(&mut heap, A, 100);
+    assert_eq!(heap.stats_of(A).unwrap().limit, None, "forgotten");
+}

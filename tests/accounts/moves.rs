@@ -1,6 +1,8 @@
 //! Blocks that change their tag; forecasts of a release.
 
-use tagheap::{Amount, Error, Misuse, Tag};
+use tagheap::{
+    Amount, Directory, Error, Forecast, Heap, Key, Misuse, Reserve, Rule, Split, Tag, Whole,
+};
 
 use crate::{A, B, C, bytes, heap, heap_in, take};
 
@@ -68,6 +70,55 @@ fn a_forecast_comes_true() {
             (amount, heap.end()),
             "{tag}"
         );
+    }
+}
+
+/// Holes in front of the last blocks go with them, and those between others do not; nothing ends sooner where
+/// blocks are reused whole.
+#[test]
+fn a_forecast_knows_of_holes_and_of_the_rule() {
+    fn under<R: Rule>(rule: R) {
+        let source = Reserve::new().unwrap();
+        let mut heap = Heap::with(source, rule, Directory::new(), Key::FIXED).unwrap();
+        let tags = [C, A, B, A, B, C, A, B, A];
+        let blocks = tags.map(|tag| {
+            let block = heap.allocate(tag, bytes(100)).unwrap();
+            block.cast::<u8>()
+        });
+        for hole in [1, 5, 7] {
+            // SAFETY: the block is the test's.
+            unsafe { heap.deallocate(blocks[hole], bytes(100)) }.unwrap();
+        }
+        for tag in [A, B, C, A] {
+            let end = heap.end();
+            let forecast = heap.would_release(tag).unwrap();
+            assert_eq!(heap.end(), end, "nothing is done");
+            // SAFETY: nobody uses the blocks.
+            let amount = unsafe { heap.release(tag) }.unwrap();
+            assert_eq!((forecast.amount, forecast.end), (amount, heap.end()));
+        }
+    }
+    under(Split);
+    under(Whole);
+}
+
+/// A release of them is refused.
+#[test]
+fn a_forecast_for_tags_of_the_heaps_own_is_that_nothing_goes() {
+    for mut heap in [heap_in(4096), heap_in(80 << 10)] {
+        let nothing = |heap: &Heap<_>| Forecast {
+            amount: Amount::default(),
+            end: heap.end(),
+        };
+        for tag in [Tag::HEAP, Tag::FREE, Tag::FOREIGN] {
+            assert_eq!(heap.would_release(tag), Ok(nothing(&heap)), "{tag}");
+            assert_eq!(heap.stats_of(tag).unwrap().amount(), Amount::default());
+        }
+        take(&mut heap, A, 100);
+        for tag in [Tag::HEAP, Tag::FREE, Tag::FOREIGN, B] {
+            assert_eq!(heap.would_release(tag), Ok(nothing(&heap)), "{tag}");
+            assert_eq!(heap.stats_of(tag).unwrap().amount(), Amount::default());
+        }
     }
 }
 

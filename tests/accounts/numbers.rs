@@ -2,7 +2,7 @@
 
 use core::alloc::Layout;
 
-use tagheap::{Error, Misuse, Shortage, Tag, TagStats};
+use tagheap::{Error, Heap, Misuse, Reserve, Shortage, Tag, TagStats};
 
 use crate::{A, B, bytes, heap, heap_in, take};
 
@@ -37,6 +37,47 @@ fn every_number_counts_what_it_says() {
         limit: None,
     };
     assert_eq!(stats, wanted);
+    heap.check().unwrap();
+}
+
+/// Whichever call makes the request, and whatever it lacks.
+#[test]
+fn a_request_without_memory_is_a_failure_once() {
+    let mut heap = heap();
+    let block = take(&mut heap, A, 16);
+    take(&mut heap, B, 16);
+    let too_large = Layout::from_size_align(isize::MAX as usize, 1).unwrap();
+    let mut failures = 0;
+    let mut refused = |heap: &mut Heap<Reserve>, new: Layout| {
+        heap.allocate(A, new).unwrap_err();
+        heap.allocate_zeroed(A, new).unwrap_err();
+        // SAFETY: the block is the test's.
+        unsafe { heap.grow(block, bytes(16), new) }.unwrap_err();
+        // SAFETY: as above.
+        unsafe { heap.grow_zeroed(block, bytes(16), new) }.unwrap_err();
+        failures += 4;
+        let stats = heap.stats_of(A).unwrap();
+        assert_eq!(stats.failures, failures);
+        let rest = (stats.allocations, stats.deallocations, stats.largest);
+        assert_eq!((rest, stats.peak), ((1, 0, 16), 48));
+    };
+    refused(&mut heap, too_large);
+    refused(&mut heap, bytes(1 << 45));
+    heap.set_limit(A, Some(100)).unwrap();
+    refused(&mut heap, bytes(100));
+    // Where it would grow in place.
+    // SAFETY: nobody uses the block.
+    unsafe { heap.release(B) }.unwrap();
+    refused(&mut heap, bytes(100));
+    // Misuse is no request, nor is what changes tags.
+    heap.allocate(Tag::HEAP, bytes(1)).unwrap_err();
+    // SAFETY: refused.
+    unsafe { heap.grow(block, bytes(16), bytes(15)) }.unwrap_err();
+    let other = take(&mut heap, B, 100);
+    heap.retag(other, A).unwrap_err();
+    heap.merge(B, A).unwrap_err();
+    assert_eq!(heap.stats_of(A).unwrap().failures, 16);
+    assert_eq!(heap.stats_of(B).unwrap().failures, 0);
     heap.check().unwrap();
 }
 
@@ -81,6 +122,16 @@ fn a_name_has_up_to_31_bytes_and_whole_characters() {
     let long = "textures of the second level, north";
     heap.set_name(A, long).unwrap();
     assert_eq!(heap.stats_of(A).unwrap().name.as_str(), &long[..31]);
+    for length in [0, 1, 30, 31, 32] {
+        heap.set_name(A, &long[..length]).unwrap();
+        let name = heap.stats_of(A).unwrap().name;
+        assert_eq!(name.as_str(), &long[..length.min(31)]);
+    }
+    // Cut before the character that would go beyond.
+    heap.set_name(A, &(long[..29].to_owned() + "\u{20ac}")).unwrap();
+    assert_eq!(heap.stats_of(A).unwrap().name.as_str(), &long[..29]);
+    heap.set_name(A, &(long[..28].to_owned() + "\u{20ac}")).unwrap();
+    assert_eq!(heap.stats_of(A).unwrap().name.as_str().len(), 31);
     heap.set_name(A, &"\u{fc}".repeat(16)).unwrap();
     assert_eq!(
         heap.stats_of(A).unwrap().name.to_string(),
