@@ -110,6 +110,8 @@ impl Directory {
                 Ok(())
             }
             Err(_) if memory.is_bounded() && self.reach == self.base => {
+                // There may be leaves, without the maxima above them.
+                self.maxima = Maxima::empty();
                 self.scans = true;
                 self.reach = usize::MAX;
                 Ok(())

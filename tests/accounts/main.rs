@@ -7,6 +7,7 @@
     reason = "tests"
 )]
 
+mod index_room;
 mod limits;
 mod marks;
 mod model;

@@ -128,9 +128,11 @@ fn a_name_has_up_to_31_bytes_and_whole_characters() {
         assert_eq!(name.as_str(), &long[..length.min(31)]);
     }
     // Cut before the character that would go beyond.
-    heap.set_name(A, &(long[..29].to_owned() + "\u{20ac}")).unwrap();
+    heap.set_name(A, &(long[..29].to_owned() + "\u{20ac}"))
+        .unwrap();
     assert_eq!(heap.stats_of(A).unwrap().name.as_str(), &long[..29]);
-    heap.set_name(A, &(long[..28].to_owned() + "\u{20ac}")).unwrap();
+    heap.set_name(A, &(long[..28].to_owned() + "\u{20ac}"))
+        .unwrap();
     assert_eq!(heap.stats_of(A).unwrap().name.as_str().len(), 31);
     heap.set_name(A, &"\u{fc}".repeat(16)).unwrap();
     assert_eq!(
