@@ -13,6 +13,7 @@ mod marks;
 mod model;
 mod moves;
 mod numbers;
+mod refused;
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
