@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 use fastrand::Rng;
 use tagheap::{
-    Buffer, Directory, Heap, Key, Mark, Placement, Reserve, Rule, Scan, Source, Split, Tag, Whole,
+    Buffer, Directory, Error, Heap, Key, Mark, Placement, Reserve, Rule, Scan, Shortage, Source,
+    Split, Tag, Whole,
 };
 
 /// A block as the books know it.
@@ -19,12 +20,15 @@ struct Live {
     age: usize,
 }
 
-/// Blocks, allocations and deallocations of a tag that were counted by hand.
+/// What is known of a tag but its blocks, counted by hand.
 #[derive(Clone, Copy, Default)]
 struct Counts {
     allocations: u64,
     deallocations: u64,
+    failures: u64,
     largest: usize,
+    peak: usize,
+    limit: Option<usize>,
 }
 
 struct Books<S: Source, R: Rule, P: Placement> {
@@ -67,6 +71,93 @@ impl<S: Source, R: Rule, P: Placement> Books<S, R, P> {
         self.counts.entry(tag).or_default()
     }
 
+    /// Bytes of the block at an address, header included.
+    fn size(&self, ptr: NonNull<u8>) -> usize {
+        self.heap.usable_size(ptr).unwrap() + 32
+    }
+
+    /// Bytes that a tag holds.
+    fn held(&self, tag: Tag) -> usize {
+        let blocks = self.live.iter().filter(|live| live.tag == tag);
+        blocks.map(|live| self.size(live.ptr)).sum()
+    }
+
+    /// A tag held so many bytes more than it does now, for a moment.
+    fn rises(&mut self, tag: Tag, more: usize) {
+        let held = self.held(tag) + more;
+        let counts = self.counts(tag);
+        counts.peak = counts.peak.max(held);
+    }
+
+    /// A request was refused: by the tag's limit, or because the memory was full.
+    fn fails(&mut self, tag: Tag, layout: Layout, error: Error) {
+        let Error::OutOfMemory(error) = error else {
+            panic!("{error}")
+        };
+        assert_eq!(
+            (error.tag, error.size, error.align),
+            (tag, layout.size(), layout.align())
+        );
+        if let Shortage::Limit { limit } = error.cause {
+            assert_eq!(self.counts(tag).limit, Some(limit));
+            // What it holds, a block of the size, and what cannot be split off it.
+            let would_hold = self.held(tag) + layout.size() + 32 + 15 + 32;
+            assert!(!R::SPLITS || would_hold > limit);
+        } else {
+            assert_eq!(error.cause, Shortage::Refused);
+        }
+        self.counts(tag).failures += 1;
+    }
+
+    /// What a release would do, which it then does.
+    fn release(&mut self, tag: Tag) {
+        let forecast = self.heap.would_release(tag).unwrap();
+        let gone = self.gone(|live| live.tag == tag);
+        // SAFETY: the books use the blocks no more.
+        let released = unsafe { self.heap.release(tag) }.unwrap();
+        assert_eq!(released.blocks, gone);
+        assert_eq!((forecast.amount, forecast.end), (released, self.heap.end()));
+    }
+
+    /// A limit, mostly near what the tag holds; or none.
+    fn limit(&mut self, tag: Tag) {
+        let held = self.held(tag);
+        let limit = match self.random.u8(..4) {
+            0 => Some(self.random.usize(..=held)),
+            1 => Some(held + self.random.usize(..2000)),
+            _ => None,
+        };
+        match self.heap.set_limit(tag, limit) {
+            Ok(()) => self.counts(tag).limit = limit,
+            Err(error) => assert!(!self.has_ledger, "{error}"),
+        }
+    }
+
+    /// A tag's peak begins anew, or everything that is known of it.
+    fn begin_anew(&mut self, tag: Tag) {
+        let held = self.held(tag);
+        self.heap.reset_peak(tag);
+        self.counts(tag).peak = held;
+        self.heap.forget(tag);
+        if held == 0 {
+            self.counts.remove(&tag);
+        }
+    }
+
+    /// Whether a tag may get so many bytes more; if not, that is what the error says.
+    fn moves(&mut self, answer: Result<(), Error>, to: Tag, more: usize) -> bool {
+        let limit = self.counts(to).limit;
+        let goes_beyond = limit.is_some_and(|limit| self.held(to) + more > limit);
+        match answer {
+            Ok(()) => assert!(!goes_beyond || more == 0),
+            Err(error) => assert!(
+                goes_beyond && matches!(error, Error::OutOfMemory(error) if error.tag == to),
+                "{error}"
+            ),
+        }
+        answer.is_ok()
+    }
+
     /// Takes the blocks that a release freed out of the books.
     fn gone(&mut self, goes: impl Fn(&Live) -> bool) -> usize {
         let (gone, stay): (Vec<_>, Vec<_>) = self.live.iter().partition(|live| goes(live));
@@ -81,15 +172,11 @@ impl<S: Source, R: Rule, P: Placement> Books<S, R, P> {
         let (tag, layout) = (self.tag(), self.layout());
         let some = (!self.live.is_empty()).then(|| self.random.usize(..self.live.len()));
         match (self.random.u32(..100), some) {
-            (0, _) => {
-                let gone = self.gone(|live| live.tag == tag);
-                // SAFETY: the books use the blocks no more.
-                assert_eq!(unsafe { self.heap.release(tag) }.unwrap().blocks, gone);
-            }
+            (0, _) => self.release(tag),
             (1, _) => {
                 let odd = |tag: Tag| tag.number() % 4 == 1;
                 let gone = self.gone(|live| odd(live.tag));
-                // SAFETY: as above.
+                // SAFETY: the books use the blocks no more.
                 let released = unsafe { self.heap.release_where(odd) };
                 assert_eq!(released.unwrap().blocks, gone);
             }
@@ -104,15 +191,24 @@ impl<S: Source, R: Rule, P: Placement> Books<S, R, P> {
             }
             (5, _) => {
                 let from = self.tag();
-                self.heap.merge(from, tag).unwrap();
-                self.live
-                    .iter_mut()
-                    .filter(|live| live.tag == from)
-                    .for_each(|live| live.tag = tag);
+                let more = if from == tag { 0 } else { self.held(from) };
+                let merged = self.heap.merge(from, tag);
+                if self.moves(merged.map(drop), tag, more) {
+                    let given = self.live.iter_mut().filter(|live| live.tag == from);
+                    given.for_each(|live| live.tag = tag);
+                    self.rises(tag, 0);
+                }
             }
-            (6..15, Some(index)) => {
-                self.heap.retag(self.live[index].ptr, tag).unwrap();
-                self.live[index].tag = tag;
+            (6, _) => self.limit(tag),
+            (7, _) => self.begin_anew(tag),
+            (8..15, Some(index)) => {
+                let Live { ptr, tag: from, .. } = self.live[index];
+                let more = if from == tag { 0 } else { self.size(ptr) };
+                let retagged = self.heap.retag(ptr, tag);
+                if self.moves(retagged, tag, more) {
+                    self.live[index].tag = tag;
+                    self.rises(tag, 0);
+                }
             }
             (15..30, Some(index)) => self.resize(index, layout),
             (30..60, Some(index)) => {
@@ -122,8 +218,9 @@ impl<S: Source, R: Rule, P: Placement> Books<S, R, P> {
                 unsafe { self.heap.deallocate(live.ptr, live.layout) }.unwrap();
             }
             _ => {
-                let Ok(block) = self.heap.allocate(tag, layout) else {
-                    return;
+                let block = match self.heap.allocate(tag, layout) {
+                    Ok(block) => block,
+                    Err(error) => return self.fails(tag, layout, error),
                 };
                 let counts = self.counts(tag);
                 counts.allocations += 1;
@@ -135,14 +232,19 @@ impl<S: Source, R: Rule, P: Placement> Books<S, R, P> {
                     tag,
                     age,
                 });
+                self.rises(tag, 0);
             }
         }
     }
 
     fn resize(&mut self, index: usize, layout: Layout) {
         let Live {
-            ptr, layout: old, ..
+            ptr,
+            layout: old,
+            tag,
+            ..
         } = self.live[index];
+        let before = self.size(ptr);
         let resized = if layout.size() >= old.size() {
             // SAFETY: the books own the block.
             unsafe { self.heap.grow(ptr, old, layout) }
@@ -150,9 +252,15 @@ impl<S: Source, R: Rule, P: Placement> Books<S, R, P> {
             // SAFETY: as above.
             unsafe { self.heap.shrink(ptr, old, layout) }
         };
-        if let Ok(block) = resized {
-            self.live[index].ptr = block.cast();
-            self.live[index].layout = layout;
+        match resized {
+            Ok(block) => {
+                let new = block.cast();
+                self.live[index].ptr = new;
+                self.live[index].layout = layout;
+                // Until it was moved, it was there twice.
+                self.rises(tag, if new == ptr { 0 } else { before });
+            }
+            Err(error) => self.fails(tag, layout, error),
         }
     }
 
@@ -176,7 +284,8 @@ impl<S: Source, R: Rule, P: Placement> Books<S, R, P> {
                 assert_eq!(stats.allocations, counts.allocations);
                 assert_eq!(stats.deallocations, counts.deallocations);
                 assert_eq!(stats.largest, counts.largest);
-                assert!(stats.peak >= stats.bytes);
+                assert_eq!(stats.failures, counts.failures);
+                assert_eq!((stats.peak, stats.limit), (counts.peak, counts.limit));
             }
             let walked = self.heap.blocks_of(tag).count();
             assert_eq!(walked, mine.len());
@@ -187,6 +296,8 @@ impl<S: Source, R: Rule, P: Placement> Books<S, R, P> {
             stats.row
         );
         assert_eq!(stats.used.blocks, self.live.len());
+        let last = self.live.iter().max_by_key(|live| live.ptr);
+        assert_eq!(self.heap.pinned_by(), Ok(last.map(|live| live.tag)));
     }
 
     fn run(mut self, steps: usize) {
@@ -205,7 +316,7 @@ fn buffer(length: usize) -> Buffer<'static> {
 }
 
 fn run<R: Rule>(rule: R) {
-    for seed in 0..6 {
+    for seed in 0..12 {
         let reserve = || Reserve::new().unwrap();
         Books::new(reserve(), rule, Directory::new(), true, seed).run(4_000);
         Books::new(reserve(), rule, Scan, true, seed).run(2_000);
