@@ -68,6 +68,14 @@ impl IndexMemory {
         unsafe { Self::new(NonNull::dangling(), 0, true) }
     }
 
+    /// As of a source that lends so many bytes, and may not map.
+    #[cfg(test)]
+    pub(crate) fn bounded(bytes: usize) -> Self {
+        let lent = std::vec![0_u64; bytes / 8].leak();
+        // SAFETY: leaked.
+        unsafe { Self::new(NonNull::from(lent).cast(), bytes / 8 * 8, false) }
+    }
+
     /// Whether no more than what was lent is to be had.
     pub(crate) fn is_bounded(&self) -> bool {
         !self.maps

@@ -159,8 +159,8 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         self.check_accounts(stats.used)
     }
 
-    /// Every list holds blocks of its tag, as many and as large as the account says, and the accounts
-    /// together have `used` blocks and bytes: so they have exactly these (H6).
+    /// Every list holds blocks of its tag, as many, as large, and for as much asked for, as the account says, and
+    /// the accounts together have `used` blocks and bytes: so they have exactly these (H6). No peak is exceeded.
     fn check_accounts(&self, used: Amount) -> Result<(), Corruption> {
         if !self.ledger.is_on() {
             return Ok(());
@@ -168,10 +168,12 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         let mut sum = Amount::default();
         for account in self.ledger.accounts() {
             let mut listed = Amount::default();
+            let mut requested = 0;
             for place in 0..account.list.length() {
                 if let Some(block) = self.listed(account, place)? {
                     listed.blocks += 1;
                     listed.bytes += block.size();
+                    requested += block.requested();
                 }
             }
             let counted = Amount {
@@ -179,7 +181,11 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
                 bytes: account.bytes,
             };
             let blocks = listed.blocks + account.list.unlisted as usize;
-            if blocks != counted.blocks || (account.is_listed() && listed != counted) {
+            let all_listed = (listed, requested) == (counted, account.requested);
+            if blocks != counted.blocks
+                || (account.is_listed() && !all_listed)
+                || account.bytes > account.peak
+            {
                 return Err(Corruption::Account { tag: account.tag });
             }
             sum.blocks += counted.blocks;

@@ -352,6 +352,53 @@ mod tests {
         assert!(maxima.top > 2, "as many levels as there are ways down");
     }
 
+    /// Up to where it did grow, it is whole, and grows on later.
+    #[test]
+    fn searches_go_on_where_a_level_could_not_grow() {
+        let mut random = fastrand::Rng::with_seed(2);
+        let mut refused = 0;
+        for lent in (0..200_000).step_by(1600) {
+            let (mut maxima, mut memory) = (Maxima::empty(), IndexMemory::bounded(lent));
+            let mut numbers = BTreeMap::new();
+            let mut length = 0;
+            for wanted in [1, LANES, 2, 40, LANES * LANES].map(|nodes| nodes * LANES) {
+                match maxima.grow(wanted, &mut memory) {
+                    Ok(()) => length = maxima.length(),
+                    Err(_) => refused += 1,
+                }
+                for _ in 0..length.min(200) {
+                    let (leaf, number) = (random.usize(..length), random.i16(1..=i16::MAX));
+                    if numbers.remove(&leaf).is_some() {
+                        maxima.correct(leaf, 0, leaf, 0);
+                    } else {
+                        maxima.correct(leaf, number, leaf, number);
+                        numbers.insert(leaf, number);
+                    }
+                    let (bound, from) = (random.i16(..), random.usize(..length));
+                    let bound = bound.max(0);
+                    let first = numbers.iter().find(|(_, number)| **number > bound);
+                    let first = first.map(|(leaf, number)| (*leaf, *number));
+                    assert_eq!(maxima.first(bound), first);
+                    let next = numbers.range(from + 1..).find(|(_, n)| **n > bound);
+                    assert_eq!(maxima.next(from, bound), next.map(|(leaf, _)| *leaf));
+                    let last = numbers.range(..=from).next_back();
+                    assert_eq!(maxima.last(from), last.map(|(leaf, _)| *leaf));
+                }
+            }
+        }
+        assert!(refused > 50, "{refused}");
+        // And where memory is there again.
+        let (mut maxima, mut memory) = (Maxima::empty(), IndexMemory::bounded(64 * LANES));
+        maxima.grow(LANES, &mut memory).unwrap();
+        maxima.correct(3, 7, 3, 7);
+        assert!(maxima.grow(64 * LANES * LANES, &mut memory).is_err());
+        maxima
+            .grow(64 * LANES * LANES, &mut IndexMemory::unlent())
+            .unwrap();
+        each_is_the_maximum_of_its_node(&maxima);
+        assert_eq!(maxima.first(6), Some((3, 7)));
+    }
+
     #[test]
     fn of_two_equal_numbers_the_one_that_stays_is_found() {
         for (gone, left) in [(3, 20), (20, 3)] {

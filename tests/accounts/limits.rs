@@ -98,12 +98,13 @@ fn growing_into_a_neighbour_too_small_to_split_counts_all_of_it() {
     take(&mut heap, B, 1);
     // SAFETY: the block is the test's.
     unsafe { heap.deallocate(hole, bytes(48)) }.unwrap();
-    for limit in [96, 127] {
+    for (failed, limit) in [(1, 96), (2, 127)] {
         heap.set_limit(A, Some(limit)).unwrap();
         // SAFETY: the block is the test's.
         let error = unsafe { heap.grow(block, bytes(16), bytes(64)) }.unwrap_err();
         assert!(is_limit(error, A, limit), "{error}");
-        assert_eq!(heap.stats_of(A).unwrap().bytes, 48);
+        let stats = heap.stats_of(A).unwrap();
+        assert_eq!((stats.bytes, stats.failures), (48, failed));
     }
     heap.set_limit(A, Some(128)).unwrap();
     // SAFETY: the block is the test's.

@@ -126,9 +126,11 @@ fn with_one_unlisted() -> (Heap<Buffer<'static>>, Vec<NonNull<u8>>) {
         blocks.push(take(&mut heap, A, 16));
         let mark = heap.mark();
         // SAFETY: nothing was allocated since.
-        if unsafe { heap.release_since(A, mark) }.is_err() {
+        let released = unsafe { heap.release_since(A, mark) };
+        if released.is_err() {
             break;
         }
+        assert_eq!(released, Ok(Amount::default()));
     }
     take(&mut heap, B, 16);
     (heap, blocks)

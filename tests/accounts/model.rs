@@ -1,13 +1,14 @@
 //! Random operations of every sort against books kept by hand.
 
 use core::alloc::Layout;
+use core::cell::Cell;
 use core::ptr::NonNull;
 use std::collections::BTreeMap;
 
 use fastrand::Rng;
 use tagheap::{
-    Buffer, Directory, Error, Heap, Key, Mark, Placement, Reserve, Rule, Scan, Shortage, Source,
-    Split, Tag, Whole,
+    Break, Buffer, Directory, Error, Heap, Key, Mark, Placement, Reserve, Rule, Scan, Shortage,
+    Source, Split, Tag, Whole,
 };
 
 /// A block as the books know it.
@@ -38,6 +39,8 @@ struct Books<S: Source, R: Rule, P: Placement> {
     counts: BTreeMap<Tag, Counts>,
     marks: Vec<Mark>,
     has_ledger: bool,
+    /// Whether somebody else takes memory behind the heap's, too.
+    has_company: bool,
 }
 
 const TAGS: u64 = 7;
@@ -54,7 +57,14 @@ impl<S: Source, R: Rule, P: Placement> Books<S, R, P> {
             counts,
             marks,
             has_ledger,
+            has_company: false,
         }
+    }
+
+    /// Somebody else takes memory behind the heap's, now and then.
+    fn in_company(mut self) -> Self {
+        self.has_company = true;
+        self
     }
 
     fn tag(&mut self) -> Tag {
@@ -101,7 +111,7 @@ impl<S: Source, R: Rule, P: Placement> Books<S, R, P> {
         if let Shortage::Limit { limit } = error.cause {
             assert_eq!(self.counts(tag).limit, Some(limit));
             // What it holds, a block of the size, and what cannot be split off it.
-            let would_hold = self.held(tag) + layout.size() + 32 + 15 + 32;
+            let would_hold = self.held(tag) + layout.size() + 32 + 16 + 32;
             assert!(!R::SPLITS || would_hold > limit);
         } else {
             assert_eq!(error.cause, Shortage::Refused);
@@ -169,6 +179,9 @@ impl<S: Source, R: Rule, P: Placement> Books<S, R, P> {
     }
 
     fn step(&mut self) {
+        if self.has_company && self.random.u8(..) == 0 {
+            foreign(self.random.usize(1..5000));
+        }
         let (tag, layout) = (self.tag(), self.layout());
         let some = (!self.live.is_empty()).then(|| self.random.usize(..self.live.len()));
         match (self.random.u32(..100), some) {
@@ -297,6 +310,10 @@ impl<S: Source, R: Rule, P: Placement> Books<S, R, P> {
         );
         assert_eq!(stats.used.blocks, self.live.len());
         let last = self.live.iter().max_by_key(|live| live.ptr);
+        let fence = self.heap.blocks_of(Tag::FOREIGN).last();
+        let fence = fence.map_or(0, |fence| fence.unwrap().at);
+        // Behind a fence at the end nobody's block keeps the end from falling.
+        let last = last.filter(|live| live.ptr.addr().get() > fence);
         assert_eq!(self.heap.pinned_by(), Ok(last.map(|live| live.tag)));
     }
 
@@ -315,6 +332,35 @@ fn buffer(length: usize) -> Buffer<'static> {
     Buffer::new(vec![0; length].leak())
 }
 
+/// Bytes over which a break may move.
+const AREA: usize = 4 << 20;
+
+thread_local! {
+    static BREAK: Cell<usize> = const { Cell::new(0) };
+    static END: Cell<usize> = const { Cell::new(0) };
+}
+
+fn move_break(to: usize) -> usize {
+    if to != 0 && to <= END.get() {
+        BREAK.set(to);
+    }
+    BREAK.get()
+}
+
+/// Somebody else moves the break up.
+fn foreign(bytes: usize) {
+    move_break(BREAK.get() + bytes);
+}
+
+/// A break over memory of the test's.
+fn simulated() -> Break {
+    let area = vec![0_u8; AREA].leak().as_ptr().expose_provenance();
+    BREAK.set(area);
+    END.set(area + AREA);
+    // SAFETY: the memory is leaked, and the test's.
+    unsafe { Break::with_call(move_break) }
+}
+
 fn run<R: Rule>(rule: R) {
     for seed in 0..12 {
         let reserve = || Reserve::new().unwrap();
@@ -322,6 +368,12 @@ fn run<R: Rule>(rule: R) {
         Books::new(reserve(), rule, Scan, true, seed).run(2_000);
         Books::new(buffer(200 << 10), rule, Directory::new(), true, seed).run(4_000);
         Books::new(buffer(60 << 10), rule, Directory::new(), false, seed).run(2_000);
+        Books::new(buffer(200 << 10), rule, Scan, true, seed).run(2_000);
+        Books::new(simulated(), rule, Directory::new(), true, seed).run(2_000);
+        let beside = Books::new(simulated(), rule, Directory::new(), true, seed).in_company();
+        beside.run(4_000);
+        let beside = Books::new(simulated(), rule, Scan, true, seed).in_company();
+        beside.run(2_000);
     }
 }
 

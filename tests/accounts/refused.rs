@@ -113,12 +113,13 @@ impl<R: Rule> Side<R> {
             failures: 0,
             ..stats
         });
-        // Of one that was only refused nothing else is known.
+        // Of one that was only refused nothing else is known; a tag of the heap's own has no account.
         let is_known = |stats: &TagStats| {
             stats.largest > 0
                 || stats.peak > 0
                 || stats.limit.is_some()
                 || !stats.name.as_str().is_empty()
+                || stats.tag.is_reserved()
         };
         let mut tags: Vec<_> = tags.filter(is_known).collect();
         tags.sort_by_key(|stats| stats.tag);
