@@ -16,10 +16,10 @@ use crate::words::stats::{Amount, Mark, Name, TagStats};
 use crate::words::tag::Tag;
 
 impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
-    /// Numbers about a tag; all zero for one that was never used. O(1).
+    /// Numbers about a tag; all zero for one that was never used, and for the heap's own. O(1).
     ///
     /// In a [`Buffer`](crate::Buffer) too small for a ledger, blocks, bytes and what was asked for are
-    /// counted by a walk, and the rest is zero.
+    /// counted by a walk, O(blocks of the heap), and the rest is zero.
     ///
     /// # Errors
     ///
@@ -54,7 +54,10 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         self.ledger.iter()
     }
 
-    /// Calls a tag by a name besides: up to 31 bytes, what is longer is cut.
+    /// Calls a tag by a name besides: up to 31 bytes; a longer one is cut, between two characters. O(1).
+    ///
+    /// [`stats_of`](Heap::stats_of) and [`tags`](Heap::tags) tell it; pictures and tables, which are made from the row
+    /// alone, do not.
     ///
     /// # Errors
     ///
@@ -65,10 +68,12 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         Ok(())
     }
 
-    /// Lets a tag hold at most so many bytes, headers included; or as many as it likes.
+    /// Lets a tag hold at most so many bytes, headers included; or as many as it likes. O(1).
     ///
     /// A request beyond the limit is [`OutOfMemory`](crate::OutOfMemory) by
-    /// [`Shortage::Limit`](crate::Shortage::Limit). What the tag holds already it keeps.
+    /// [`Shortage::Limit`](crate::Shortage::Limit). The block that it would get counts, which may be larger than what
+    /// was asked for: by up to 47 bytes that cannot be split off, or under [`Whole`](crate::Whole) by any number. What
+    /// the tag holds already it keeps.
     ///
     /// # Errors
     ///
@@ -78,26 +83,29 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         Ok(())
     }
 
-    /// Lets a tag's peak begin anew, at what it holds now.
+    /// Lets a tag's peak begin anew, at what it holds now. O(1).
     pub fn reset_peak(&mut self, tag: Tag) {
         if let Some(account) = self.ledger.account_mut(tag) {
             account.peak = account.bytes;
         }
     }
 
-    /// Forgets a tag's numbers, name and limit, if it holds no blocks.
+    /// Forgets a tag's numbers, name and limit, if it holds no blocks; else nothing. O(1).
+    ///
+    /// The memory that they took serves the next tag.
     pub fn forget(&mut self, tag: Tag) {
         self.ledger.forget(tag);
     }
 
-    /// The mark of this moment, behind which all later allocations lie. O(1), but for every two billionth.
+    /// The mark of this moment, behind which all later allocations lie. O(1), but for every two billionth, which is
+    /// O(blocks).
     ///
     /// See [`release_since`](Heap::release_since).
     pub fn mark(&mut self) -> Mark {
         self.ledger.mark()
     }
 
-    /// Gives the block at `ptr` to another tag.
+    /// Gives the block at `ptr` to another tag. O(1).
     ///
     /// # Errors
     ///
@@ -118,7 +126,8 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
 
     /// Gives all blocks of one tag to another, and answers how many blocks and bytes that were.
     ///
-    /// Counts as neither allocations nor deallocations; what `from` counted it keeps. O(blocks of `from`).
+    /// Counts as neither allocations nor deallocations; what `from` counted it keeps. As long as a
+    /// [`release`](Heap::release) of `from`.
     ///
     /// # Errors
     ///

@@ -90,7 +90,8 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         Ok(self.row.holder(ptr.addr().get())?.requested())
     }
 
-    /// What a release of `tag` would free, and where the row would end then; nothing is done. O(blocks).
+    /// What a release of `tag` would free, and where the row would end then; nothing is done. Of a tag of the heap's
+    /// own that is nothing, and where it ends now. O(blocks).
     ///
     /// # Errors
     ///
@@ -112,8 +113,9 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         })
     }
 
-    /// Whose block keeps the row's end from falling: the last one in use. `None` if only the heap's own
-    /// blocks are left. O(blocks).
+    /// Whose block keeps the row's end from falling: the last one in use. `None` if that is the heap's own: the root
+    /// block, or a fence around memory of somebody else. Under [`Whole`](crate::Whole), where the end never falls, the
+    /// last one in use all the same. O(blocks).
     ///
     /// # Errors
     ///
@@ -203,12 +205,12 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         self.walk().try_for_each(|block| block.map(|_| ()))
     }
 
-    /// A picture of the row in text: each block as its tag and bytes, free ones in brackets.
+    /// A picture of the row in text: each block as its tag and bytes, free ones in brackets. O(blocks) to print.
     pub fn drawing(&self) -> impl Display + '_ {
         Drawing(&self.row)
     }
 
-    /// A table in text: blocks, bytes and payload by tag.
+    /// A table in text: blocks, bytes and payload by tag. O(blocks × tags) to print, see [`Table`].
     pub fn table(&self) -> impl Display + '_ {
         Table(&self.row)
     }

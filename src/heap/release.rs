@@ -25,13 +25,14 @@ const BATCH: usize = 64;
 impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     /// Frees every block under `tag`, and answers how many blocks and bytes (headers included) they were.
     ///
-    /// A tag without blocks is no error: nothing is freed. O(blocks of the tag), by its list; O(blocks of the
-    /// heap) where there is no list, or the tag holds a large part of them.
+    /// A tag without blocks is no error: nothing is freed. O(blocks of the tag), by its list, which has a place for as
+    /// many as it held at once since its last release; O(blocks of the heap), by a walk, where not all stand in a list,
+    /// or the tag holds an eighth of them.
     ///
     /// # Errors
     ///
     /// [`Misuse::ReservedTag`] for a tag of the heap's own, [`Corruption`] if a header of the tag's blocks or
-    /// of a free neighbour's is damaged. Nothing is freed then.
+    /// of a free neighbour's is damaged, or where it walks any header. Nothing is freed then.
     ///
     /// # Safety
     ///
@@ -134,7 +135,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     }
 
     /// Frees the blocks under `tag` that were allocated after `mark`; what was only resized since, or came
-    /// from another tag with an older allocation, stays. O(blocks of the tag).
+    /// from another tag with an older allocation, stays. O(places of the tag's list), see [`release`](Heap::release).
     ///
     /// ```
     /// # use core::alloc::Layout;
@@ -153,15 +154,16 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     /// # Errors
     ///
     /// - [`Misuse::ReservedTag`] for a tag of the heap's own, [`Misuse::StaleMark`] for a mark made two
-    ///   billion marks ago.
-    /// - [`OutOfMemory`] by [`Shortage::Index`] where there was no memory to list the tag's blocks.
+    ///   billion marks ago, or later than any of this heap's.
+    /// - [`OutOfMemory`] by [`Shortage::Index`] where the tag has a block that there was no memory to list, under this
+    ///   tag or another: when that was allocated nobody knows.
     /// - [`Corruption`] if a header of the tag's blocks or of a free neighbour's is damaged.
     ///
     /// Nothing is freed then.
     ///
     /// # Safety
     ///
-    /// Nobody uses these blocks afterwards.
+    /// The mark is this heap's (by another heap's, others are freed), and nobody uses these blocks afterwards.
     #[expect(unsafe_code, reason = "takes memory from whoever may still use it")]
     pub unsafe fn release_since(&mut self, tag: Tag, mark: Mark) -> Result<Amount, Error> {
         refuse_reserved(tag)?;

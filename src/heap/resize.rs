@@ -18,10 +18,13 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     /// Makes a block larger: in place if it has the bytes, if it is the last of the row, or if a free
     /// neighbour behind it has them; else in a new block, to which `old.size()` bytes are copied.
     ///
+    /// Where it moves, its tag has both blocks for a moment, which its limit must allow and its peak tells. Takes as
+    /// long as [`deallocate`](Heap::deallocate) in place, and as an allocation, a copy and that where it moves.
+    ///
     /// # Errors
     ///
     /// - [`Misuse`] as for [`deallocate`](Heap::deallocate), or if `new` is smaller than `old`.
-    /// - [`OutOfMemory`](crate::OutOfMemory) if there is no room; the block stays as it was.
+    /// - [`OutOfMemory`](crate::OutOfMemory) as for [`allocate`](Heap::allocate); the block stays as it was.
     /// - [`Corruption`](crate::Corruption) if a header met on the way is damaged.
     ///
     /// # Safety
@@ -112,12 +115,14 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     /// Makes a block smaller: in place, where the rule splits blocks and the rest can be free; the rest
     /// of the last block always goes back to the end. Under [`Whole`](crate::Whole) it keeps its bytes.
     ///
-    /// Moves only for an alignment that the block does not have, and then copies `new.size()` bytes.
+    /// Moves only for an alignment that the block does not have, and then copies `new.size()` bytes. Takes as long as
+    /// [`grow`](Heap::grow).
     ///
     /// # Errors
     ///
     /// - [`Misuse`] as for [`deallocate`](Heap::deallocate), or if `new` is larger than `old`.
-    /// - [`OutOfMemory`](crate::OutOfMemory) if it has to move and there is no room; the block stays as it was.
+    /// - [`OutOfMemory`](crate::OutOfMemory) as for [`allocate`](Heap::allocate), if it has to move; the block stays as
+    ///   it was.
     /// - [`Corruption`](crate::Corruption) if a header met on the way is damaged.
     ///
     /// # Safety

@@ -27,6 +27,10 @@ const FIRST_LEAVES: usize = 512;
 
 /// Finds free blocks in a tree of maxima: O(log32 of the row's length) for each answer and each change.
 ///
+/// A search may meet free blocks that are not the answer, and goes on behind each, as [`Scan`] would: those that are
+/// large enough but not so aligned, where more than 16 is asked for; and those of 128 KiB and more, among which the
+/// tree does not tell larger from smaller. At worst it meets all of them.
+///
 /// Takes 3 % of the row's length (6 % under [`Whole`](crate::Whole)), in memory lent by the source at first,
 /// then in mappings of its own; only what belongs to memory in use is ever touched. In a [`Buffer`](crate::Buffer)
 /// too small for it, it scans like [`Scan`].

@@ -80,15 +80,16 @@ pub struct TagStats {
     /// Bytes asked for in them. Of a block reused for less than its payload by 63 bytes or more, as happens
     /// under [`Whole`](crate::Whole), all but 63 count.
     pub requested: usize,
-    /// The most that `bytes` ever was, or since it was last reset.
+    /// The most that `bytes` ever was, or since it was last reset. A block that moves is there twice meanwhile.
     pub peak: usize,
     /// Blocks handed out.
     pub allocations: u64,
     /// Blocks given back, one by one or by a release.
     pub deallocations: u64,
-    /// Requests for which there was no memory.
+    /// Requests for which there was no memory, those to grow a block among them. A pool that is refused a chunk may
+    /// ask for a smaller one: of its tag, each counts.
     pub failures: u64,
-    /// Bytes of the largest request met.
+    /// Bytes asked for by the largest allocation; to grow a block is none.
     pub largest: usize,
     /// The most that `bytes` may be.
     pub limit: Option<usize>,
