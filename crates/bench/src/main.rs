@@ -159,6 +159,8 @@ impl<'a> Run<'a> {
         println!("{tools}");
         let workloads = workloads(name);
         let starts = matches!(name, Name::Start | Name::All);
+        // First of all: if they cannot be built, that is not to come out after half an hour.
+        let programs = starts.then(|| start::build(&tools)).transpose()?;
         self.bar.set_length(self.measurements(&workloads) as u64);
 
         let mut all = Vec::new();
@@ -173,8 +175,8 @@ impl<'a> Run<'a> {
             reached.extend(cases.iter().flat_map(goals));
             all.extend(cases);
         }
-        if starts {
-            let programs = start::measure(&tools, &self.settings, &self.bar)?;
+        if let Some(programs) = programs {
+            let programs = start::measure(programs, &self.settings, &self.bar)?;
             self.bar.suspend(|| start::print(&programs, self.style));
             reached.extend(start::goals(&programs));
         }

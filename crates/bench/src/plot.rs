@@ -1,6 +1,7 @@
 //! Plots: time against n, a line for each contender.
 
 use std::error::Error;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use plotters::prelude::*;
@@ -38,16 +39,17 @@ pub(crate) fn draw(cases: &[Case], directory: &Path) -> Result<Option<PathBuf>, 
         (low.min(median), high.max(median))
     });
 
-    let area = SVGBackend::new(&path, (960, 600)).into_drawing_area();
+    let area = SVGBackend::new(&path, (1080, 600)).into_drawing_area();
     area.fill(&WHITE)?;
-    let mut chart = ChartBuilder::on(&area)
+    let (left, right) = area.split_horizontally(860);
+    let mut chart = ChartBuilder::on(&left)
         .caption(heading(first.workload), ("sans-serif", 20))
         .margin(16)
         .x_label_area_size(48)
         .y_label_area_size(72)
         .build_cartesian_2d(
             (first.n as f64 * 0.8..last.n as f64 * 1.25).log_scale(),
-            (low * 0.7..high * 1.5).log_scale(),
+            decades(low, high).log_scale(),
         )?;
     chart
         .configure_mesh()
@@ -68,6 +70,8 @@ pub(crate) fn draw(cases: &[Case], directory: &Path) -> Result<Option<PathBuf>, 
         .light_line_style(RGBColor(240, 240, 240))
         .bold_line_style(RGBColor(215, 215, 215))
         .draw()?;
+    // Named beside the picture, where they cover nothing, in the order of their lines' ends.
+    let mut names = Vec::new();
     for (index, series) in first.series.iter().enumerate() {
         let colour = COLOURS[index % COLOURS.len()];
         let points = cases.iter().filter_map(|case| {
@@ -75,32 +79,32 @@ pub(crate) fn draw(cases: &[Case], directory: &Path) -> Result<Option<PathBuf>, 
             Some((case.n as f64, median))
         });
         let points: Vec<_> = points.collect();
-        if points.is_empty() {
+        let Some((_, end)) = points.last() else {
             continue;
-        }
+        };
         let style = colour.stroke_width(if index == 0 { 3 } else { 2 });
-        chart
-            .draw_series(LineSeries::new(points.iter().copied(), style))?
-            .label(series.contender)
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 22, y)], style));
+        names.push((*end, series.contender, style));
+        chart.draw_series(LineSeries::new(points.iter().copied(), style))?;
         let dots = points
             .iter()
             .map(|point| Circle::new(*point, 3, colour.filled()));
         chart.draw_series(dots)?;
     }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::UpperLeft)
-        .legend_area_size(30)
-        .margin(10)
-        .background_style(WHITE.mix(0.9))
-        .border_style(RGBColor(200, 200, 200))
-        .label_font(("sans-serif", 14))
-        .draw()?;
+    names.sort_by(|one, other| other.0.total_cmp(&one.0));
+    for (line, (_, name, style)) in names.into_iter().enumerate() {
+        let y = 64 + 22 * line as i32;
+        right.draw(&PathElement::new([(8, y), (30, y)], style))?;
+        right.draw(&Text::new(name, (38, y - 8), ("sans-serif", 14)))?;
+    }
     area.present()?;
-    drop(chart);
-    drop(area);
+    drop((chart, left, right, area));
     Ok(Some(path))
+}
+
+/// The powers of ten around all that is drawn: each is a line with a label.
+fn decades(low: f64, high: f64) -> Range<f64> {
+    let power = |exponent: f64| 10_f64.powf(exponent);
+    power(low.log10().floor())..power(high.log10().ceil())
 }
 
 fn heading(workload: Workload) -> String {

@@ -14,7 +14,7 @@ use crate::report::{Style, number};
 use crate::stats::Spread;
 
 use programs::Program;
-pub(crate) use programs::Tools;
+pub(crate) use programs::{Tools, build};
 use traced::Counts;
 
 /// What a program cost.
@@ -28,14 +28,13 @@ pub(crate) struct Measured {
     counts: Option<Counts>,
 }
 
-/// Builds all programs that can be built here, and measures them in turn, round by round.
+/// Measures the programs that could be built in turn, round by round.
 pub(crate) fn measure(
-    tools: &Tools,
+    programs: Vec<Program>,
     settings: &Settings,
     bar: &ProgressBar,
 ) -> io::Result<Vec<Measured>> {
-    bar.set_message("building programs");
-    let mut all: Vec<_> = programs::build(tools)?
+    let mut all: Vec<_> = programs
         .into_iter()
         .map(|program| Measured {
             counts: traced::count(&program.path),
