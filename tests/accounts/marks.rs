@@ -111,6 +111,9 @@ fn a_mark_that_this_heap_has_not_made_yet_is_another_heaps() {
     assert!(heap.contains(block));
 }
 
+/// Has a block moved, and answers where it is then, and whose.
+type Move = fn(&mut Heap<Buffer<'static>>, NonNull<u8>) -> (NonNull<u8>, Tag);
+
 fn lacks_an_index(refused: Result<Amount, Error>, tag: Tag) -> bool {
     matches!(refused, Err(Error::OutOfMemory(lacking))
         if lacking.tag == tag && lacking.cause == Shortage::Index)
@@ -140,7 +143,7 @@ fn with_one_unlisted() -> (Heap<Buffer<'static>>, Vec<NonNull<u8>>) {
 /// enters it into a list later.
 #[test]
 fn a_block_of_unknown_age_is_never_taken_for_a_young_one() {
-    let moves: [fn(&mut Heap<Buffer<'static>>, NonNull<u8>) -> (NonNull<u8>, Tag); 3] = [
+    let moves: [Move; 3] = [
         |heap, block| {
             heap.retag(block, B).unwrap();
             (block, B)

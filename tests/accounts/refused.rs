@@ -154,10 +154,8 @@ fn without_mappings<T>(work: impl FnOnce() -> T) -> T {
             rlim_max: libc::RLIM_INFINITY,
         };
         // SAFETY: of this process, which is the test's.
-        assert_eq!(
-            unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const limit) },
-            0
-        );
+        let answer = unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const limit) };
+        assert_eq!(answer, 0);
     };
     set(1);
     let answer = work();
