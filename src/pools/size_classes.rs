@@ -3,8 +3,8 @@
 //! # The theory
 //!
 //! A **chunk** is a block of the heap's: pieces, one behind the other, and notes about them, in front of the first and
-//! behind the last. The **cursor** moves through the open chunk; each piece that it passes has the size of its **class**,
-//! and an entry in the **log**, which grows down. A piece that is given back is free and waits on the list of its class,
+//! behind the last, where no piece ever is. The **cursor** moves through the open chunk; each piece that it passes has
+//! the size of its **class**, and an entry in the **log**, which grows down. A piece that is given back is free and waits on the list of its class,
 //! in front of the cursor. Pieces neither split nor merge. The **map** is made from the log when a piece of a chunk is
 //! first given back, but for the last before the cursor: over that the cursor moves back.
 //!
@@ -17,15 +17,15 @@
 //!   is in use. Pieces of which it does not tell are in use, or were left out and are on no list.
 //! - C3 Every free piece of which the map tells is on the list of a class of its size and alignment.
 //! - C4 What is in use is the cursor less the floor, in bytes. Requests served are the tally less the log's end.
-//! - C5 However small the pieces are by which the cursor gets to the verge, there is room in the log's head, or behind the
-//!   cursor, for their entries and one more. It is 0 where a piece is on a list, or somebody is to be called.
+//! - C5 The verge is where the pieces of the open chunk must end; it is 0 without one, and where a piece is on a list or
+//!   somebody is to be called. The log has room for an entry for each unit up to there.
 //!
 //! # Safety
 //!
 //! A piece is handed out when the cursor passes it (C1), or when its state in the map changes from free to in
 //! use (C2): so no two overlap, whatever stands in free pieces. A piece is taken back only if the map says that
 //! it starts there, is in use, and is of its class's size, or the log says that of the last. The map is made from the
-//! log: who writes over that, where a piece of his was before, makes the map tell wrongly.
+//! log, if that tells of pieces up to where they end. Neither lies where a piece is or was.
 #![allow(unsafe_code)]
 
 mod areas;
@@ -62,14 +62,15 @@ use crate::words::usage::{Measure, Usage};
 /// for each size class in front of it.
 ///
 /// As dense as an arena but for the rounding to classes (steps of 16 bytes to 128, then four to a doubling, to
-/// 32 KiB), two bits for 16 bytes, and a byte an object, for which a chunk of up to 16 KiB sets a 16th apart: an object
-/// has no header. A request and its giving back cost a few instructions, a reset or a drop as much as the chunks are.
-/// Larger requests, and those for which no chunk is to be had, are blocks of the heap's own.
+/// 32 KiB) and, of each chunk, a 17th and a 64th, which are set apart for notes and touched only for objects that are
+/// there: a byte an object, and two bits for 16 bytes. An object has no header. A request and its giving back cost a
+/// few instructions, a reset or a drop as much as the chunks are. Larger requests, and those for which no chunk is to
+/// be had, are blocks of the heap's own.
 ///
-/// A pool touches no page before its first request, and then those of the objects that it hands out: its notes lie in
-/// front of the first. Of a chunk of more than 16 KiB it touches another page from the second object on, and one more for
-/// each 4096; of any chunk, as soon as one is given back out of order, pages of the map, a 64th of what is in use. Where
-/// the heap cuts the chunk from a longer free block, the header of the rest is written behind it.
+/// A pool touches no page before its first request, and then those of the objects that it hands out: its notes of them lie
+/// in front of the first. Of a chunk of more than 16 KiB they lie behind all, and take a page for 4096 objects. As soon as
+/// one is given back out of order, it touches pages of the map, a 64th of what is in use. Where the heap cuts the chunk
+/// from a longer free block, the header of the rest is written behind it.
 ///
 /// ```
 /// use tagheap::{Heap, Kind, LocalHeap, Pool, Reserve, SizeClasses, Tag, Typed};
@@ -100,9 +101,7 @@ use crate::words::usage::{Measure, Usage};
 ///
 /// What somebody writes into a piece that he gave back is found when it is next on its list, and named
 /// [`Corruption::Pool`](crate::Corruption::Pool); from then on requests of this class are served only by pieces that are
-/// given back later, until a reset. Not found for certain: what he writes over the log, which may come to lie where
-/// pieces were that went back over the cursor, or before a reset: in the last 17th of a chunk of more than 16 KiB. Pieces
-/// may overlap then.
+/// given back later, until a reset.
 #[derive(Debug)]
 #[repr(C, align(16))] // so that the cursor and the limit are in one cache line
 pub struct SizeClasses<H: Share> {
@@ -115,7 +114,7 @@ pub struct SizeClasses<H: Share> {
     /// The requests served and the address of the limit, C4. May lie beyond all addresses.
     tally: Cell<usize>,
     // What follows is 0 in a new pool, up to the lists' key: written by few stores.
-    /// Address up to which a small request moves the cursor at once, C5.
+    /// Address up to which a small request moves the cursor at once; the end of the pieces or 0, C5.
     verge: Cell<usize>,
     /// The most bytes that were in use before that last fell.
     peak: Cell<usize>,
@@ -152,9 +151,9 @@ impl<H: Share> SizeClasses<H> {
     /// A pool of size classes. Takes no memory yet.
     ///
     /// Its first chunk has 16 KiB, or as many bytes as the tag held at most before, up to a mebibyte, if the pool
-    /// and the heap have that, and are not in a [`Buffer`](crate::Buffer). The next three have four times as many as the one before, those
-    /// behind twice, counted from 16 KiB, and none less than the first where the heap has that. So pools of one sort,
-    /// one after the other under one tag, need one chunk each.
+    /// and the heap have that, and are not in a [`Buffer`](crate::Buffer). The next three have room for four times as
+    /// many bytes of objects as the one before, those behind twice, counted from 16 KiB, and none is smaller than the
+    /// first where the heap has that. So pools of one sort, one after the other under one tag, need one chunk each.
     #[inline]
     pub fn new(pool: Pool<H>) -> Self {
         let mut classes = Self::with_chunk(pool, GRAIN);
@@ -162,9 +161,9 @@ impl<H: Share> SizeClasses<H> {
         classes
     }
 
-    /// A pool of size classes whose first chunk has so many bytes, if the pool and the heap have that: what it
-    /// will usually hold. The next three have four times as many as the one before, those behind twice. Takes no memory
-    /// yet.
+    /// A pool of size classes whose first chunk has so many bytes, header and notes and all, if the pool and the heap
+    /// have that: what it will usually hold, and a twelfth. The next three have room for four times as many bytes of
+    /// objects as the one before, those behind twice. Takes no memory yet.
     #[inline]
     pub fn with_chunk(pool: Pool<H>, bytes: usize) -> Self {
         let watched = pool.passes() || pool.watermark().calls();

@@ -289,7 +289,7 @@ fn kinds_does_what_the_sources_did_and_draws_each_kind() {
     for picture in [
         "|(heap) 128|[432]|level 48|",
         "|24|[936]|",
-        "|16 x2|[112]|16|[14912]|",
+        "|16 x2|[112]|16|[14960]|",
         "|200|304|[520]|",
         "|16 x6|[928]|",
         "|16 x2|[16] x3|16 x5|",

@@ -231,7 +231,7 @@ fn map_of(chunk: &Block) -> usize {
 }
 
 /// A pool of few objects touches the pages of these and of the block's header, which is in front of the first. Of a
-/// large chunk it touches the log's pages too, from the second object on.
+/// large chunk it touches the log's pages too.
 #[test]
 fn size_classes_touch_the_pages_of_their_objects_and_of_their_notes() {
     type Make = fn(&LocalHeap<Reserve>) -> SizeClasses<&LocalHeap<Reserve>>;
@@ -246,16 +246,24 @@ fn size_classes_touch_the_pages_of_their_objects_and_of_their_notes() {
                 let pool = make(heap);
                 assert_eq!(resident(heap), wanted, "made of nothing");
 
-                let mut last = 0;
+                let [mut first, mut last] = [0; 2];
                 for count in 1..=130 {
                     let object = pool.alloc([7_u8; 100]).unwrap();
                     last = core::ptr::from_ref(object).addr();
                     let chunk = chunk_of(heap);
                     assert_eq!(chunk.size > 1 << 16, is_large);
+                    if count == 1 {
+                        first = last;
+                        // The log in front of the pieces, or no piece at the chunk's start.
+                        let front = (chunk.usable() / 17 + 17) / 16 * 16;
+                        let front = if is_large { 16 } else { front };
+                        assert_eq!(first, chunk.payload() + front);
+                    }
                     wanted.extend(pages(chunk.at, last + 100 - chunk.at));
-                    if is_large && count > 1 {
-                        // A byte each but for the first, and one where they begin.
-                        wanted.extend(pages(chunk.end() - map_of(&chunk) - count, count));
+                    if is_large {
+                        // A byte each, and one where they begin.
+                        let entries = count + 1;
+                        wanted.extend(pages(chunk.end() - map_of(&chunk) - entries, entries));
                     }
                     assert_eq!(resident(heap), wanted, "{count} objects");
                 }
@@ -265,8 +273,9 @@ fn size_classes_touch_the_pages_of_their_objects_and_of_their_notes() {
                 let second = NonNull::new(core::ptr::with_exposed_provenance_mut(last - 112));
                 // SAFETY: the second last object, which nobody uses any more.
                 unsafe { pool.deallocate(second.unwrap(), Layout::new::<[u8; 100]>()) }.unwrap();
-                let told = (last + 100 - chunk.payload()).div_ceil(512) * 8;
-                wanted.extend(pages(chunk.end() - told, told));
+                let from = (first - chunk.payload()) / 512 * 8;
+                let to = (last + 100 - chunk.payload()).div_ceil(512) * 8;
+                wanted.extend(pages(chunk.end() - to, to - from));
                 assert_eq!(resident(heap), wanted, "with its map");
                 drop(pool);
                 assert_eq!(resident(heap), wanted, "and gone");

@@ -307,6 +307,8 @@ fn finds_each_misuse() {
     for mapped in [false, true] {
         in_reserve(|heap| {
             let mut kind = pool(heap);
+            // So that the one behind is at no multiple of its size.
+            while take(&kind, layout(16, 8)) % 64 != 16 {}
             let [before, at, behind] = [48, 160, 64].map(|size| take(&kind, layout(size, 8)));
             let large = take(&kind, layout(100_000, 8));
             let strict = take(&kind, layout(64, 64));
@@ -453,11 +455,14 @@ fn notes_are_no_pieces_in_memory_full_of(full_of: u8) {
             for address in (block.addr().get()..first).step_by(16) {
                 is_none(address);
             }
-            let map = bytes.div_ceil(1024) * 16;
+            let usable = bytes - 32;
+            let map = usable.div_ceil(1024) * 16;
+            let log = (usable / 17 + 17) / 16 * 16;
+            let behind = if usable > 16 << 10 { log + map } else { map };
             for address in (first + 32..end).step_by(16) {
                 is_none(address);
                 let at = NonNull::new(core::ptr::with_exposed_provenance_mut(address)).unwrap();
-                assert_eq!(kind.contains(at), Ok(address < end - map));
+                assert_eq!(kind.contains(at), Ok(address < end - behind));
             }
             kind.check().unwrap();
         });
@@ -588,6 +593,108 @@ fn junk_in_free_pieces_makes_no_pieces_overlap() {
     });
 }
 
+/// Who writes beyond all pieces, over the log, is found when that is read: nothing goes back by it, nothing is handed out
+/// twice.
+#[test]
+fn finds_damage_to_the_log() {
+    in_reserve(|heap| {
+        for (bytes, byte) in [4 << 10, 64 << 10]
+            .into_iter()
+            .flat_map(|bytes| [0, 5, 0x3f, 0x80, 0xff].map(|byte| (bytes, byte)))
+        {
+            for left in [false, true] {
+                let kind = SizeClasses::with_chunk(Pool::new(heap, TAG), bytes);
+                let mut model = Model::default();
+                let blocks = || heap.stats_of(TAG).unwrap().blocks;
+                while model.pieces.len() < 20 || (left && blocks() == 1) {
+                    model.allocate(&kind, layout(64, 8)).unwrap();
+                }
+                let first = model.pieces[0].0;
+                let holds = |(at, usable): &&(usize, usize)| (*at..at + usable).contains(&first);
+                let (at, usable) = *chunks(heap).iter().find(holds).unwrap();
+                let map = at + usable - usable.div_ceil(1024) * 16;
+                let log = if usable > 16 << 10 {
+                    map
+                } else {
+                    model.pieces[0].0
+                } - 1;
+                fill(log - 11, 1, byte);
+                let usage = kind.usage();
+                let given = free(&kind, model.pieces[3].0, layout(64, 8));
+                let Err(Error::Corruption(Corruption::Pool { tag: TAG, at })) = given else {
+                    panic!("{bytes} {byte:#x} {given:?}");
+                };
+                assert!((log - usable / 16..=log).contains(&at), "{at:#x} {log:#x}");
+                assert!(kind.check().is_err());
+                assert_eq!(kind.usage(), usage);
+                for _ in 0..100 {
+                    model.allocate(&kind, layout(64, 8)).unwrap();
+                }
+                model.clear();
+            }
+        }
+    });
+}
+
+/// No note comes to lie where a piece was, neither one that went back over the cursor nor one from before a reset: of all
+/// that was handed out and is not in use, anything may be written over at any time.
+#[test]
+fn stale_writes_make_no_pieces_overlap() {
+    in_reserve(|heap| {
+        for seed in 0..150 {
+            fastrand::seed(seed);
+            let chunk = 1 << fastrand::u32(10..18);
+            let mut kind = SizeClasses::with_chunk(Pool::new(heap, TAG), chunk);
+            let mut model = Model::default();
+            let mut gone: Vec<(usize, usize)> = Vec::new();
+            for _ in 0..600 {
+                let last = model.pieces.len().wrapping_sub(1);
+                match fastrand::u8(..16) {
+                    0..4 if !model.pieces.is_empty() => {
+                        let place = fastrand::choice([last, fastrand::usize(..=last)]).unwrap();
+                        let bytes = model.pieces[place].1.size();
+                        gone.push((model.free(&kind, place), bytes));
+                    }
+                    4..7 if !gone.is_empty() => {
+                        let (at, bytes) = gone[fastrand::usize(..gone.len())];
+                        let byte = [0, 3, 0x3f, 0x80, 0xff, fastrand::u8(..)];
+                        if !model.holds(at, bytes) {
+                            fill(at, bytes, byte[fastrand::usize(..byte.len())]);
+                        }
+                    }
+                    7 if fastrand::u8(..20) == 0 => {
+                        kind.reset().unwrap();
+                        // What belongs to the pool still is what its chunks hold.
+                        let chunks = chunks(heap);
+                        let held = |at| {
+                            chunks
+                                .iter()
+                                .any(|(from, bytes)| (*from..from + bytes).contains(&at))
+                        };
+                        let pieces = model.pieces.iter();
+                        gone.extend(pieces.map(|(at, layout, ..)| (*at, layout.size())));
+                        gone.retain(|(at, _)| held(*at));
+                        model.clear();
+                    }
+                    _ => {
+                        let sizes = [16, 16, 48, 500, 1024, 1792, 6000];
+                        let layout = layout(sizes[fastrand::usize(..sizes.len())], 8);
+                        match model.allocate(&kind, layout) {
+                            Ok(()) => {}
+                            Err(Error::Corruption(Corruption::Pool { tag, .. })) => {
+                                assert_eq!(tag, TAG);
+                            }
+                            Err(other) => panic!("{other}"),
+                        }
+                    }
+                }
+                model.assert_counts(&kind);
+            }
+            model.clear();
+        }
+    });
+}
+
 /// A reset keeps the chunks, to use the largest first; what the next round does not reach goes back at the next one.
 #[test]
 fn a_reset_keeps_what_was_reached() {
@@ -689,7 +796,12 @@ fn a_pool_takes_at_once_what_its_tag_held() {
                 .map(|chunk| chunk.1 + 32)
                 .collect::<Vec<_>>()
         };
-        let usual = [16 << 10, 64 << 10, 256 << 10];
+        // The first is what was said, all in all; those behind it have notes besides.
+        let with_notes = |room: usize| {
+            let [front, map] = [16, room.div_ceil(1024) * 16];
+            front + room + (room / 17 + 17) / 16 * 16 + map
+        };
+        let usual = [16 << 10, with_notes(64 << 10), with_notes(256 << 10)];
         assert_eq!(round(pool(heap), 200), usual);
         let peak = heap.stats_of(TAG).unwrap().peak;
         assert_eq!(peak, usual.iter().sum());

@@ -1,79 +1,89 @@
-//! What lies where in a chunk: the log's head, the pieces, the log's tail, the map.
+//! What lies where in a chunk: the log, the pieces, the map.
 //!
-//! What few pieces need lies beside the first of them, so that they touch no page for it. A small chunk has room for all
-//! entries in the log's head, in front of the pieces, and no tail. A large one would have that room far from its first
-//! piece: it has only that one's entry in the head, and all others in the tail, behind the pieces, which takes no more
-//! room than they need. The map, which many pools never need, is behind all.
+//! Each has its place for as long as the chunk is there: where a piece is or was, nothing is ever noted. The log of a small
+//! chunk lies in front of the pieces, where it takes no page of its own. That of a large one would part the first piece
+//! from the block's header by pages that nobody touches: it lies behind the pieces. The map, which many pools never
+//! need, is behind all.
 
 use crate::pools::chunk::Chunk;
 use crate::words::size::{UNIT, align_down};
 
-/// Bytes of the largest chunk without a tail.
+/// Bytes of the largest chunk whose log is in front.
 const MOST_SMALL: usize = 16 << 10;
 
-/// Bytes of the log's head in a large chunk: where it begins, an entry, and the one that ends it.
-const LEAST_HEAD: usize = UNIT;
+/// Bytes in front of the first piece of a large chunk: no piece is at its start, which says that there is none.
+const FRONT: usize = UNIT;
+
+/// Bytes of a chunk for which the log has an entry: pieces of a unit, and the entries themselves.
+const LOGGED: usize = UNIT + 1;
 
 /// Bytes of a chunk of which a unit of the map tells.
-const SHARE: usize = 64 * UNIT;
+const MAPPED: usize = 64 * UNIT;
 
-/// Whether the log of a chunk of so many bytes has a tail.
+/// Bytes of the log in a chunk of so many: an entry for each unit, and what stands above the first.
 #[inline]
-const fn is_large(bytes: usize) -> bool {
-    bytes > MOST_SMALL
-}
-
-/// Bytes of the log's head in a chunk of so many: in a small one, an entry for each unit and two more.
-#[inline]
-const fn head(bytes: usize) -> usize {
-    if is_large(bytes) {
-        return LEAST_HEAD;
-    }
-    let entries = bytes / UNIT;
-    align_down(entries + 2 + UNIT - 1, UNIT)
+const fn log_of(bytes: usize) -> usize {
+    align_down(bytes / LOGGED + 1 + UNIT, UNIT)
 }
 
 /// Bytes of the map in a chunk of so many.
 #[inline]
-const fn map(bytes: usize) -> usize {
-    bytes.div_ceil(SHARE) * UNIT
+const fn map_of(bytes: usize) -> usize {
+    bytes.div_ceil(MAPPED) * UNIT
 }
 
-/// Bytes of the map and the log's head in a chunk of so many.
+/// Bytes in front of the pieces, and behind them, in a chunk of so many.
+#[inline]
+const fn around(bytes: usize) -> (usize, usize) {
+    if bytes > MOST_SMALL {
+        (FRONT, log_of(bytes) + map_of(bytes))
+    } else {
+        (log_of(bytes), map_of(bytes))
+    }
+}
+
+/// Bytes of a chunk of so many that pieces do not get.
 pub(super) const fn notes(bytes: usize) -> usize {
-    head(bytes) + map(bytes)
+    let (front, behind) = around(bytes);
+    front + behind
 }
 
-/// Address of the first piece, behind the log's head.
+/// Address of the first piece.
 #[inline]
 pub(super) fn first(chunk: Chunk) -> usize {
-    chunk.base() + head(chunk.bytes())
+    let (front, _) = around(chunk.bytes());
+    chunk.base() + front
 }
 
-/// Address behind the pieces and the log's tail, where the map begins.
+/// Address behind the pieces.
 #[inline]
 pub(super) fn end(chunk: Chunk) -> usize {
-    chunk.end() - map(chunk.bytes())
+    let (_, behind) = around(chunk.bytes());
+    chunk.end() - behind
 }
 
-/// Address below which the log's entries lie.
+/// Address below which the log's entries lie, with a byte at it.
 #[inline]
 pub(super) fn log(chunk: Chunk) -> usize {
-    first(chunk) - 1
-}
-
-/// Address below which the entries of the log's tail lie, if it has one.
-#[inline]
-pub(super) fn tail(chunk: Chunk) -> Option<usize> {
-    is_large(chunk.bytes()).then(|| end(chunk) - 1)
-}
-
-/// Address up to which pieces have their entries in the log's head.
-#[inline]
-pub(super) fn near(chunk: Chunk) -> usize {
-    if is_large(chunk.bytes()) {
-        first(chunk)
+    if chunk.bytes() > MOST_SMALL {
+        chunk.end() - map_of(chunk.bytes()) - 1
     } else {
-        end(chunk)
+        first(chunk) - 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_has_an_entry_for_each_unit_of_the_pieces() {
+        for bytes in (64_usize..=1 << 16).chain([1 << 20, 1 << 30, (1 << 40) - 16]) {
+            let pieces = bytes.saturating_sub(notes(bytes));
+            assert!(log_of(bytes) > pieces / UNIT, "{bytes}");
+            assert!(log_of(bytes).is_multiple_of(UNIT) && map_of(bytes).is_multiple_of(UNIT));
+            assert!(log_of(bytes) <= bytes / LOGGED + 1 + UNIT);
+            assert!(notes(bytes) >= log_of(bytes) + map_of(bytes));
+        }
     }
 }

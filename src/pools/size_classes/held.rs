@@ -4,7 +4,7 @@ use core::alloc::Layout;
 
 use crate::pools::chunk::Chunk;
 use crate::pools::size_classes::class::Class;
-use crate::pools::size_classes::{SizeClasses, map};
+use crate::pools::size_classes::{SizeClasses, areas, map};
 use crate::sharing::share::Share;
 use crate::words::error::{Error, Misuse};
 use crate::words::size::UNIT;
@@ -33,7 +33,7 @@ impl<H: Share> SizeClasses<H> {
         top: usize,
         class: Class,
     ) -> Result<(), Held> {
-        if !at.is_multiple_of(UNIT) || at >= top {
+        if !at.is_multiple_of(UNIT) || at >= top || at < areas::first(chunk) {
             return Err(Held::Nothing);
         }
         match map::state(chunk, at) {

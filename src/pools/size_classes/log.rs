@@ -1,14 +1,14 @@
-//! What the cursor passed in a chunk: a byte a piece, downwards from the first piece, or in the tail from the map.
+//! What the cursor passed in a chunk: a byte a piece, downwards from the first piece or from the map.
 //!
 //! A byte is what a small request asked for, in units, or its class's number and [`SMALL`]; and whether the
 //! piece was left out for the sake of an alignment. Writing it costs a store; from it the map is made when that is
-//! first needed. An arena from which nothing is given back has no map at all. Above the first entry of a head or a tail is
-//! a byte that is none: where the entry of the last piece is looked for, there may be no piece.
+//! first needed. An arena from which nothing is given back has no map at all. Above the first entry is a byte that is
+//! none: where the entry of the last piece is looked for, there may be no piece.
 //!
 //! # Safety
 //!
-//! Entries lie in front of the first piece or behind the cursor in a chunk that is the pool's, so no piece overlaps
-//! them.
+//! Entries lie in front of the first piece or behind the last in a chunk that is the pool's, where no piece ever is, and
+//! have room for a piece of every unit.
 #![allow(unsafe_code)]
 
 use core::ptr::NonNull;
@@ -16,20 +16,17 @@ use core::ptr::NonNull;
 use crate::pools::chunk::Chunk;
 use crate::pools::size_classes::areas;
 use crate::pools::size_classes::class::{COUNT, Class, SMALL};
-
-/// Room for a piece's entry, and for the one that ends a log.
-pub(super) const ENTRIES: usize = 2;
-
-/// In place of the address of a last entry: that of a log which has an end.
-pub(super) const ENDED: usize = 0;
+use crate::pools::size_classes::shelf::Reach;
 
 /// Added to the entry of a piece that was never handed out.
 const LEFT_OUT: u8 = 0x80;
 
 const _: () = assert!(SMALL + COUNT < LEFT_OUT as usize);
 
-/// Stands where a head or a tail begins, and behind the last entry of each that is full.
-const END: u8 = 0xff;
+/// Stands above the first entry.
+const NONE: u8 = 0xff;
+
+const _: () = assert!(NONE & !LEFT_OUT >= (SMALL + COUNT) as u8);
 
 /// A piece that the cursor passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +65,7 @@ pub(super) fn entry(class: Class) -> u8 {
 ///
 /// # Safety
 ///
-/// `last` is the end of a chunk of the pool's or an entry in it, and between it and the cursor there is room.
+/// `last` was answered by [`begin`] or by this, and the chunk has room for the piece.
 #[inline]
 pub(super) unsafe fn write(last: NonNull<u8>, entry: u8) -> NonNull<u8> {
     // SAFETY: the caller's promise.
@@ -90,27 +87,16 @@ pub(super) unsafe fn leave_out(entry: NonNull<u8>) {
     unsafe { entry.write(byte | LEFT_OUT) };
 }
 
-/// Ends a log, or its head, behind its last entry.
+/// Begins the log of a chunk; answers where, in place of a last entry.
 ///
 /// # Safety
 ///
-/// As for [`write`].
+/// The chunk is the pool's.
 #[inline]
-pub(super) unsafe fn end(last: NonNull<u8>) {
-    // SAFETY: the caller's promise.
-    unsafe { write(last, END) };
-}
-
-/// Begins a log, or its tail; answers where, in place of a last entry.
-///
-/// # Safety
-///
-/// It begins there in this chunk, which is the pool's, and the cursor is not beyond.
-#[inline]
-pub(super) unsafe fn begin(chunk: Chunk, at: usize) -> NonNull<u8> {
-    let start = chunk.pointer(at);
-    // SAFETY: the caller's promise.
-    unsafe { start.write(END) };
+pub(super) unsafe fn begin(chunk: Chunk) -> NonNull<u8> {
+    let start = chunk.pointer(areas::log(chunk));
+    // SAFETY: above the log's room, beside no piece.
+    unsafe { start.write(NONE) };
     start
 }
 
@@ -126,39 +112,57 @@ pub(super) unsafe fn is_of(entry: NonNull<u8>, class: Class) -> bool {
     class_of(byte) == Some(class)
 }
 
-/// The pieces of a chunk from address `at` on, whose entries are below address `entry` down to `last`: each with its
-/// address, in order; ends at the end of the log, at an entry that is none, and where a piece would reach into the log.
-pub(super) fn pieces(
+/// Entries of a chunk's log, one after the other.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entries {
     chunk: Chunk,
-    mut at: usize,
-    mut entry: usize,
-    last: usize,
-) -> impl Iterator<Item = (usize, Passed)> {
-    let (start, tail) = (areas::log(chunk), areas::tail(chunk));
-    core::iter::from_fn(move || {
-        let has_next = entry != last && entry > chunk.base();
-        if has_next && entry <= start && read(chunk.pointer(entry - 1)) == END {
-            entry = tail?;
+    /// Address of the next piece.
+    at: usize,
+    /// Address below which its entry lies.
+    entry: usize,
+    /// Address behind the last piece.
+    to: usize,
+}
+
+impl Entries {
+    /// Those of the pieces between two addresses, the first of which is below address `entry`.
+    pub(super) fn between(chunk: Chunk, [at, to]: [usize; 2], entry: usize) -> Self {
+        Self {
+            chunk,
+            at,
+            entry,
+            to,
         }
-        if entry == last {
+    }
+
+    /// Where the last piece ends that they tell of, and where its entry is.
+    pub(super) fn reach(mut self) -> Reach {
+        self.by_ref().for_each(drop);
+        Reach {
+            top: self.at,
+            last: self.entry,
+        }
+    }
+}
+
+/// Each piece with its address; ends behind the last, at an entry that is none, and where a piece would be too large.
+impl Iterator for Entries {
+    type Item = (usize, Passed);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.at >= self.to || self.entry <= self.chunk.base() {
             return None;
         }
-        entry -= 1;
-        let (from, to) = if entry < start {
-            (chunk.base(), tail.unwrap_or(areas::end(chunk)))
-        } else {
-            (at, entry)
-        };
-        if entry < from {
+        let passed = Passed::read(self.chunk.pointer(self.entry - 1))?;
+        let left = self.to - self.at;
+        if passed.class.bytes() > left {
             return None;
         }
-        let passed = Passed::read(chunk.pointer(entry))?;
-        let here = at;
-        at = at
-            .checked_add(passed.class.bytes())
-            .filter(|end| *end <= to)?;
+        let here = self.at;
+        self.at += passed.class.bytes();
+        self.entry -= 1;
         Some((here, passed))
-    })
+    }
 }
 
 /// The byte of an entry, or where one may be.

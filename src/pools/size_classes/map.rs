@@ -6,8 +6,8 @@
 //!
 //! # Safety
 //!
-//! The map's words lie in the chunk behind its pieces, so no piece overlaps them. Whoever asks names an address in front
-//! of the map in a chunk that is the pool's.
+//! The map's words lie in the chunk behind its pieces, so no piece overlaps them. Whoever asks names an address among the
+//! pieces of a chunk that is the pool's.
 #![allow(unsafe_code)]
 
 use core::ptr::NonNull;
@@ -74,12 +74,13 @@ pub(super) fn next(chunk: Chunk, at: usize, end: usize) -> usize {
 }
 
 /// Clears the words that tell of what is between two addresses; not the first one's, if that tells of what is
-/// in front of it too, unless that is the map itself.
+/// in front of it too, unless that is the log.
 pub(super) fn clear(chunk: Chunk, from: usize, to: usize) {
+    let places = from - chunk.base();
     let from_word = if from == areas::first(chunk) {
-        0
+        places / REACH
     } else {
-        (from - chunk.base()).div_ceil(REACH)
+        places.div_ceil(REACH)
     };
     let to_word = (to - chunk.base()).div_ceil(REACH);
     if from_word < to_word {

@@ -84,29 +84,23 @@ impl<H: Share> SizeClasses<H> {
         if !unsafe { log::is_of(last, old) } {
             return false;
         }
+        if !self.has_room(at + new.bytes()) {
+            return false;
+        }
         // SAFETY: behind the last entry, which is written anew.
-        self.limit.set(unsafe { last.add(1) });
-        let fits = self.has_room(at + new.bytes(), 1);
-        let before = self.limit.get();
-        let is = if fits { new } else { old };
-        // SAFETY: there is room for the entry that was there, and for the new one's if that fits.
+        let before = unsafe { last.add(1) };
+        // SAFETY: there is room for the piece.
         self.limit
-            .set(unsafe { log::write(before, log::entry(is)) });
-        if self.mapped.get() > at && fits {
+            .set(unsafe { log::write(before, log::entry(new)) });
+        if self.mapped.get() > at {
             // Whatever comes to lie there, nothing that the map tells of may start in the midst of it.
             map::set(chunk, at, map::NOTHING);
             self.mapped.set(at);
             self.read.set(before.addr().get());
-        } else if self.mapped.get() > at {
-            self.read.set(self.limit.get().addr().get());
-        }
-        if !fits {
-            return false;
         }
         self.fall(0);
         // SAFETY: within the chunk, for it fits.
         self.cursor.set(unsafe { piece.add(new.bytes()) });
-        self.look_ahead();
         true
     }
 }

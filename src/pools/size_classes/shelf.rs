@@ -15,6 +15,29 @@ pub(super) const MOST: usize = 20;
 
 const _: () = assert!(MOST <= u32::BITS as usize);
 
+/// A chunk in its place.
+#[derive(Clone, Copy, Debug)]
+struct Shelved {
+    chunk: Chunk,
+    /// Behind its last piece, and where that one's entry is, if another was opened since and its map does not tell of
+    /// all; else anything.
+    reach: Reach,
+}
+
+/// Where the pieces of a chunk end, and the entries that tell of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Reach {
+    pub(super) top: usize,
+    pub(super) last: usize,
+}
+
+impl Shelved {
+    fn new(chunk: Chunk) -> Self {
+        let reach = Reach::default();
+        Self { chunk, reach }
+    }
+}
+
 /// A pool's chunks, in the pool itself, where no piece overflows into them.
 ///
 /// One is open: it has the cursor. Those before it are divided to their end, those behind it were kept by a
@@ -27,14 +50,14 @@ pub(super) struct Shelf {
     /// The place of the open chunk, if any is.
     open: Cell<u32>,
     /// Those beyond the count are not written: a pool is made in a few instructions.
-    chunks: [Cell<MaybeUninit<Chunk>>; MOST],
+    places: [Cell<MaybeUninit<Shelved>>; MOST],
 }
 
 impl Shelf {
     #[inline]
     pub(super) fn new() -> Self {
         Self {
-            chunks: [const { Cell::new(MaybeUninit::uninit()) }; MOST],
+            places: [const { Cell::new(MaybeUninit::uninit()) }; MOST],
             mapped: Cell::new(0),
             count: Cell::new(0),
             open: Cell::new(0),
@@ -60,12 +83,32 @@ impl Shelf {
 
     #[inline]
     pub(super) fn at(&self, place: usize) -> Option<Chunk> {
+        self.shelved(place).map(|shelved| shelved.chunk)
+    }
+
+    #[inline]
+    fn shelved(&self, place: usize) -> Option<Shelved> {
         if place >= self.count() {
             return None;
         }
-        let chunk = self.chunks.get(place)?.get();
+        let shelved = self.places.get(place)?.get();
         // SAFETY: below the count, so it was written.
-        Some(unsafe { chunk.assume_init() })
+        Some(unsafe { shelved.assume_init() })
+    }
+
+    /// Where pieces and entries end in the chunk at a place that was left, and whose map does not tell of all.
+    pub(super) fn reach(&self, place: usize) -> Reach {
+        self.shelved(place)
+            .map_or_else(Reach::default, |shelved| shelved.reach)
+    }
+
+    /// Notes where pieces and entries end in the open chunk, whose map does not tell of all; it is about to be left.
+    pub(super) fn leave(&self, reach: Reach) {
+        let place = self.place();
+        self.set_mapped(place, false);
+        if let (Some(chunk), Some(shelved)) = (self.at(place), self.places.get(place)) {
+            shelved.set(MaybeUninit::new(Shelved { chunk, reach }));
+        }
     }
 
     /// Whether the map of the chunk at a place before the open one tells of all its pieces, up to its end.
@@ -87,28 +130,28 @@ impl Shelf {
     /// Puts the first chunk in its place, and opens it.
     #[inline]
     pub(super) fn begin(&self, chunk: Chunk) {
-        let [first, ..] = &self.chunks;
-        first.set(MaybeUninit::new(chunk));
+        let [first, ..] = &self.places;
+        first.set(MaybeUninit::new(Shelved::new(chunk)));
         self.count.set(1);
         self.turn_to(0);
     }
 
     /// Puts a chunk behind the others; whether there is a place for it.
     pub(super) fn push(&self, chunk: Chunk) -> bool {
-        let Some(place) = self.chunks.get(self.count()) else {
+        let Some(place) = self.places.get(self.count()) else {
             return false;
         };
-        place.set(MaybeUninit::new(chunk));
+        place.set(MaybeUninit::new(Shelved::new(chunk)));
         self.count.set(self.count.get() + 1);
         true
     }
 
     /// Puts the largest chunk first, and so on; those of one size stay in their order.
     pub(super) fn sort(&self) {
-        let chunks = self.chunks.get(..self.count()).unwrap_or_default();
+        let places = self.places.get(..self.count()).unwrap_or_default();
         for end in 1..self.count() {
             for place in (0..end).rev() {
-                let pair = chunks.get(place..=place + 1);
+                let pair = places.get(place..=place + 1);
                 let (Some(one), Some(other), Some([before, behind])) =
                     (self.at(place), self.at(place + 1), pair)
                 else {

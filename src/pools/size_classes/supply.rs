@@ -18,10 +18,10 @@ use crate::sharing::share::Share;
 use crate::words::error::Error;
 use crate::words::size::{HEADER, UNIT, align_down, align_up};
 
-/// Bytes of a chunk besides its notes that a request may need: entries of the log, and what is left out.
+/// Bytes of a chunk that rounding its notes may take besides.
 const SPARE: usize = 4 * UNIT;
 
-/// How many chunks are four times as large as the one before: a pool that turns out not to be small has few.
+/// How many chunks have room for four times as much as the one before: a pool that turns out not to be small has few.
 const EARLY: usize = 3;
 
 /// The largest first chunk for which it is enough that the tag held as much.
@@ -37,27 +37,11 @@ impl<H: Share> SizeClasses<H> {
         bound.unwrap_or_else(|| self.pool.held())
     }
 
-    /// The way for a request that does not go to the cursor at once: the second of a large chunk, or another. Said to be
-    /// cold, so that the other way is a straight line of code.
+    /// The way for a request that does not go to the cursor at once: the first, one from a list, or one from farther
+    /// away. Said to be cold, so that the other way is a straight line of code.
     #[cold]
     #[inline(never)]
     pub(super) fn allocate_otherwise(&self, asked: Layout) -> Result<NonNull<[u8]>, Error> {
-        if self.verge.get() > 0
-            && let Some(small) = Small::of(asked)
-            && self.begin_tail()
-        {
-            self.look_ahead();
-            if let Some(piece) = self.advance_at_once(small) {
-                return Ok(NonNull::slice_from_raw_parts(piece, asked.size()));
-            }
-        }
-        self.allocate_anyhow(asked)
-    }
-
-    /// As [`allocate_otherwise`](Self::allocate_otherwise): the first, one from a list, or one from farther away.
-    #[cold]
-    #[inline(never)]
-    fn allocate_anyhow(&self, asked: Layout) -> Result<NonNull<[u8]>, Error> {
         if self.watched {
             return self.allocate_watched(asked);
         }
@@ -121,7 +105,6 @@ impl<H: Share> SizeClasses<H> {
         if class.align() <= UNIT
             && let Some(piece) = self.advance(class)
         {
-            self.look_ahead();
             return Ok(piece);
         }
         self.serve_anew(layout, class)
@@ -155,7 +138,7 @@ impl<H: Share> SizeClasses<H> {
         let from = self.cursor.get().addr().get();
         let to = align_up(from, class.align())?;
         let end = to.checked_add(class.bytes())?;
-        if !self.has_room(end, left_out(from, to).count() + 1) {
+        if !self.has_room(end) {
             return None;
         }
         for passed in left_out(from, to) {
@@ -186,7 +169,7 @@ impl<H: Share> SizeClasses<H> {
             return self.lengthen(place, class);
         };
         let at = align_up(areas::first(kept), class.align());
-        let end = at.and_then(|at| at.checked_add(class.bytes() + SPARE));
+        let end = at.and_then(|at| at.checked_add(class.bytes()));
         let fits = end.is_some_and(|end| end <= areas::end(kept));
         if fits {
             self.close();
@@ -244,37 +227,31 @@ impl<H: Share> SizeClasses<H> {
         Ok(false)
     }
 
-    /// Bytes that the block of the chunk at a place has: twice as many as the one before in the end.
+    /// Bytes that the block of the chunk at a place has: room for twice as many as the one before in the end.
     #[inline]
     fn ample(&self, place: usize) -> usize {
         match self.shelf.at(0) {
             Some(first) => {
                 let grown = self.grain << (2 * place).min(place + EARLY);
-                grown.max(first.bytes() + HEADER)
+                let with_notes = grown + areas::notes(grown);
+                with_notes.max(first.bytes() + HEADER)
             }
             None => self.grain,
         }
     }
 
-    /// Opens a chunk, after the one that was open was closed. The log of a large one, which is for many pieces, goes to
-    /// its tail at once.
+    /// Opens a chunk, after the one that was open was closed.
     #[inline]
     pub(super) fn open(&self, place: usize, chunk: Chunk) {
         let (used, allocations) = (self.used(), self.allocations() as usize);
         self.shelf.turn_to(place);
-        let (first, log) = (areas::first(chunk), areas::log(chunk));
-        // SAFETY: the log of a chunk in which no piece is in use.
-        let mut last = unsafe { log::begin(chunk, log) };
-        if let Some(tail) = areas::tail(chunk) {
-            // SAFETY: a head has room for this and for a piece's entry.
-            unsafe { log::end(last) };
-            // SAFETY: as above.
-            last = unsafe { log::begin(chunk, tail) };
-        }
+        let first = areas::first(chunk);
+        // SAFETY: the pool's.
+        let log = unsafe { log::begin(chunk) };
         self.cursor.set(chunk.pointer(first));
-        self.limit.set(last);
+        self.limit.set(log);
         self.floor.set(first.wrapping_sub(used));
-        self.tally.set(last.addr().get().wrapping_add(allocations));
+        self.tally.set(log.addr().get().wrapping_add(allocations));
         self.mapped.set(0);
         self.look_ahead();
     }

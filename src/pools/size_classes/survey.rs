@@ -1,15 +1,12 @@
 //! The map of a chunk, made from the log when it is first needed.
-//!
-//! # Safety
-//!
-//! The log's end is written behind its last entry, where there is always room for it.
-#![allow(unsafe_code)]
 
 use crate::pools::chunk::Chunk;
 use crate::pools::size_classes::class::Class;
 use crate::pools::size_classes::lists::Spot;
+use crate::pools::size_classes::log::Entries;
+use crate::pools::size_classes::shelf::Reach;
 use crate::pools::size_classes::supply::left_out;
-use crate::pools::size_classes::{SizeClasses, areas, log, map};
+use crate::pools::size_classes::{SizeClasses, areas, map};
 use crate::sharing::share::Share;
 
 impl<H: Share> SizeClasses<H> {
@@ -24,7 +21,7 @@ impl<H: Share> SizeClasses<H> {
             return Ok(top);
         }
         if !self.shelf.is_mapped(place) {
-            self.survey_closed(place, chunk);
+            self.survey_closed(place, chunk)?;
         }
         Ok(areas::end(chunk))
     }
@@ -33,11 +30,12 @@ impl<H: Share> SizeClasses<H> {
     #[cold]
     fn survey_open(&self, place: usize, chunk: Chunk, top: usize) -> Result<(), usize> {
         let (from, entry) = self.surveyed(chunk);
+        let entries = Entries::between(chunk, [from, top], entry);
         let last = self.limit.get().addr().get();
-        if reach(chunk, from, entry, last) != top {
-            return Err(entry);
+        if entries.reach() != (Reach { top, last }) {
+            return Err(last);
         }
-        self.enter(place, chunk, [from, top], entry, last);
+        self.enter(place, chunk, [from, top], entries);
         self.mapped.set(top);
         self.read.set(last);
         Ok(())
@@ -53,17 +51,22 @@ impl<H: Share> SizeClasses<H> {
 
     /// Enters what the log of a chunk before the open one tells, and what is left behind its last piece.
     #[cold]
-    fn survey_closed(&self, place: usize, chunk: Chunk) {
-        let (first, entry) = (areas::first(chunk), areas::log(chunk));
-        let top = reach(chunk, first, entry, log::ENDED);
-        self.enter(place, chunk, [first, top], entry, log::ENDED);
+    fn survey_closed(&self, place: usize, chunk: Chunk) -> Result<(), usize> {
+        let (first, reach) = (areas::first(chunk), self.shelf.reach(place));
+        let top = reach.top;
+        let entries = Entries::between(chunk, [first, top], areas::log(chunk));
+        if entries.reach() != reach {
+            return Err(reach.last);
+        }
+        self.enter(place, chunk, [first, top], entries);
         self.tile(place, chunk, top);
+        Ok(())
     }
 
-    /// Enters pieces in the map, whose entries are below `entry` down to `last`.
-    fn enter(&self, place: usize, chunk: Chunk, [from, to]: [usize; 2], entry: usize, last: usize) {
+    /// Enters pieces in the map between two addresses.
+    fn enter(&self, place: usize, chunk: Chunk, [from, to]: [usize; 2], entries: Entries) {
         map::clear(chunk, from, to);
-        for (at, passed) in log::pieces(chunk, from, entry, last) {
+        for (at, passed) in entries {
             if passed.used {
                 map::set(chunk, at, map::USED);
             } else {
@@ -72,8 +75,7 @@ impl<H: Share> SizeClasses<H> {
         }
     }
 
-    /// Makes free pieces of what is left of a chunk that is mapped up to `top`, log and all, which nobody needs
-    /// any more.
+    /// Makes free pieces of what is left of a chunk that is mapped up to `top`.
     fn tile(&self, place: usize, chunk: Chunk, top: usize) {
         let end = areas::end(chunk);
         map::clear(chunk, top, end);
@@ -93,25 +95,17 @@ impl<H: Share> SizeClasses<H> {
     }
 
     /// Prepares the open chunk for another to be opened: what is left becomes free pieces if the map is in use,
-    /// and then tells of all pieces; else the log is ended.
+    /// and then tells of all pieces; else the log does, as far as they reach.
     pub(super) fn close(&self) {
-        let place = self.shelf.place();
         let Some(chunk) = self.shelf.open() else {
             return;
         };
+        let top = self.cursor.get().addr().get();
         if self.mapped.get() > 0 {
-            self.tile(place, chunk, self.cursor.get().addr().get());
-            return;
+            self.tile(self.shelf.place(), chunk, top);
+        } else {
+            let last = self.limit.get().addr().get();
+            self.shelf.leave(Reach { top, last });
         }
-        self.shelf.set_mapped(place, false);
-        self.begin_tail();
-        // SAFETY: there is always room for one more entry (C5).
-        unsafe { log::end(self.limit.get()) };
     }
-}
-
-/// Address behind the pieces whose entries are below `entry` down to `last`.
-pub(super) fn reach(chunk: Chunk, from: usize, entry: usize, last: usize) -> usize {
-    let pieces = log::pieces(chunk, from, entry, last);
-    pieces.fold(from, |_, (at, passed)| at + passed.class.bytes())
 }

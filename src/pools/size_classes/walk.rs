@@ -1,7 +1,9 @@
 //! The pieces of a chunk, one after the other: by the map as far as it tells of them, then by the log.
 
 use crate::pools::chunk::Chunk;
-use crate::pools::size_classes::{SizeClasses, areas, log, map};
+use crate::pools::size_classes::log::Entries;
+use crate::pools::size_classes::shelf::Reach;
+use crate::pools::size_classes::{SizeClasses, areas, map};
 use crate::sharing::share::Share;
 use crate::words::strip::Piece;
 
@@ -34,15 +36,17 @@ impl<H: Share> SizeClasses<H> {
         if place == self.shelf.place() {
             let (mapped, entry) = self.surveyed(chunk);
             walk_map(chunk, [first, mapped], visit)?;
+            let top = self.cursor.get().addr().get();
             let last = self.limit.get().addr().get();
-            let end = walk_log(chunk, mapped, entry, last, visit);
-            let cursor = self.cursor.get().addr().get();
-            return if end == cursor { Ok(end) } else { Err(end) };
+            let entries = Entries::between(chunk, [mapped, top], entry);
+            return walk_log(entries, Reach { top, last }, visit);
         }
         if self.shelf.is_mapped(place) {
             return walk_map(chunk, [first, areas::end(chunk)], visit);
         }
-        Ok(walk_log(chunk, first, areas::log(chunk), log::ENDED, visit))
+        let reach = self.shelf.reach(place);
+        let entries = Entries::between(chunk, [first, reach.top], areas::log(chunk));
+        walk_log(entries, reach, visit)
     }
 }
 
@@ -63,23 +67,19 @@ fn walk_map(
     Ok(top)
 }
 
-fn walk_log(
-    chunk: Chunk,
-    from: usize,
-    entry: usize,
-    last: usize,
-    visit: &mut dyn FnMut(Met),
-) -> usize {
-    let mut end = from;
-    for (at, passed) in log::pieces(chunk, from, entry, last) {
-        let bytes = passed.class.bytes();
+fn walk_log(entries: Entries, wanted: Reach, visit: &mut dyn FnMut(Met)) -> Result<usize, usize> {
+    for (_, passed) in entries {
         let is = if passed.used {
             Piece::Used
         } else {
             Piece::Free
         };
-        visit(Met::Logged(is(bytes)));
-        end = at + bytes;
+        visit(Met::Logged(is(passed.class.bytes())));
     }
-    end
+    let reached = entries.reach();
+    if reached == wanted {
+        Ok(reached.top)
+    } else {
+        Err(reached.top)
+    }
 }
