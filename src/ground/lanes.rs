@@ -13,6 +13,7 @@ use core::arch::x86_64::{
     __m128i, _mm_and_si128, _mm_andnot_si128, _mm_cmpeq_epi16, _mm_cmpgt_epi16, _mm_cvtsi128_si32,
     _mm_load_si128, _mm_loadu_si128, _mm_max_epi16, _mm_movemask_epi8, _mm_or_si128,
     _mm_packs_epi16, _mm_set1_epi16, _mm_shuffle_epi32, _mm_shufflelo_epi16, _mm_store_si128,
+    _mm_unpacklo_epi64,
 };
 
 /// Numbers of a line.
@@ -38,6 +39,13 @@ impl Each {
         // SAFETY: every x86-64 has SSE2.
         Self(unsafe { _mm_set1_epi16(number) })
     }
+
+    /// The number.
+    #[inline]
+    pub(crate) fn get(self) -> i16 {
+        // SAFETY: every x86-64 has SSE2.
+        (unsafe { _mm_cvtsi128_si32(self.0) }) as i16
+    }
 }
 
 impl Line {
@@ -62,25 +70,25 @@ impl Line {
         unsafe { same(self, number) }
     }
 
-    /// The largest number.
+    /// The largest number of all, where one is 0 or more.
     #[inline]
-    pub(crate) fn maximum(&self) -> i16 {
+    pub(crate) fn maximum(&self) -> Each {
         // SAFETY: every x86-64 has SSE2.
-        unsafe { largest(self) }
-    }
-
-    /// The largest number but that of one lane, or 0.
-    #[inline]
-    pub(crate) fn maximum_but(&self, lane: usize) -> i16 {
-        // SAFETY: every x86-64 has SSE2.
-        unsafe { largest_but(self, lane) }
+        Each(unsafe { largest(self) })
     }
 
     /// Puts a number into a lane.
     #[inline]
-    pub(crate) fn put(&mut self, lane: usize, number: i16) {
+    pub(crate) fn put(&mut self, lane: usize, number: Each) {
         // SAFETY: every x86-64 has SSE2.
         unsafe { store(self, lane, number) };
+    }
+
+    /// Puts a number of 0 or more into a lane that has a smaller one, where all are 0 or more.
+    #[inline]
+    pub(crate) fn raise(&mut self, lane: usize, number: Each) {
+        // SAFETY: every x86-64 has SSE2.
+        unsafe { store_larger(self, lane, number) };
     }
 }
 
@@ -107,46 +115,38 @@ fn bits([a, b, c, d]: [__m128i; LANES / EIGHT]) -> u32 {
 
 #[inline]
 #[target_feature(enable = "sse2")]
-fn largest(line: &Line) -> i16 {
-    largest_of(load(line))
-}
-
-#[inline]
-#[target_feature(enable = "sse2")]
-fn largest_of([a, b, c, d]: [__m128i; LANES / EIGHT]) -> i16 {
+fn largest(line: &Line) -> __m128i {
+    let [a, b, c, d] = load(line);
     let max = _mm_max_epi16(_mm_max_epi16(a, b), _mm_max_epi16(c, d));
     let max = _mm_max_epi16(max, _mm_shuffle_epi32::<0b01_00_11_10>(max));
     let max = _mm_max_epi16(max, _mm_shuffle_epi32::<0b10_11_00_01>(max));
     let max = _mm_max_epi16(max, _mm_shufflelo_epi16::<0b10_11_00_01>(max));
-    _mm_cvtsi128_si32(max) as i16
+    _mm_unpacklo_epi64(max, max)
 }
 
 #[inline]
 #[target_feature(enable = "sse2")]
-fn largest_but(line: &Line, lane: usize) -> i16 {
-    let [a, b, c, d] = load(line);
-    let [k, l, m, n] = [0, 1, 2, 3].map(|eight| {
-        // SAFETY: as many masks as a line has numbers.
-        unsafe { _mm_loadu_si128(all_but(lane).wrapping_add(eight * EIGHT).cast()) }
-    });
-    largest_of([
-        _mm_and_si128(a, k),
-        _mm_and_si128(b, l),
-        _mm_and_si128(c, m),
-        _mm_and_si128(d, n),
-    ])
-}
-
-#[inline]
-#[target_feature(enable = "sse2")]
-fn store(line: &mut Line, lane: usize, number: i16) {
+fn store(line: &mut Line, lane: usize, number: Each) {
     let first = line.0.as_mut_ptr().wrapping_add(lane & (LANES - EIGHT));
     // SAFETY: eight of the line's numbers, from a multiple of eight on.
     let old = unsafe { _mm_load_si128(first.cast()) };
     // SAFETY: eight of the masks.
     let others = unsafe { _mm_loadu_si128(all_but(lane % EIGHT).cast()) };
-    let new = _mm_andnot_si128(others, _mm_set1_epi16(number));
+    let new = _mm_andnot_si128(others, number.0);
     let new = _mm_or_si128(_mm_and_si128(others, old), new);
+    // SAFETY: eight of the line's numbers, from a multiple of eight on.
+    unsafe { _mm_store_si128(first.cast(), new) };
+}
+
+#[inline]
+#[target_feature(enable = "sse2")]
+fn store_larger(line: &mut Line, lane: usize, number: Each) {
+    let first = line.0.as_mut_ptr().wrapping_add(lane & (LANES - EIGHT));
+    // SAFETY: eight of the line's numbers, from a multiple of eight on.
+    let old = unsafe { _mm_load_si128(first.cast()) };
+    // SAFETY: eight of the masks.
+    let others = unsafe { _mm_loadu_si128(all_but(lane % EIGHT).cast()) };
+    let new = _mm_max_epi16(old, _mm_andnot_si128(others, number.0));
     // SAFETY: eight of the line's numbers, from a multiple of eight on.
     unsafe { _mm_store_si128(first.cast(), new) };
 }
@@ -196,15 +196,19 @@ mod tests {
                 assert_eq!(line.get(lane), Some(*number));
             }
             assert_eq!(line.get(LANES), None);
-            assert_eq!(line.0.iter().max(), Some(&line.maximum()));
+            assert_eq!(line.0.iter().max(), Some(&line.maximum().get()));
             let lane = random.usize(0..LANES);
             let mut others = line.0;
             others[lane] = 0;
-            let most = others.iter().copied().max();
-            assert_eq!(Some(line.maximum_but(lane)), most);
             let new = random.i16(..);
-            line.put(lane, new);
+            line.put(lane, Each::new(new));
             others[lane] = new;
+            assert_eq!(line.0, others);
+            for number in line.0.iter_mut().chain(&mut others) {
+                *number &= i16::MAX;
+            }
+            line.raise(lane, Each::new(bound.max(0)));
+            others[lane] = others[lane].max(bound.max(0));
             assert_eq!(line.0, others);
         }
     }

@@ -5,7 +5,7 @@ use core::ptr::NonNull;
 
 use crate::ground::source::Source;
 use crate::heap::Heap;
-use crate::memory::block::{FreeBlock, UsedBlock};
+use crate::memory::block::{Around, FreeBlock, UsedBlock};
 use crate::policy::placement::Placement;
 use crate::policy::rule::Rule;
 use crate::words::error::{Corruption, Error, Misuse};
@@ -15,13 +15,6 @@ use crate::words::size::{Fit, HEADER, is_aligned};
 
 /// Bytes from which on a row is so long that most of its headers are in no cache of a processor's own.
 const FAR: usize = 8 << 20;
-
-/// The free blocks on both sides of a block, as far as the rule joins them.
-#[derive(Default)]
-pub(super) struct Around {
-    pub(super) before: Option<FreeBlock>,
-    pub(super) behind: Option<FreeBlock>,
-}
 
 impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     /// The block whose payload is at `ptr`, if `layout` can be the one it was allocated for.
@@ -89,12 +82,14 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
             .deallocate(block.tag(), block.slot().place, size, requested);
     }
 
-    /// The free neighbours of a block, verified.
+    /// The free neighbours of a block that the rule joins it to, verified.
     #[inline(always)]
     pub(super) fn around(&self, block: &UsedBlock) -> Result<Around, Corruption> {
-        let before = self.before(block.at())?;
-        let behind = self.behind(block.end())?;
-        Ok(Around { before, behind })
+        if !R::SPLITS {
+            return Ok(Around::NONE);
+        }
+        let beside = self.placement.beside(&self.row, block.extent())?;
+        self.row.around(block, beside)
     }
 
     /// The free block at whose end another starts, verified, if there is one and the rule joins them.
@@ -118,27 +113,34 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     }
 
     /// Frees a block and joins it to its free neighbours; at the end of the row, the end falls.
+    ///
+    /// Where there is a free block in front, the block's own header stays behind inside another, and says that it is
+    /// free: a late free of it is recognised by that.
     #[inline(always)]
     pub(super) fn free(&mut self, block: UsedBlock, around: Around, freed: Freed) {
+        let extent = block.extent();
         let free = block.free(freed);
-        let Around { before, behind } = around;
-        let mut old = behind.as_ref().map(FreeBlock::extent);
-        if before.is_some() {
-            // Its header stays behind inside another block, and says that it is free: a late free of it is
-            // recognised by that.
+        let joined = free.join_around(around);
+        if R::SPLITS && joined.end() == self.end() {
+            return self.free_last(free, around);
+        }
+        self.placement
+            .join(extent, around.before(), around.behind(), R::SPLITS);
+        if around.before() > 0 {
             free.settle(&mut self.row);
         }
-        let mut joined = free;
-        if let Some(behind) = behind {
-            joined = joined.join(behind);
+        joined.settle(&mut self.row);
+    }
+
+    /// Gives a block, the last of the row, to the end, and the free one in front of it, if any.
+    #[inline(always)]
+    fn free_last(&mut self, free: FreeBlock, around: Around) {
+        free.settle(&mut self.row);
+        if around.before() > 0 {
+            let (at, size) = (free.at() - around.before(), around.before());
+            self.placement.remove(Extent { at, size }, R::SPLITS);
         }
-        if let Some(before) = before {
-            if let Some(behind) = old.replace(before.extent()) {
-                self.placement.remove(behind, R::SPLITS);
-            }
-            joined = before.join(joined);
-        }
-        self.settle(joined, old);
+        self.drop_last(free.join_around(around));
     }
 
     /// Puts a free block into the row, in the place of one the placement knows; or gives it to the end

@@ -1,9 +1,8 @@
 //! Releasing tags: every block of theirs is freed.
 
 use crate::ground::source::Source;
-use crate::heap::free::Around;
 use crate::heap::{Heap, refuse_reserved};
-use crate::memory::block::{FreeBlock, UsedBlock};
+use crate::memory::block::{Around, UsedBlock};
 use crate::memory::row::Held;
 use crate::policy::placement::Placement;
 use crate::policy::rule::Rule;
@@ -228,14 +227,11 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
                     released.blocks += 1;
                     released.bytes += block.size();
                     let around = match before.take() {
-                        _ if !R::SPLITS => Around::default(),
-                        before => Around {
-                            before,
-                            behind: self.behind(block.end())?,
-                        },
+                        _ if !R::SPLITS => Around::NONE,
+                        before => Around::of(before, self.behind(block.end())?),
                     };
                     // The block that results, or the end of the row, stands here: go on with that.
-                    at = around.before.as_ref().map_or(block.at(), FreeBlock::at);
+                    at = block.at() - around.before();
                     self.commit(|heap| {
                         heap.sign_off(&block);
                         heap.free(block, around, Freed::WithItsTag);
@@ -335,7 +331,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     #[inline(never)]
     fn free_beside(&mut self, block: UsedBlock) {
         // Verified before: there is no damage. If somebody does damage meanwhile, neighbours stay apart.
-        let around = self.around(&block).unwrap_or_default();
+        let around = self.around(&block).unwrap_or(Around::NONE);
         self.free(block, around, Freed::WithItsTag);
     }
 

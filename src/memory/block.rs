@@ -31,6 +31,54 @@ pub(crate) struct UsedBlock {
     slot: Slot,
 }
 
+/// The free blocks beside another that it joins, verified: how many bytes that in front of it has, and that behind it;
+/// 0 for none.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Around {
+    before: usize,
+    behind: usize,
+    /// How the one in front became free.
+    freed: Freed,
+}
+
+impl Around {
+    /// No free blocks.
+    pub(crate) const NONE: Self = Self {
+        before: 0,
+        behind: 0,
+        freed: Freed::Alone,
+    };
+
+    #[inline]
+    pub(super) fn new(before: usize, behind: usize, freed: Freed) -> Self {
+        Self {
+            before,
+            behind,
+            freed,
+        }
+    }
+
+    /// Of two blocks in hand.
+    pub(crate) fn of(before: Option<FreeBlock>, behind: Option<FreeBlock>) -> Self {
+        let none = Self::NONE;
+        let (before, freed) = before.map_or((0, none.freed), |before| (before.size, before.freed));
+        let behind = behind.map_or(0, |behind| behind.size);
+        Self::new(before, behind, freed)
+    }
+
+    /// Bytes of the one in front.
+    #[inline]
+    pub(crate) fn before(&self) -> usize {
+        self.before
+    }
+
+    /// Bytes of the one behind.
+    #[inline]
+    pub(crate) fn behind(&self) -> usize {
+        self.behind
+    }
+}
+
 impl FreeBlock {
     #[inline]
     pub(super) fn new(at: usize, size: usize, freed: Freed) -> Self {
@@ -99,6 +147,17 @@ impl FreeBlock {
         Self {
             size: self.size + next.size,
             ..self
+        }
+    }
+
+    /// One block of this and those around it.
+    #[inline]
+    pub(crate) fn join_around(&self, around: Around) -> Self {
+        let Around { before, behind, .. } = around;
+        Self {
+            at: self.at - before,
+            size: before + self.size + behind,
+            freed: if before > 0 { around.freed } else { self.freed },
         }
     }
 

@@ -11,7 +11,7 @@
 use core::ptr::NonNull;
 
 use crate::ground::prefetch::prefetch;
-use crate::memory::block::{FreeBlock, UsedBlock};
+use crate::memory::block::{Around, FreeBlock, UsedBlock};
 use crate::words::error::{Corruption, Misuse};
 use crate::words::extent::Extent;
 use crate::words::header::{Freed, Header, Key};
@@ -207,10 +207,37 @@ impl Row {
     /// The size is the placement's: whoever goes on with it need not wait for the header.
     #[inline]
     pub(crate) fn free_block(&self, block: Extent) -> Result<FreeBlock, Corruption> {
+        let freed = self.freed(block)?;
+        Ok(FreeBlock::new(block.at, block.size, freed))
+    }
+
+    /// The free blocks that the placement knows around a block, so many bytes in front of it and behind it, or 0; their
+    /// headers must say the same.
+    #[inline(always)]
+    pub(crate) fn around(
+        &self,
+        block: &UsedBlock,
+        (before, behind): (usize, usize),
+    ) -> Result<Around, Corruption> {
+        let mut freed = Freed::Alone;
+        if before > 0 {
+            let at = block.at() - before;
+            freed = self.freed(Extent { at, size: before })?;
+        }
+        if behind > 0 {
+            let at = block.end();
+            self.freed(Extent { at, size: behind })?;
+        }
+        Ok(Around::new(before, behind, freed))
+    }
+
+    /// How the free block that the placement knows here became free; its header must say the same.
+    #[inline(always)]
+    fn freed(&self, block: Extent) -> Result<Freed, Corruption> {
         let Extent { at, size } = block;
         let header = self.read(at).ok_or(Corruption::Header { at })?;
         if header.is_free(at, size, self.key) {
-            Ok(FreeBlock::new(at, size, Freed::from_slot(header.slot)))
+            Ok(Freed::from_slot(header.slot))
         } else {
             Err(Corruption::Header { at })
         }

@@ -1,19 +1,22 @@
 //! The directory: first fit without the scan.
 //!
-//! The row is cut into segments so small that at most one free block starts in each: 64 bytes where
+//! The row is cut into segments so small that at most one free block ends in each: 64 bytes where
 //! free neighbours coalesce, 32 where they do not. A segment's *leaf* is that block: its size in units,
-//! and the unit of the segment in which it starts. Above the leaves stands a tree of maxima, by which the
-//! first that is large enough is found.
+//! and the unit of the segment with which it ends. Above the leaves stands a tree of maxima, by which the
+//! first that is large enough is found. What is taken from a block is taken from its start, so what is left of it
+//! keeps its leaf.
 //!
-//! Where free neighbours coalesce, the segment in which a free block ends has a *mark* in its leaf, unless the
-//! block starts there too: the same number for the unit in which the block ends, and a sign. No other free
-//! block starts in that segment, since the block between them would be too small. So one leaf in front of a
+//! Where free neighbours coalesce, the segment in which a free block starts has a *mark* in its leaf, unless the
+//! block ends there too: the same number for the unit with which the block starts, and a sign. No other free
+//! block ends in that segment, since the block between them would be too small. So one leaf in front of a
 //! block and one behind it tell a deallocation all about the neighbours.
+
+mod large;
 
 use core::hint::select_unpredictable;
 
 use crate::ground::table::IndexMemory;
-use crate::policy::leaf::{MARK, UNITS, is_at, number, size};
+use crate::policy::leaf::{self, LARGE, MARK, UNITS, number, size};
 use crate::policy::maxima::Maxima;
 use crate::policy::placement::{Placement, takes};
 use crate::policy::scan::Scan;
@@ -70,33 +73,26 @@ impl Directory {
         }
     }
 
-    /// The index of the leaf of the block at an address.
+    /// The index of the leaf for the unit at an address.
     #[inline]
     fn index(&self, at: usize, splits: bool) -> usize {
         at.wrapping_sub(self.base) >> shift(splits)
     }
 
-    /// The address of the block whose number is in a leaf.
-    #[inline]
-    fn address(&self, index: usize, number: i16, splits: bool) -> usize {
-        let segment = align_down(index << shift(splits), UNITS * UNIT);
-        self.base + segment + number as usize % UNITS * UNIT
+    /// The block whose number is in a leaf.
+    #[inline(always)]
+    fn extent(&self, index: usize, number: i16, splits: bool) -> Extent {
+        let segment = self.base + align_down(index << shift(splits), UNITS * UNIT);
+        let end = segment + (number as usize % UNITS + 1) * UNIT;
+        let size = self.whole(size(number), index);
+        let at = end - size;
+        Extent { at, size }
     }
 
-    /// The block in a leaf.
-    #[inline]
-    fn extent(
-        &self,
-        row: &impl Image,
-        index: usize,
-        number: i16,
-        splits: bool,
-    ) -> Result<Extent, Corruption> {
-        let at = self.address(index, number, splits);
-        match size(number) {
-            Some(size) => Ok(Extent { at, size }),
-            None => large(row, at),
-        }
+    /// The size that a number says, or what is told in front of its leaf, if that is more.
+    #[inline(always)]
+    fn whole(&self, size: usize, index: usize) -> usize {
+        if size < LARGE { size } else { self.told(index) }
     }
 
     /// As [`reserve`](Placement::reserve), beyond the leaves.
@@ -126,72 +122,55 @@ impl Directory {
 
     /// As [`find`](Directory::find), from behind a leaf on.
     #[cold]
-    fn find_behind(
-        &self,
-        row: &impl Image,
-        index: usize,
-        fit: Fit,
-        splits: bool,
-    ) -> Result<Option<Extent>, Corruption> {
+    fn find_behind(&self, index: usize, fit: Fit, splits: bool) -> Option<Extent> {
         let bound = number(fit.size(), 0) - 1;
         let mut index = index;
         while let Some(next) = self.maxima.next(index, bound) {
-            let block = self.extent(row, next, self.maxima.get(next), splits)?;
+            let block = self.extent(next, self.maxima.get(next), splits);
             if takes(block, fit, splits) {
-                return Ok(Some(block));
+                return Some(block);
             }
             index = next;
         }
-        Ok(None)
+        None
     }
 
-    /// As [`before`](Placement::before), where there is no leaf.
+    /// What a scan answers, where that is done because there can be no leaves; else what is answered beyond the last.
     #[cold]
-    fn scan_before(&self, row: &impl Image, at: usize) -> Result<Option<Extent>, Corruption> {
-        if self.scans {
-            Scan.before(row, at)
-        } else {
-            Ok(None)
-        }
+    fn scanning<T>(
+        &self,
+        ask: impl FnOnce(Scan) -> Result<T, Corruption>,
+        nothing: T,
+    ) -> Result<T, Corruption> {
+        if self.scans { ask(Scan) } else { Ok(nothing) }
     }
 
-    /// As [`behind`](Placement::behind), where there is no leaf.
+    /// As [`beside`](Placement::beside), where one is large and the leaves say so much of them.
     #[cold]
-    fn scan_behind(&self, row: &impl Image, at: usize) -> Result<Option<Extent>, Corruption> {
-        if self.scans {
-            Scan.behind(row, at)
-        } else {
-            Ok(None)
-        }
-    }
-
-    /// The free block that starts at an address, as far as its leaf tells.
-    #[inline]
-    fn starts(&self, at: usize, splits: bool) -> Option<i16> {
-        let number = self.maxima.get(self.index(at, splits));
-        (number > 0 && is_at(number, at)).then_some(number)
-    }
-
-    /// Whether a mark says that a free block ends at an address.
-    #[inline]
-    fn ends(&self, end: usize, splits: bool) -> bool {
-        let last = end - UNIT;
-        let mark = self.maxima.get(self.index(last, splits));
-        mark < 0 && is_at(mark, last)
+    #[inline(never)]
+    fn large_beside(
+        &self,
+        row: &impl Image,
+        block: Extent,
+        (before, behind): (usize, usize),
+    ) -> Result<(usize, usize), Corruption> {
+        let before = self.whole(before, self.index(block.at - UNIT, true));
+        Ok((before, large_or(row, block.end(), behind)?))
     }
 
     /// The leaf of a block, and its number there.
     #[inline]
-    fn start(&self, block: Extent, splits: bool) -> (usize, i16) {
-        (self.index(block.at, splits), number(block.size, block.at))
+    fn end(&self, block: Extent, splits: bool) -> (usize, i16) {
+        let last = block.end() - UNIT;
+        (self.index(last, splits), number(block.size, last))
     }
 
-    /// The leaf where a block ends, and its mark there. It is the block's own leaf, and its number has
-    /// precedence, if the block ends in it or there are no marks.
+    /// The leaf where a block starts, and its mark there. It is the block's own leaf, and its number has precedence,
+    /// if the block starts in it or there are no marks.
     #[inline]
-    fn end(&self, block: Extent, splits: bool) -> (usize, i16) {
-        let last = if splits { block.end() - UNIT } else { block.at };
-        (self.index(last, splits), number(block.size, last) | MARK)
+    fn start(&self, block: Extent, splits: bool) -> (usize, i16) {
+        let first = if splits { block.at } else { block.end() - UNIT };
+        (self.index(first, splits), number(block.size, first) | MARK)
     }
 }
 
@@ -203,15 +182,21 @@ fn put(leaves: &mut [i16], (index, number): (usize, i16)) {
     }
 }
 
-/// The block at `at`, too large for its leaf, as its header tells it.
+/// The size of the block at `at`, by its mark, or as its header tells it if it is too large for that.
+#[inline(always)]
+fn large_or(row: &impl Image, at: usize, size: usize) -> Result<usize, Corruption> {
+    if size < LARGE {
+        Ok(size)
+    } else {
+        large(row, at)
+    }
+}
+
 #[cold]
-fn large(row: &impl Image, at: usize) -> Result<Extent, Corruption> {
+fn large(row: &impl Image, at: usize) -> Result<usize, Corruption> {
     let header = row.header(at).ok_or(Corruption::Index { at })?;
     header.verify(at, row.end(), row.key())?;
-    Ok(Extent {
-        at,
-        size: header.size as usize,
-    })
+    Ok(header.size as usize)
 }
 
 impl Placement for Directory {
@@ -241,67 +226,55 @@ impl Placement for Directory {
             }
             return Ok(None);
         };
-        let block = self.extent(row, index, number, splits)?;
+        let block = self.extent(index, number, splits);
         if takes(block, fit, splits) {
             return Ok(Some(block));
         }
-        self.find_behind(row, index, fit, splits)
+        Ok(self.find_behind(index, fit, splits))
     }
 
-    #[inline(always)]
+    #[inline]
     fn before(&self, row: &impl Image, at: usize) -> Result<Option<Extent>, Corruption> {
-        let last = at - UNIT;
-        let index = self.index(last, true);
+        let index = self.index(at - UNIT, true);
         let Some(number) = self.maxima.leaf(index) else {
-            return self.scan_before(row, at);
+            return self.scanning(|scan| scan.before(row, at), None);
         };
-        if number == 0 {
-            return Ok(None);
-        }
-        if number > 0 {
-            // A block that ends in the segment in which it starts.
-            let block = Extent {
-                at: self.address(index, number, true),
-                size: size(number).unwrap_or(0),
-            };
-            return Ok((block.end() == at).then_some(block));
-        }
-        if !is_at(number, last) {
-            return Ok(None);
-        }
-        match size(number) {
-            Some(size) => Ok(Some(Extent {
-                at: at - size,
-                size,
-            })),
-            None => {
-                let index = self.maxima.last(index).ok_or(Corruption::Index { at })?;
-                let block = self.extent(row, index, self.maxima.get(index), true)?;
-                Ok((block.end() == at).then_some(block))
-            }
-        }
+        let size = self.whole(leaf::before(number, at - UNIT), index);
+        let at = at - size;
+        Ok((size > 0).then_some(Extent { at, size }))
     }
 
-    #[inline(always)]
+    #[inline]
     fn behind(&self, row: &impl Image, at: usize) -> Result<Option<Extent>, Corruption> {
         let Some(number) = self.maxima.leaf(self.index(at, true)) else {
-            return self.scan_behind(row, at);
+            return self.scanning(|scan| scan.behind(row, at), None);
         };
-        if number <= 0 || !is_at(number, at) {
-            return Ok(None);
-        }
-        match size(number) {
-            Some(size) => Ok(Some(Extent { at, size })),
-            None => large(row, at).map(Some),
-        }
+        let size = large_or(row, at, leaf::behind(number, at))?;
+        Ok((size > 0).then_some(Extent { at, size }))
     }
 
-    /// By one leaf on each side: an empty one in front of the block, and a mark or none behind it.
+    /// By one leaf on each side.
+    #[inline(always)]
+    fn beside(&self, row: &impl Image, block: Extent) -> Result<(usize, usize), Corruption> {
+        let (last, end) = (block.at - UNIT, block.end());
+        let before = self.maxima.leaf(self.index(last, true));
+        let behind = self.maxima.leaf(self.index(end, true));
+        let (Some(before), Some(behind)) = (before, behind) else {
+            return self.scanning(|scan| scan.beside(row, block), (0, 0));
+        };
+        let sizes = (leaf::before(before, last), leaf::behind(behind, end));
+        if sizes.0 >= LARGE || sizes.1 >= LARGE {
+            return self.large_beside(row, block, sizes);
+        }
+        Ok(sizes)
+    }
+
+    /// By one leaf on each side: a mark or none in front of the block, and an empty one behind it.
     #[inline(always)]
     fn is_apart(&self, block: Extent) -> bool {
         let before = self.maxima.leaf(self.index(block.at - UNIT, true));
         let behind = self.maxima.leaf(self.index(block.end(), true));
-        before == Some(0) && behind.is_some_and(|behind| behind <= 0)
+        before.is_some_and(|before| before <= 0) && behind == Some(0)
     }
 
     #[inline]
@@ -309,56 +282,108 @@ impl Placement for Directory {
         self.maxima.expect(self.index(at, splits));
     }
 
-    #[inline(always)]
+    #[inline]
     fn insert(&mut self, block: Extent, splits: bool) {
         let (start, end) = (self.start(block, splits), self.end(block, splits));
-        put(self.maxima.leaves(), end);
-        self.maxima.correct(start.0, start.1, start.0, start.1);
+        self.maxima.raise(end.0, end.1);
+        let leaves = self.maxima.leaves();
+        put(leaves, start);
+        put(leaves, end);
         self.count += 1;
+        if block.size >= LARGE {
+            self.tell(block, true, splits);
+        }
     }
 
     #[inline(always)]
     fn insert_among(&mut self, block: Extent, splits: bool) {
+        if block.size >= LARGE {
+            return self.insert(block, splits);
+        }
         let (start, end) = (self.start(block, splits), self.end(block, splits));
-        put(self.maxima.leaves(), end);
-        self.maxima.raise(start.0, start.1);
+        put(self.maxima.leaves(), start);
+        self.maxima.raise_among(end.0, end.1);
         self.count += 1;
     }
 
-    #[inline(always)]
+    #[inline]
     fn remove(&mut self, block: Extent, splits: bool) {
-        let (start, end) = (self.index(block.at, splits), self.end(block, splits).0);
-        self.maxima.correct(start, 0, start, 0);
-        put(self.maxima.leaves(), (end, 0));
+        let (start, end) = (self.start(block, splits).0, self.end(block, splits).0);
+        self.maxima.put(end, 0);
+        let leaves = self.maxima.leaves();
+        put(leaves, (start, 0));
+        put(leaves, (end, 0));
         self.count -= 1;
+        if block.size >= LARGE {
+            self.tell(block, false, splits);
+        }
     }
 
-    #[inline(always)]
+    #[inline]
     fn replace(&mut self, old: Extent, new: Extent, splits: bool) {
-        let from = self.index(old.at, splits);
+        if old.end() != new.end() || old.size.max(new.size) >= LARGE {
+            self.remove(old, splits);
+            return self.insert(new, splits);
+        }
         let (start, end) = (self.start(new, splits), self.end(new, splits));
-        let old_end = self.end(old, splits).0;
-        self.maxima.moved(from, start.0, start.1);
+        let gone = self.start(old, splits).0;
+        self.maxima.put(end.0, end.1);
         let leaves = self.maxima.leaves();
-        put(leaves, (old_end, 0));
-        put(leaves, end);
+        put(leaves, (gone, 0));
         put(leaves, start);
+        put(leaves, end);
+    }
+
+    /// A block in front that ends in the same node needs no look at the node's other blocks: the whole is larger.
+    #[inline(always)]
+    fn join(&mut self, block: Extent, before: usize, behind: usize, splits: bool) {
+        let whole = block.with(before, behind);
+        if whole.size >= LARGE {
+            return self.join_large(block, before, behind, splits);
+        }
+        let (start, end) = (self.start(whole, splits), self.end(whole, splits));
+        let (front, back) = (
+            self.index(block.at - UNIT, splits),
+            self.index(block.end(), splits),
+        );
+        if before > 0 && Maxima::are_apart(front, end.0) {
+            self.maxima.put(front, 0);
+        }
+        self.maxima.raise(end.0, end.1);
+        let leaves = self.maxima.leaves();
+        if before > 0 {
+            put(leaves, (front, 0));
+        }
+        if behind > 0 {
+            put(leaves, (back, 0));
+        }
+        put(leaves, start);
+        put(leaves, end);
+        self.count = self.count + 1 - usize::from(before > 0) - usize::from(behind > 0);
     }
 
     /// Without a branch: whether anything is left is as good as random.
     #[inline(always)]
     fn shorten(&mut self, old: Extent, left: usize, splits: bool) {
-        let last = if splits { old.end() - UNIT } else { old.at };
-        let at = select_unpredictable(left == 0, old.at, old.end() - left);
-        let start = select_unpredictable(left == 0, 0, number(left, at));
-        let mark = select_unpredictable(left == 0, 0, number(left, last) | MARK);
-        let (from, to) = (self.index(old.at, splits), self.index(at, splits));
-        let end = self.index(last, splits);
-        self.maxima.moved(from, to, start);
+        if old.size >= LARGE {
+            return self.shorten_large(old, left, splits);
+        }
+        let (last, goes) = (old.end() - UNIT, left == 0);
+        let at = if splits {
+            select_unpredictable(goes, old.at, old.end() - left)
+        } else {
+            last
+        };
+        let mark = select_unpredictable(goes, 0, number(left, at) | MARK);
+        let left = select_unpredictable(goes, 0, number(left, last));
+        let (start, end) = (self.start(old, splits).0, self.index(last, splits));
+        self.maxima.put(end, left);
+        let at = self.index(at, splits);
         let leaves = self.maxima.leaves();
-        put(leaves, (end, mark));
-        put(leaves, (to, start));
-        self.count -= usize::from(left == 0);
+        put(leaves, (start, 0));
+        put(leaves, (at, mark));
+        put(leaves, (end, left));
+        self.count -= usize::from(goes);
     }
 
     fn agrees(&self, block: &Block, splits: bool) -> bool {
@@ -369,10 +394,12 @@ impl Placement for Directory {
         let (start, end) = (self.start(extent, splits), self.end(extent, splits));
         let is = |(index, number)| self.maxima.get(index) == number;
         if block.is_free() {
-            is(start) && (start.0 == end.0 || is(end))
-        } else {
-            self.starts(block.at, splits).is_none() && !self.ends(block.end(), splits)
+            let is_told = extent.size < LARGE || self.told(end.0) == extent.size;
+            return is(end) && (start.0 == end.0 || is(start)) && is_told;
         }
+        let ends = leaf::before(self.maxima.get(end.0), block.end() - UNIT);
+        let starts = leaf::behind(self.maxima.get(start.0), block.at);
+        ends == 0 && (!splits || starts == 0)
     }
 
     fn count(&self) -> Option<usize> {

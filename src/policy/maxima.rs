@@ -98,30 +98,72 @@ impl Maxima {
         Some((index * LANES + lane, line.get(lane)?))
     }
 
+    /// Whether two leaves belong to different nodes.
+    #[inline]
+    pub(super) const fn are_apart(one: usize, other: usize) -> bool {
+        one / LANES != other / LANES
+    }
+
     /// The leaves, to be changed. Before a number changes, the maxima are put right by
-    /// [`moved`](Maxima::moved) or [`correct`](Maxima::correct).
+    /// [`raise`](Maxima::raise) or [`put`](Maxima::put).
     #[inline]
     pub(super) fn leaves(&mut self) -> &mut [i16] {
         let [leaves, ..] = &mut self.levels;
         leaves
     }
 
-    /// The number in leaf `from` vanishes, and `new` appears in leaf `to`, the same or one without a number. It may
-    /// be 0. Whoever calls puts it there afterwards.
+    /// Puts the maxima right above a leaf that will have this number, of 0 or more, and has none or a smaller one now.
+    ///
+    /// Without a branch, and without a look at other lanes: how far a number lifts maxima is as good as random. Whole
+    /// pieces of a line are stored, as they are loaded by the next search: what a processor has just stored in small
+    /// pieces, it cannot load in a larger one until that and all stored before is in the cache.
     #[inline]
-    pub(super) fn moved(&mut self, from: usize, to: usize, new: i16) {
-        if from / LANES == to / LANES {
-            self.correct(from, 0, to, new);
-        } else {
-            self.correct(from, 0, from, 0);
-            self.correct(to, new, to, new);
+    pub(super) fn raise(&mut self, leaf: usize, number: i16) {
+        let [_, levels @ ..] = &mut self.levels;
+        let node = leaf / LANES;
+        if let ([nodes, ..], Some(peak)) = (&*levels, self.peaks.get_mut(node)) {
+            let highest = nodes.get(node).copied().unwrap_or(0);
+            *peak = select_unpredictable(number > highest, (leaf % LANES) as u8, *peak);
+        }
+        let number = Each::new(number);
+        let mut index = node;
+        for level in levels.iter_mut().take(self.top) {
+            if let Some(line) = level.line_mut(index / LANES) {
+                line.raise(index % LANES, number);
+            }
+            index /= LANES;
         }
     }
 
-    /// Puts a number into a leaf without one, and lifts the maxima above it, without a look at their lanes. Stores
+    /// Puts a number into a leaf, and the maxima above it right.
+    ///
+    /// Without a branch, as [`raise`](Maxima::raise).
+    #[inline]
+    pub(super) fn put(&mut self, leaf: usize, number: i16) {
+        let [leaves, levels @ ..] = &mut self.levels;
+        let node = leaf / LANES;
+        let Some(line) = leaves.line_mut(node) else {
+            return;
+        };
+        line.put(leaf % LANES, Each::new(number));
+        let mut new = line.maximum();
+        if let Some(peak) = self.peaks.get_mut(node) {
+            *peak = lowest(line.equal(new)) as u8;
+        }
+        let mut index = node;
+        for level in levels.iter_mut().take(self.top) {
+            if let Some(line) = level.line_mut(index / LANES) {
+                line.put(index % LANES, new);
+                new = line.maximum();
+            }
+            index /= LANES;
+        }
+    }
+
+    /// Puts a number into a leaf without one, and lifts the maxima above it as far as they are smaller. Stores
     /// small pieces: for numbers that many others follow before the next search.
     #[inline]
-    pub(super) fn raise(&mut self, leaf: usize, number: i16) {
+    pub(super) fn raise_among(&mut self, leaf: usize, number: i16) {
         let [leaves, higher @ ..] = &mut self.levels;
         if let Some(place) = leaves.get_mut(leaf) {
             *place = number;
@@ -136,78 +178,6 @@ impl Maxima {
             if let (true, Some(peak)) = (index == leaf / LANES, self.peaks.get_mut(index)) {
                 *peak = (leaf % LANES) as u8;
             }
-        }
-    }
-
-    /// Puts a number into a leaf, and the maxima above its node right: of its new numbers, `new` in leaf `to` is the
-    /// largest.
-    ///
-    /// The maximum of a node stands in the lane above it. It changes only if a new number exceeds it, or the old one
-    /// was it; only then are the other lanes looked at, and before anything is put among them: what a processor has
-    /// just stored in a small piece, it cannot load in a larger one until that and all stored before is in the cache.
-    #[inline(never)]
-    pub(super) fn correct(&mut self, leaf: usize, number: i16, to: usize, new: i16) {
-        let [leaves, nodes, ..] = &mut self.levels;
-        let Some(place) = leaves.get_mut(leaf) else {
-            return;
-        };
-        let node = leaf / LANES;
-        let Some(highest) = nodes.get(node).copied() else {
-            *place = number;
-            return;
-        };
-        let (mut new, mut peak) = (new, to % LANES);
-        if new < highest {
-            if *place < highest {
-                *place = number;
-                return;
-            }
-            if let Some(line) = leaves.line(node) {
-                let lane = leaf % LANES;
-                let others = line.maximum_but(lane);
-                let equal = line.equal(Each::new(others)) & !(1 << lane);
-                peak = select_unpredictable(others > new, lowest(equal), peak);
-                new = others.max(new);
-            }
-        }
-        if let Some(place) = leaves.get_mut(leaf) {
-            *place = number;
-        }
-        if let Some(place) = self.peaks.get_mut(node) {
-            *place = peak as u8;
-        }
-        if new != highest {
-            self.lift(node, highest, new);
-        }
-    }
-
-    /// Puts the maximum of a node of leaves into the lane above it, where `old` was, and the maxima above that right.
-    ///
-    /// Whole pieces of the line are stored, as they are loaded: at once, or by the next search.
-    #[inline(never)]
-    fn lift(&mut self, node: usize, old: i16, new: i16) {
-        let [_, levels @ ..] = &mut self.levels;
-        let mut levels: &mut [_] = levels;
-        let (mut index, mut old, mut new) = (node, old, new);
-        while let [below, higher @ ..] = levels {
-            let node = index / LANES;
-            let Some(line) = below.line_mut(node) else {
-                return;
-            };
-            line.put(index % LANES, new);
-            let Some(highest) = higher.first().and_then(|above| above.get(node)).copied() else {
-                return;
-            };
-            if new < highest {
-                if old < highest {
-                    return;
-                }
-                new = line.maximum();
-            }
-            if new == highest {
-                return;
-            }
-            (levels, index, old) = (higher, node, highest);
         }
     }
 
@@ -234,7 +204,7 @@ impl Maxima {
             if nodes == 1 {
                 break;
             }
-            highest = table.line(0).map_or(0, |line| line.maximum());
+            highest = table.line(0).map_or(0, |line| line.maximum().get());
             // A table may have grown by more than was asked for; the ones above reach as far.
             nodes = if level == 0 {
                 (table.len() / LANES).div_ceil(LANES)
@@ -290,8 +260,6 @@ mod tests {
         let index = random.usize(0..maxima.length());
         let next = numbers.range(index + 1..).find(|(_, n)| **n > bound);
         assert_eq!(maxima.next(index, bound), next.map(|(index, _)| *index));
-        let last = numbers.range(..=index).rev().find(|(_, n)| **n > 0);
-        assert_eq!(maxima.last(index), last.map(|(index, _)| *index));
     }
 
     fn each_is_the_maximum_of_its_node(maxima: &Maxima) {
@@ -326,17 +294,27 @@ mod tests {
             let is_free = |index| maxima.get(index) <= 0;
             if numbers.contains_key(&from) && (from == to || is_free(to)) {
                 let number = if random.bool() { number } else { 0 };
-                maxima.moved(from, to, number);
+                if from != to {
+                    maxima.put(from, 0);
+                    maxima.leaves()[from] = 0;
+                }
+                maxima.put(to, number);
                 maxima.leaves()[to] = number;
                 numbers.remove(&from);
                 if number > 0 {
                     numbers.insert(to, number);
                 }
             } else if is_free(to) && random.bool() {
-                match random.bool() {
-                    true => maxima.correct(to, number, to, number),
-                    false => maxima.raise(to, number),
+                match random.u8(..3) {
+                    0 => maxima.put(to, number),
+                    1 => maxima.raise(to, number),
+                    _ => maxima.raise_among(to, number),
                 }
+                maxima.leaves()[to] = number;
+                numbers.insert(to, number);
+            } else if numbers.get(&to).is_some_and(|old| *old < number) && random.bool() {
+                maxima.raise(to, number);
+                maxima.leaves()[to] = number;
                 numbers.insert(to, number);
             } else if is_free(to) {
                 maxima.leaves()[to] = -number;
@@ -369,9 +347,9 @@ mod tests {
                 for _ in 0..length.min(60) {
                     let (leaf, number) = (random.usize(..length), random.i16(1..=i16::MAX));
                     if numbers.remove(&leaf).is_some() {
-                        maxima.correct(leaf, 0, leaf, 0);
+                        maxima.put(leaf, 0);
                     } else {
-                        maxima.correct(leaf, number, leaf, number);
+                        maxima.put(leaf, number);
                         numbers.insert(leaf, number);
                     }
                     let (bound, from) = (random.i16(..), random.usize(..length));
@@ -381,8 +359,6 @@ mod tests {
                     assert_eq!(maxima.first(bound), first);
                     let next = numbers.range(from + 1..).find(|(_, n)| **n > bound);
                     assert_eq!(maxima.next(from, bound), next.map(|(leaf, _)| *leaf));
-                    let last = numbers.range(..=from).next_back();
-                    assert_eq!(maxima.last(from), last.map(|(leaf, _)| *leaf));
                 }
             }
             // Where memory is there again.
@@ -400,9 +376,12 @@ mod tests {
         for (gone, left) in [(3, 20), (20, 3)] {
             let mut maxima = Maxima::empty();
             maxima.grow(LANES, &mut IndexMemory::unlent()).unwrap();
-            maxima.correct(gone, 7, gone, 7);
-            maxima.correct(left, 7, left, 7);
-            maxima.correct(gone, 0, gone, 0);
+            for leaf in [gone, left] {
+                maxima.raise(leaf, 7);
+                maxima.leaves()[leaf] = 7;
+            }
+            maxima.put(gone, 0);
+            maxima.leaves()[gone] = 0;
             each_is_the_maximum_of_its_node(&maxima);
             assert_eq!(maxima.first(6), Some((left, 7)));
         }

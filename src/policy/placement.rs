@@ -33,6 +33,20 @@ pub trait Placement: core::fmt::Debug {
     /// [`Corruption`] met on the way.
     fn behind(&self, row: &impl Image, at: usize) -> Result<Option<Extent>, Corruption>;
 
+    /// The free blocks of `row` beside this one: how many bytes that in front of it has, and that behind it; 0 for none.
+    ///
+    /// # Errors
+    ///
+    /// [`Corruption`] met on the way.
+    fn beside(&self, row: &impl Image, block: Extent) -> Result<(usize, usize), Corruption> {
+        let size = |beside: Option<Extent>| beside.map_or(0, |beside| beside.size);
+        let before = size(self.before(row, block.at)?);
+        if block.end() == row.end() {
+            return Ok((before, 0));
+        }
+        Ok((before, size(self.behind(row, block.end())?)))
+    }
+
     /// A row begins at `base`.
     fn begin(&mut self, base: usize);
 
@@ -72,6 +86,16 @@ pub trait Placement: core::fmt::Debug {
     fn replace(&mut self, old: Extent, new: Extent, splits: bool) {
         self.remove(old, splits);
         self.insert(new, splits);
+    }
+
+    /// A free block appears, and is one with those of so many bytes in front of it and behind it; 0 for none.
+    fn join(&mut self, block: Extent, before: usize, behind: usize, splits: bool) {
+        for (at, size) in [(block.at - before, before), (block.end(), behind)] {
+            if size > 0 {
+                self.remove(Extent { at, size }, splits);
+            }
+        }
+        self.insert(block.with(before, behind), splits);
     }
 
     /// A free block vanishes but for its last `left` bytes; wholly, if that is 0.

@@ -17,6 +17,15 @@ impl Extent {
     pub const fn end(self) -> usize {
         self.at + self.size
     }
+
+    /// The extent with so many bytes more, in front of it and behind it.
+    #[inline]
+    pub(crate) const fn with(self, before: usize, behind: usize) -> Self {
+        Self {
+            at: self.at - before,
+            size: before + self.size + behind,
+        }
+    }
 }
 
 impl From<Block> for Extent {

@@ -124,6 +124,9 @@ const fn split_mix(seed: u64, step: u64) -> u64 {
     z ^ (z >> 31)
 }
 
+/// The tag of free blocks.
+const FREE: u64 = Tag::FREE.number();
+
 impl Header {
     /// The sealed header of a block in use at address `at`.
     #[inline]
@@ -184,11 +187,12 @@ impl Header {
         self.in_use <= 1 && self.check == self.mix(at, key, key.tag(self.tag))
     }
 
-    /// Whether this is the sealed header of a free block of `size` bytes at address `at`.
+    /// Whether this is the sealed header of a free block of `size` bytes at address `at`. Without a branch.
     #[inline]
     pub(crate) fn is_free(&self, at: usize, size: usize, key: Key) -> bool {
-        let is_free = self.in_use == 0 && self.size == size as u64 && self.tag == Tag::FREE;
-        is_free && self.check == self.mix(at, key, key.free)
+        let differs = self.in_use | (self.size ^ size as u64) | (self.tag.number() ^ FREE);
+        let seal = self.check ^ self.mix(at, key, key.free);
+        differs | u64::from(seal) == 0
     }
 
     /// Whether the block is in use.

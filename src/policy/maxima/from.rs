@@ -27,30 +27,6 @@ impl Maxima {
         Some(index)
     }
 
-    /// The last leaf up to index `upto` whose number is greater than 0.
-    #[cold]
-    pub(in crate::policy) fn last(&self, upto: usize) -> Option<usize> {
-        let (mut level, mut index) = (0, upto);
-        loop {
-            let (node, lane) = (index / LANES, index % LANES);
-            let lanes = self.above(level, node, 0) & (u32::MAX >> (LANES - 1 - lane));
-            if lanes != 0 {
-                index = node * LANES + lanes.ilog2() as usize;
-                break;
-            }
-            if level == self.top {
-                return None;
-            }
-            index = node.checked_sub(1)?;
-            level += 1;
-        }
-        for level in (0..level).rev() {
-            let lanes = self.above(level, index, 0);
-            index = index * LANES + lanes.checked_ilog2()? as usize;
-        }
-        Some(index)
-    }
-
     /// A bit for each lane of a node whose number is greater than `bound`.
     fn above(&self, level: usize, node: usize, bound: i16) -> u32 {
         let line = self.levels.get(level).and_then(|level| level.line(node));
