@@ -38,6 +38,7 @@ mod exhaustion;
 mod ground;
 mod growth;
 mod huge_pages;
+mod large;
 mod limits;
 mod misuse;
 mod release;
