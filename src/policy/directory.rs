@@ -16,6 +16,7 @@ mod large;
 use core::hint::select_unpredictable;
 
 use crate::ground::table::IndexMemory;
+use crate::policy::directory::large::large_or;
 use crate::policy::leaf::{self, LARGE, MARK, UNITS, number, size};
 use crate::policy::maxima::Maxima;
 use crate::policy::placement::{Placement, takes};
@@ -145,19 +146,6 @@ impl Directory {
         if self.scans { ask(Scan) } else { Ok(nothing) }
     }
 
-    /// As [`beside`](Placement::beside), where one is large and the leaves say so much of them.
-    #[cold]
-    #[inline(never)]
-    fn large_beside(
-        &self,
-        row: &impl Image,
-        block: Extent,
-        (before, behind): (usize, usize),
-    ) -> Result<(usize, usize), Corruption> {
-        let before = self.whole(before, self.index(block.at - UNIT, true));
-        Ok((before, large_or(row, block.end(), behind)?))
-    }
-
     /// The leaf of a block, and its number there.
     #[inline]
     fn end(&self, block: Extent, splits: bool) -> (usize, i16) {
@@ -180,23 +168,6 @@ fn put(leaves: &mut [i16], (index, number): (usize, i16)) {
     if let Some(leaf) = leaves.get_mut(index) {
         *leaf = number;
     }
-}
-
-/// The size of the block at `at`, by its mark, or as its header tells it if it is too large for that.
-#[inline(always)]
-fn large_or(row: &impl Image, at: usize, size: usize) -> Result<usize, Corruption> {
-    if size < LARGE {
-        Ok(size)
-    } else {
-        large(row, at)
-    }
-}
-
-#[cold]
-fn large(row: &impl Image, at: usize) -> Result<usize, Corruption> {
-    let header = row.header(at).ok_or(Corruption::Index { at })?;
-    header.verify(at, row.end(), row.key())?;
-    Ok(header.size as usize)
 }
 
 impl Placement for Directory {

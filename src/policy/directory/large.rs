@@ -3,8 +3,10 @@
 use crate::policy::directory::{Directory, put};
 use crate::policy::leaf::{LARGE, MARK, UNITS};
 use crate::policy::placement::Placement;
+use crate::words::error::Corruption;
 use crate::words::extent::Extent;
 use crate::words::size::UNIT;
+use crate::words::walk::Image;
 
 /// Leaves that tell a size together: of units, 15 bits each.
 const DIGITS: usize = 4;
@@ -34,6 +36,19 @@ impl Directory {
             }
             units >>= BITS;
         }
+    }
+
+    /// As [`beside`](crate::Placement::beside), where one is large and the leaves say so much of them.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn large_beside(
+        &self,
+        row: &impl Image,
+        block: Extent,
+        (before, behind): (usize, usize),
+    ) -> Result<(usize, usize), Corruption> {
+        let before = self.whole(before, self.index(block.at - UNIT, true));
+        Ok((before, large_or(row, block.end(), behind)?))
     }
 
     /// As [`join`](crate::Placement::join), where one is large.
@@ -69,4 +84,21 @@ impl Directory {
         }
         self.tell(new, true, splits);
     }
+}
+
+/// The size of the block at `at`, by its mark, or as its header tells it if it is too large for that.
+#[inline(always)]
+pub(super) fn large_or(row: &impl Image, at: usize, size: usize) -> Result<usize, Corruption> {
+    if size < LARGE {
+        Ok(size)
+    } else {
+        large(row, at)
+    }
+}
+
+#[cold]
+fn large(row: &impl Image, at: usize) -> Result<usize, Corruption> {
+    let header = row.header(at).ok_or(Corruption::Index { at })?;
+    header.verify(at, row.end(), row.key())?;
+    Ok(header.size as usize)
 }
