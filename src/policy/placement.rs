@@ -90,22 +90,12 @@ pub trait Placement: core::fmt::Debug {
 
     /// A free block appears, and is one with those of so many bytes in front of it and behind it; 0 for none.
     fn join(&mut self, block: Extent, before: usize, behind: usize, splits: bool) {
-        for (at, size) in [(block.at - before, before), (block.end(), behind)] {
-            if size > 0 {
-                self.remove(Extent { at, size }, splits);
-            }
-        }
-        self.insert(block.with(before, behind), splits);
+        join(self, block, before, behind, splits);
     }
 
     /// A free block vanishes but for its last `left` bytes; wholly, if that is 0.
     fn shorten(&mut self, old: Extent, left: usize, splits: bool) {
-        if left == 0 {
-            self.remove(old, splits);
-        } else {
-            let (at, size) = (old.end() - left, left);
-            self.replace(old, Extent { at, size }, splits);
-        }
+        shorten(self, old, left, splits);
     }
 
     /// Whether what is remembered of this free block is true.
@@ -113,6 +103,37 @@ pub trait Placement: core::fmt::Debug {
 
     /// How many free blocks are remembered; `None` where none are. Where it is 0, nobody is asked to find one.
     fn count(&self) -> Option<usize>;
+}
+
+/// As [`Placement::join`], by one change for each block.
+pub(crate) fn join<P: Placement + ?Sized>(
+    placement: &mut P,
+    block: Extent,
+    before: usize,
+    behind: usize,
+    splits: bool,
+) {
+    for (at, size) in [(block.at - before, before), (block.end(), behind)] {
+        if size > 0 {
+            placement.remove(Extent { at, size }, splits);
+        }
+    }
+    placement.insert(block.with(before, behind), splits);
+}
+
+/// As [`Placement::shorten`], by one block in the place of the other.
+pub(crate) fn shorten<P: Placement + ?Sized>(
+    placement: &mut P,
+    old: Extent,
+    left: usize,
+    splits: bool,
+) {
+    if left == 0 {
+        placement.remove(old, splits);
+    } else {
+        let (at, size) = (old.end() - left, left);
+        placement.replace(old, Extent { at, size }, splits);
+    }
 }
 
 /// Whether `fit` goes into this free block.

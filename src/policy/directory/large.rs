@@ -2,7 +2,7 @@
 
 use crate::policy::directory::{Directory, put};
 use crate::policy::leaf::{LARGE, MARK, UNITS};
-use crate::policy::placement::Placement;
+use crate::policy::placement;
 use crate::words::error::Corruption;
 use crate::words::extent::Extent;
 use crate::words::size::UNIT;
@@ -55,27 +55,18 @@ impl Directory {
     #[cold]
     #[inline(never)]
     pub(super) fn join_large(&mut self, block: Extent, before: usize, behind: usize, splits: bool) {
-        for (at, size) in [(block.at - before, before), (block.end(), behind)] {
-            if size > 0 {
-                self.remove(Extent { at, size }, splits);
-            }
-        }
-        self.insert(block.with(before, behind), splits);
+        placement::join(self, block, before, behind, splits);
     }
 
     /// As [`shorten`](crate::Placement::shorten), of a large block.
     #[cold]
     #[inline(never)]
     pub(super) fn shorten_large(&mut self, old: Extent, left: usize, splits: bool) {
+        if left < LARGE {
+            return placement::shorten(self, old, left, splits);
+        }
         let (at, size) = (old.end() - left, left);
         let new = Extent { at, size };
-        if left < LARGE {
-            self.remove(old, splits);
-            if left > 0 {
-                self.insert(new, splits);
-            }
-            return;
-        }
         // Its number stays as it is.
         let (gone, start) = (self.start(old, splits), self.start(new, splits));
         if splits {
