@@ -4,38 +4,38 @@ use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use fastrand::Rng;
-use tagheap::{Directory, Error, Heap, Key, Refusal, Rule, Source, Split, Whole};
+use tagheap::{Buffer, Directory, Error, Heap, Key, Refusal, Rule, Source, Split, Whole};
 
 use crate::{A, B, bytes};
 
-/// Bytes, the first of which are for indexes.
+/// A buffer, so many bytes of which are for indexes.
 #[derive(Debug)]
-struct Lending {
-    base: NonNull<u8>,
-    limit: usize,
+struct Lending<'a> {
+    buffer: Buffer<'a>,
     room: usize,
 }
 
-// SAFETY: the bytes are leaked, all granted from the start, and one heap at a time has them.
-unsafe impl Source for Lending {
+// SAFETY: as the buffer, which does all but say how much is lent.
+unsafe impl Source for Lending<'_> {
     fn base(&self) -> NonNull<u8> {
-        self.base
+        self.buffer.base()
     }
 
     fn limit(&self) -> usize {
-        self.limit
+        self.buffer.limit()
     }
 
-    fn extend(&mut self, _frontier: usize, _to: usize) -> Result<(), Refusal> {
-        Err(Refusal::NoMemory)
+    fn extend(&mut self, frontier: usize, to: usize) -> Result<(), Refusal> {
+        self.buffer.extend(frontier, to)
     }
 
-    unsafe fn trim(&mut self, _to: usize) -> usize {
-        usize::MAX
+    unsafe fn trim(&mut self, to: usize) -> usize {
+        // SAFETY: the caller's promise.
+        unsafe { self.buffer.trim(to) }
     }
 
     fn zero_from(&self) -> usize {
-        usize::MAX
+        self.buffer.zero_from()
     }
 
     fn index_room(&self) -> usize {
@@ -43,14 +43,14 @@ unsafe impl Source for Lending {
     }
 
     fn may_map(&self) -> bool {
-        false
+        self.buffer.may_map()
     }
 }
 
-type Lent<R> = Heap<Lending, R>;
+type Lent<'a, R> = Heap<Lending<'a>, R>;
 
 /// A block larger than a leaf can tell, beside free ones and others; then blocks of all sizes, at random.
-fn work<R: Rule>(heap: &mut Lent<R>, random: &mut Rng) -> Result<(), Error> {
+fn work<R: Rule>(heap: &mut Lent<'_, R>, random: &mut Rng) -> Result<(), Error> {
     let large = bytes(200_000);
     let mut live = Vec::new();
     for _ in 0..3 {
@@ -80,12 +80,10 @@ fn work<R: Rule>(heap: &mut Lent<R>, random: &mut Rng) -> Result<(), Error> {
 }
 
 fn run<R: Rule>(rule: R) {
-    const LENGTH: usize = 1 << 20;
-    let bytes = vec![0_u128; LENGTH / 16].leak();
+    let mut bytes = vec![0_u8; 1 << 20];
     for room in (0..80_000).step_by(48) {
-        let base = NonNull::from(&mut *bytes).cast::<u8>();
-        let limit = base.addr().get() + LENGTH;
-        let source = Lending { base, limit, room };
+        let buffer = Buffer::new(&mut bytes);
+        let source = Lending { buffer, room };
         let mut heap = Heap::with(source, rule, Directory::new(), Key::FIXED).unwrap();
         let answer = work(&mut heap, &mut Rng::with_seed(room as u64));
         assert_eq!(answer, Ok(()), "{room} bytes of room: {}", heap.drawing());

@@ -18,6 +18,7 @@ use tagheap::{
 };
 
 use crate::in_reserve;
+use crate::size_classes::{log_of, map_of};
 
 #[path = "../../examples/embedded.rs"]
 #[expect(dead_code, reason = "it prints, where this must not")]
@@ -225,11 +226,6 @@ fn chunk_of(heap: &LocalHeap<Reserve>) -> Block {
     block.unwrap().unwrap()
 }
 
-/// Two bits for every 16 bytes, at the end of a chunk.
-fn map_of(chunk: &Block) -> usize {
-    chunk.usable().div_ceil(1024) * 16
-}
-
 /// A pool of few objects touches the pages of these and of the block's header, which is in front of the first. Of a
 /// large chunk it touches the log's pages too.
 #[test]
@@ -255,15 +251,17 @@ fn size_classes_touch_the_pages_of_their_objects_and_of_their_notes() {
                     if count == 1 {
                         first = last;
                         // The log in front of the pieces, or no piece at the chunk's start.
-                        let front = (chunk.usable() / 17 + 17) / 16 * 16;
-                        let front = if is_large { 16 } else { front };
+                        let front = if is_large { 16 } else { log_of(chunk.usable()) };
                         assert_eq!(first, chunk.payload() + front);
                     }
                     wanted.extend(pages(chunk.at, last + 100 - chunk.at));
                     if is_large {
                         // A byte each, and one where they begin.
                         let entries = count + 1;
-                        wanted.extend(pages(chunk.end() - map_of(&chunk) - entries, entries));
+                        wanted.extend(pages(
+                            chunk.end() - map_of(chunk.usable()) - entries,
+                            entries,
+                        ));
                     }
                     assert_eq!(resident(heap), wanted, "{count} objects");
                 }

@@ -427,6 +427,16 @@ fn heap_end(heap: &LocalHeap<Reserve>) -> usize {
     last.unwrap().end()
 }
 
+/// Bytes of the map of a chunk of so many: two bits for every 16.
+pub(crate) fn map_of(usable: usize) -> usize {
+    usable.div_ceil(1024) * 16
+}
+
+/// Bytes of its log: one for every 16 that are left, and those that stand above them.
+pub(crate) fn log_of(usable: usize) -> usize {
+    (usable / 17 + 17) / 16 * 16
+}
+
 /// What lies in front of the first piece and behind the last is none, whatever the memory was full of before.
 #[test]
 fn notes_are_no_pieces() {
@@ -464,8 +474,7 @@ fn notes_are_no_pieces_in_memory_full_of(full_of: u8) {
                 is_none(address);
             }
             let usable = bytes - 32;
-            let map = usable.div_ceil(1024) * 16;
-            let log = (usable / 17 + 17) / 16 * 16;
+            let (log, map) = (log_of(usable), map_of(usable));
             let behind = if usable > 16 << 10 { log + map } else { map };
             for address in (first + 32..end).step_by(16) {
                 is_none(address);
@@ -614,7 +623,7 @@ fn finds_damage_to_the_log() {
                 let first = model.pieces[0].0;
                 let holds = |(at, usable): &&(usize, usize)| (*at..at + usable).contains(&first);
                 let (at, usable) = *chunks(heap).iter().find(holds).unwrap();
-                let map = at + usable - usable.div_ceil(1024) * 16;
+                let map = at + usable - map_of(usable);
                 let log = if usable > 16 << 10 {
                     map
                 } else {
@@ -793,10 +802,7 @@ fn a_pool_takes_at_once_what_its_tag_held() {
                 .collect::<Vec<_>>()
         };
         // The first is what was said, all in all; those behind it have notes besides.
-        let with_notes = |room: usize| {
-            let [front, map] = [16, room.div_ceil(1024) * 16];
-            front + room + (room / 17 + 17) / 16 * 16 + map
-        };
+        let with_notes = |room: usize| 16 + room + log_of(room) + map_of(room);
         let usual = [16 << 10, with_notes(64 << 10), with_notes(256 << 10)];
         assert_eq!(round(pool(heap), 200), usual);
         let peak = heap.stats_of(TAG).unwrap().peak;
