@@ -37,16 +37,7 @@ mod rpmalloc {
 
     /// Where the crate's C lies: Cargo tells where it unpacked the crate.
     fn source() -> Option<PathBuf> {
-        let cargo = env::var_os("CARGO")?;
-        let manifest = Path::new(&env::var_os("CARGO_MANIFEST_DIR")?).join("Cargo.toml");
-        let metadata = Command::new(cargo)
-            .args(["metadata", "--format-version=1", "--offline"])
-            .args(["--filter-platform", &env::var("TARGET").ok()?])
-            .arg("--manifest-path")
-            .arg(manifest)
-            .output()
-            .ok()?;
-        let text = String::from_utf8(metadata.stdout).ok()?;
+        let text = metadata(&["--offline"]).or_else(|| metadata(&[]))?;
         let manifests = text.split('"').map(Path::new);
         let mut folders = manifests.filter(|path| path.ends_with("Cargo.toml"));
         let folder = folders.find_map(|path| {
@@ -56,5 +47,20 @@ mod rpmalloc {
         })?;
         let source = folder.join("rpmalloc/rpmalloc/rpmalloc.c");
         source.exists().then_some(source)
+    }
+
+    /// What Cargo tells of the workspace's packages; offline only if it has fetched what all members need.
+    fn metadata(options: &[&str]) -> Option<String> {
+        let manifest = Path::new(&env::var_os("CARGO_MANIFEST_DIR")?).join("Cargo.toml");
+        let metadata = Command::new(env::var_os("CARGO")?)
+            .args(["metadata", "--format-version=1"])
+            .args(options)
+            .args(["--filter-platform", &env::var("TARGET").ok()?])
+            .arg("--manifest-path")
+            .arg(manifest)
+            .output()
+            .ok()?;
+        let told = metadata.status.success().then_some(metadata.stdout)?;
+        String::from_utf8(told).ok()
     }
 }
