@@ -13,7 +13,7 @@ use core::ptr::NonNull;
 use crate::global::atomic::{AtomicU8, Ordering};
 use crate::global::center;
 use crate::global::classes::{self, Class, class_of};
-use crate::global::local::{self, Local};
+use crate::global::local::{self, Local, Own};
 use crate::global::magazine::Magazine;
 use crate::global::shelf::Shelf;
 use crate::global::span::{SPAN, Slot, Span};
@@ -42,44 +42,45 @@ pub(super) unsafe fn give(at: *mut u8, layout: Layout) -> Given {
     let Some(span) = spans::holding(at.addr()) else {
         return Given::Not;
     };
-    let (Some(class), Some(local)) = (classes::quick(layout), local::own()) else {
+    let (Some(class), Some(own)) = (classes::quick(layout), local::own()) else {
         return Given::Not;
     };
-    if !local.begin() {
+    if !own.begin() {
         return Given::Not;
     }
     // The one question whether it is this thread's, of the tag in force, and of the class.
-    let shelf = Stock::address_of_shelf(local.stock.address(), class);
+    let shelf = Stock::address_of_shelf(own.stock().addr(), class);
     // SAFETY: not 0: shelves lie behind the start of a stock, or of none.
     let Some(shelf) = (unsafe { span.shelf.get_if_at(shelf) }) else {
-        return give_to_another(at, span, class, local);
+        return give_to_another(at, span, class, own);
     };
-    put(at, span, class, shelf, local)
+    put(at, span, class, shelf, own)
 }
 
 /// Takes a slot back that is another tag's or thread's; in an operation, which it ends.
 #[cold]
 #[inline(never)]
-fn give_to_another(at: *mut u8, span: &'static Span, class: Class, local: &Local) -> Given {
+fn give_to_another(at: *mut u8, span: &'static Span, class: Class, own: Own) -> Given {
+    let local = own.local();
     let (Some(stock), true) = (span.stock.get(), span.class() == class) else {
-        return refuse(local);
+        return refuse(own);
     };
     let slot = span.slot_at(at.addr());
     if !stock.owner.is_as(&local.thread) {
         let given = match slot {
             Some(slot) if span.giver.is(local) => give_as_giver(span, slot, stock, local),
             Some(slot) => give_from_afar(span, slot, stock, Some(local)),
-            None => return refuse(local),
+            None => return refuse(own),
         };
-        local.end();
+        own.end();
         return given.map_or(Given::Twice, |()| Given::Done);
     }
     match (span.shelf.get(), slot) {
-        (Some(shelf), _) => put(at, span, class, shelf, local),
+        (Some(shelf), _) => put(at, span, class, shelf, own),
         (None, Some(slot)) if span.giver.is_there() => {
-            put_beside_giver(at, span, slot, stock.shelf(class), local)
+            put_beside_giver(at, span, slot, stock.shelf(class), own)
         }
-        _ => refuse(local),
+        _ => refuse(own),
     }
 }
 
@@ -134,38 +135,38 @@ fn put_beside_giver(
     span: &'static Span,
     slot: Slot,
     shelf: &Shelf,
-    local: &Local,
+    own: Own,
 ) -> Given {
     let is_more = || span.in_use(slot).is_err() || !shelf.magazine.push(at, span.state_of(slot));
     if span.count_beside() || is_more() {
-        return refuse(local);
+        return refuse(own);
     }
-    local.end();
+    own.end();
     Given::Done
 }
 
 /// Ends an operation in which it turned out that it takes another.
 #[cold]
-fn refuse(local: &Local) -> Given {
-    local.end();
+fn refuse(own: Own) -> Given {
+    own.end();
     Given::Not
 }
 
 /// Puts a slot into the magazine of its shelf, if one in use starts there and there is room; in an operation, which it
 /// ends.
 #[inline(always)]
-fn put(at: *mut u8, span: &'static Span, class: Class, shelf: &Shelf, local: &Local) -> Given {
+fn put(at: *mut u8, span: &'static Span, class: Class, shelf: &Shelf, own: Own) -> Given {
     let Some(number) = class.slot_at(at.addr() % SPAN) else {
-        return refuse(local);
+        return refuse(own);
     };
     let state = span.state(number);
     if state.load(Ordering::Relaxed) != IN_USE {
-        return refuse(local);
+        return refuse(own);
     }
     if !shelf.magazine.push(at, state) {
-        return put_free(span, state, &shelf.magazine, local);
+        return put_free(span, state, &shelf.magazine, own);
     }
-    local.end();
+    own.end();
     Given::Done
 }
 
@@ -173,10 +174,10 @@ fn put(at: *mut u8, span: &'static Span, class: Class, shelf: &Shelf, local: &Lo
 /// ends.
 #[cold]
 #[inline(never)]
-fn put_free(span: &'static Span, state: &AtomicU8, magazine: &Magazine, local: &Local) -> Given {
+fn put_free(span: &'static Span, state: &AtomicU8, magazine: &Magazine, own: Own) -> Given {
     let slot = span.slot_of_state(state);
     let is_done = !magazine.is_wide() && span.put_quickly(slot, magazine.count());
-    local.end();
+    own.end();
     if is_done { Given::Done } else { Given::Not }
 }
 
@@ -233,7 +234,7 @@ unsafe fn give_slowly(ptr: NonNull<u8>, layout: Layout) -> Result<(), Error> {
         return Err(not_a_block(ptr));
     };
     let is_own = |local: &Local| stock.owner.is_as(&local.thread);
-    if local::own().is_none_or(is_own)
+    if local::own().map(Own::local).is_none_or(is_own)
         && let Ok(inside) = local::enter()
         && is_own(inside.local)
     {

@@ -65,12 +65,6 @@ impl<T: Sync> Link<T> {
         Some(unsafe { &*at })
     }
 
-    /// Its address; 0 of none.
-    #[inline(always)]
-    pub(super) fn address(&self) -> usize {
-        self.0.load(Ordering::Relaxed).addr()
-    }
-
     /// Whether it is this one.
     #[inline]
     pub(super) fn is(&self, other: Option<&'static T>) -> bool {

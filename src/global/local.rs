@@ -13,6 +13,8 @@
 #![allow(unsafe_code)]
 
 use core::arch::{asm, global_asm};
+use core::mem::offset_of;
+use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering, compiler_fence};
 
 use crate::global::link::Link;
@@ -58,23 +60,79 @@ static COMMON: Local = Local {
     tag: AtomicU64::new(0),
 };
 
-/// The calling thread's own, if it is known that threads have such a thing.
+/// The calling thread's own, by how far it lies from where the thread's memory is said to be.
 ///
-/// The reference is good for as long as the thread lives: nobody keeps it.
+/// What each request does there is one instruction, or two, by the segment of that memory. Good for as long as the
+/// thread lives, and in that thread: nobody keeps it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Own(usize);
+
+/// The calling thread's own, if it is known that threads have such a thing.
 #[inline(always)]
-pub(super) fn own<'a>() -> Option<&'a Local> {
+pub(super) fn own() -> Option<Own> {
     if !thread::has_memory() {
         return None;
     }
-    let at: *const Local;
-    // SAFETY: the thread has thread-local memory, in which the linker gave this variable a place. It only
-    // loads that place's offset and the memory's address.
+    let offset: usize;
+    // SAFETY: it only loads the offset of the place that the linker gave the variable in a thread's memory.
     unsafe {
-        asm!("mov {0}, qword ptr [rip + tagheap_local@GOTTPOFF]", "add {0}, qword ptr fs:[0]",
-             out(reg) at, options(pure, readonly, nostack));
+        asm!("mov {0}, qword ptr [rip + tagheap_local@GOTTPOFF]",
+             out(reg) offset, options(pure, readonly, nostack, preserves_flags));
     }
-    // SAFETY: zeroed before the thread began, and only seen as this type.
-    Some(unsafe { &*at })
+    Some(Own(offset))
+}
+
+impl Own {
+    #[inline(always)]
+    pub(super) fn local<'a>(self) -> &'a Local {
+        let at: *const Local;
+        // SAFETY: the thread has thread-local memory, which starts with its own address.
+        unsafe {
+            asm!("add {0}, qword ptr fs:[0]",
+                 inlateout(reg) self.0 => at, options(pure, readonly, nostack));
+        }
+        // SAFETY: zeroed before the thread began, and only seen as this type.
+        unsafe { &*at }
+    }
+
+    /// As [`Local::begin`].
+    #[inline(always)]
+    pub(super) fn begin(self) -> bool {
+        // SAFETY: the thread has thread-local memory, and this is its flag. Nothing is moved over it by the compiler:
+        // it may change any memory.
+        unsafe {
+            asm!("cmp byte ptr fs:[{own} + {busy}], 0",
+                 "jne {is_busy}",
+                 "mov byte ptr fs:[{own} + {busy}], 1",
+                 own = in(reg) self.0, busy = const offset_of!(Local, busy),
+                 is_busy = label { return false }, options(nostack));
+        }
+        true
+    }
+
+    /// As [`Local::end`].
+    #[inline(always)]
+    pub(super) fn end(self) {
+        // SAFETY: as for `begin`.
+        unsafe {
+            asm!("mov byte ptr fs:[{own} + {busy}], 0",
+                 own = in(reg) self.0, busy = const offset_of!(Local, busy),
+                 options(nostack, preserves_flags));
+        }
+    }
+
+    /// The stock at hand, or null; in an operation.
+    #[inline(always)]
+    pub(super) fn stock(self) -> *const Stock {
+        let stock;
+        // SAFETY: the thread has thread-local memory, and this is its link.
+        unsafe {
+            asm!("mov {stock}, qword ptr fs:[{own} + {link}]",
+                 stock = out(reg) stock, own = in(reg) self.0, link = const offset_of!(Local, stock),
+                 options(readonly, nostack, preserves_flags));
+        }
+        stock
+    }
 }
 
 /// The calling thread's own, or the one for all.
@@ -82,7 +140,7 @@ fn any<'a>() -> &'a Local {
     if !thread::has_memory() {
         thread::find_memory();
     }
-    own().unwrap_or(&COMMON)
+    own().map_or(&COMMON, Own::local)
 }
 
 /// Comes into the heap with what the thread has for itself.
@@ -94,7 +152,7 @@ fn any<'a>() -> &'a Local {
 #[inline]
 pub(super) fn enter<'a>() -> Result<Inside<'a>, Misuse> {
     let local = any();
-    let came = if core::ptr::eq(local, &raw const COMMON) {
+    let came = if ptr::eq(local, &raw const COMMON) {
         !local.busy.swap(true, Ordering::Acquire)
     } else {
         local.begin()

@@ -27,13 +27,14 @@ use crate::words::tag::Tag;
 #[inline(always)]
 pub(super) fn take(layout: Layout) -> Option<NonNull<u8>> {
     let class = classes::quick(layout)?;
-    let local = local::own()?;
-    if !local.begin() {
+    let own = local::own()?;
+    if !own.begin() {
         return None;
     }
-    let stock = local.stock.get();
+    // SAFETY: null, or the thread's stock, which stays for the rest of the program.
+    let stock = unsafe { own.stock().as_ref() };
     let slot = stock.and_then(|stock| stock.shelf(class).magazine.pop());
-    local.end();
+    own.end();
     slot
 }
 

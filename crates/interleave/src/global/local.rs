@@ -1,6 +1,7 @@
 //! What a thread of the model has for itself: what the test says.
 
 use std::cell::Cell;
+use std::ptr;
 
 use crate::global::UNTAGGED;
 use crate::global::atomic::{AtomicBool, Ordering};
@@ -27,12 +28,34 @@ pub(super) fn be(local: &'static Local) {
     OWN.with(|own| own.set(Some(local)));
 }
 
-pub(super) fn own<'a>() -> Option<&'a Local> {
-    OWN.with(Cell::get)
+/// The calling thread's own.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Own(&'static Local);
+
+pub(super) fn own() -> Option<Own> {
+    OWN.with(Cell::get).map(Own)
+}
+
+impl Own {
+    pub(super) fn local(self) -> &'static Local {
+        self.0
+    }
+
+    pub(super) fn begin(self) -> bool {
+        self.0.begin()
+    }
+
+    pub(super) fn end(self) {
+        self.0.end();
+    }
+
+    pub(super) fn stock(self) -> *const Stock {
+        self.0.stock.get().map_or(ptr::null(), ptr::from_ref)
+    }
 }
 
 pub(super) fn enter<'a>() -> Result<Inside<'a>, Misuse> {
-    let local = own().unwrap();
+    let local = own().unwrap().local();
     match local.begin() {
         true => Ok(Inside { local }),
         false => Err(Misuse::Reentered),

@@ -118,7 +118,7 @@ impl World {
 
     /// Does something as another thread would, while there is none.
     fn as_other(&self, other: &'static Local, work: impl FnOnce()) {
-        let owner = local::own().unwrap();
+        let owner = local::own().unwrap().local();
         local::be(other);
         work();
         local::be(owner);
