@@ -46,6 +46,7 @@ mod place;
 mod query;
 mod release;
 mod resize;
+mod table;
 
 use core::alloc::Layout;
 use core::marker::PhantomData;

@@ -56,8 +56,8 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
 
     /// Calls a tag by a name besides: up to 31 bytes; a longer one is cut, between two characters. O(1).
     ///
-    /// [`stats_of`](Heap::stats_of) and [`tags`](Heap::tags) tell it; pictures and tables, which are made from the row
-    /// alone, do not.
+    /// [`stats_of`](Heap::stats_of), [`tags`](Heap::tags) and [`table`](Heap::table) tell it; a picture, which is made from
+    /// the row alone, does not.
     ///
     /// # Errors
     ///

@@ -5,9 +5,10 @@ use core::ptr::NonNull;
 
 use crate::ground::source::Source;
 use crate::heap::Heap;
+use crate::heap::table::Tabulated;
 use crate::policy::placement::Placement;
 use crate::policy::rule::Rule;
-use crate::words::draw::{Drawing, Table};
+use crate::words::draw::Drawing;
 use crate::words::error::{Corruption, Error};
 use crate::words::stats::{Amount, Forecast, Stats};
 use crate::words::tag::Tag;
@@ -210,8 +211,29 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         Drawing(&self.row)
     }
 
-    /// A table in text: blocks, bytes and payload by tag. O(blocks × tags) to print, see [`Table`].
+    /// A table in text: blocks, bytes and payload of each tag that holds any, and its name where it has one; then what
+    /// is free. O(blocks + tags) to print.
+    ///
+    /// ```
+    /// # use core::alloc::Layout;
+    /// # use tagheap::{Heap, Reserve, Tag};
+    /// # let mut heap = Heap::new(Reserve::new()?)?;
+    /// heap.allocate(Tag::named("level"), Layout::new::<[u8; 400]>())?;
+    /// heap.allocate(Tag::new(7), Layout::new::<[u8; 96]>())?;
+    /// heap.set_name(Tag::new(7), "second renderer")?;
+    /// let table = [
+    ///     "tag                    blocks        bytes      payload  name",
+    ///     "(heap)                      1          128           96",
+    ///     "level                       1          432          400",
+    ///     "7                           1          128           96  second renderer",
+    ///     "(free)                      0            0            0",
+    /// ];
+    /// assert_eq!(heap.table().to_string(), table.join("\n"));
+    /// # Ok::<(), tagheap::Error>(())
+    /// ```
+    ///
+    /// In a [`Buffer`](crate::Buffer) too small for a ledger as [`Table`](crate::Table), which makes one of the row alone.
     pub fn table(&self) -> impl Display + '_ {
-        Table(&self.row)
+        Tabulated(self)
     }
 }

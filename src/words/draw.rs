@@ -70,22 +70,29 @@ impl<I: Image> Table<I> {
     }
 }
 
-fn line(f: &mut fmt::Formatter<'_>, name: impl fmt::Display, amount: Amount) -> fmt::Result {
+/// In the place of a tag, for what is free.
+pub(crate) const FREE: &str = "(free)";
+
+/// The first line of a table.
+pub(crate) fn title(f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let (blocks, bytes, payload) = ("blocks", "bytes", "payload");
+    write!(f, "{:<20} {blocks:>8} {bytes:>12} {payload:>12}", "tag")
+}
+
+/// A tag's line of a table, or that of what is free.
+pub(crate) fn line(
+    f: &mut fmt::Formatter<'_>,
+    tag: impl fmt::Display,
+    amount: Amount,
+) -> fmt::Result {
     let Amount { blocks, bytes } = amount;
-    write!(
-        f,
-        "\n{name:<20} {blocks:>8} {bytes:>12} {:>12}",
-        amount.payload()
-    )
+    let payload = amount.payload();
+    write!(f, "\n{tag:<20} {blocks:>8} {bytes:>12} {payload:>12}")
 }
 
 impl<I: Image> fmt::Display for Table<I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{:<20} {:>8} {:>12} {:>12}",
-            "tag", "blocks", "bytes", "payload"
-        )?;
+        title(f)?;
         let mut last = None;
         for block in Walk::new(&self.0)
             .flatten()
@@ -99,7 +106,7 @@ impl<I: Image> fmt::Display for Table<I> {
                 line(f, tag, amount)?;
             }
         }
-        line(f, "(free)", self.amount(State::Free, 0).0)
+        line(f, FREE, self.amount(State::Free, 0).0)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use tagheap::{Amount, Error, Misuse, Shortage, Tag};
+use tagheap::{Amount, Bytes, Error, Misuse, Shortage, Table, Tag};
 
 use crate::support::{Careless, Config, Live, Rig, bytes, layout};
 
@@ -373,4 +373,12 @@ fn blocks_of_and_stats_add_up<C: Config>() {
     }
     let table = rig.heap.table().to_string();
     assert_eq!(table.lines().count(), 1 + 1 + 4 + 1, "{table}");
+    // What the books say, the row does, where there are books.
+    let row = Table(Bytes::new(rig.heap.base(), &rig.image())).to_string();
+    let sorted = |table: &str| {
+        let mut lines: Vec<_> = table.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    assert_eq!(sorted(&table), sorted(&row));
 }

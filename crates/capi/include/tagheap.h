@@ -815,9 +815,9 @@ th_status th_trim(th_heap *heap,
                   size_t *bytes);
 
 /**
- * A table in text: blocks and bytes by tag. Written as snprintf writes: at most `capacity` bytes to `text`, a
- * zero byte at the end; `length`, unless it is null, gets the bytes that all of it has without that. `text` may
- * be null if `capacity` is 0. O(blocks).
+ * A table in text: blocks and bytes by tag, and its name where it has one. Written as snprintf writes: at most
+ * `capacity` bytes to `text`, a zero byte at the end; `length`, unless it is null, gets the bytes that all of it has
+ * without that. `text` may be null if `capacity` is 0. O(blocks and tags).
  */
 th_status th_table(const th_heap *heap,
                    char *text,

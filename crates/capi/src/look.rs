@@ -263,9 +263,9 @@ pub unsafe extern "C" fn th_trim(heap: *mut th_heap, bytes: *mut usize) -> th_st
     answer::status(answer.map(|trimmed| unsafe { put(bytes, trimmed) }))
 }
 
-/// A table in text: blocks and bytes by tag. Written as snprintf writes: at most `capacity` bytes to `text`, a
-/// zero byte at the end; `length`, unless it is null, gets the bytes that all of it has without that. `text` may
-/// be null if `capacity` is 0. O(blocks).
+/// A table in text: blocks and bytes by tag, and its name where it has one. Written as snprintf writes: at most
+/// `capacity` bytes to `text`, a zero byte at the end; `length`, unless it is null, gets the bytes that all of it has
+/// without that. `text` may be null if `capacity` is 0. O(blocks and tags).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn th_table(
     heap: *const th_heap,
