@@ -90,7 +90,9 @@ pub use crate::{
         typed::{Own, Typed},
     },
     sharing::{
-        share::{Futex, LocalHeap, Share, SharedHeap},
+        local_heap::LocalHeap,
+        share::Share,
+        shared_heap::{Futex, SharedHeap},
         thread::assume_one_thread,
     },
     words::{

@@ -5,6 +5,8 @@ pub(crate) mod atomic {
     pub(crate) use core::hint::spin_loop;
     pub(crate) use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 }
+pub(crate) mod local_heap;
 pub(crate) mod lock;
 pub(crate) mod share;
+pub(crate) mod shared_heap;
 pub(crate) mod thread;

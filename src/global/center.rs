@@ -22,7 +22,7 @@ use crate::ground::source::program_break::Break;
 use crate::ground::source::reserve::Reserve;
 use crate::heap::Heap;
 use crate::sharing::lock::Guarded;
-use crate::sharing::share::Futex;
+use crate::sharing::shared_heap::Futex;
 use crate::words::error::{Error, OutOfMemory, Shortage};
 use crate::words::stats::Amount;
 use crate::words::tag::Tag;

@@ -16,7 +16,7 @@ use lock_api::RawMutex;
 
 use crate::pools::kind::Kind;
 use crate::sharing::lock::Guarded;
-use crate::sharing::share::Futex;
+use crate::sharing::shared_heap::Futex;
 use crate::words::error::{Error, Misuse};
 use crate::words::usage::Usage;
 

@@ -199,3 +199,38 @@ fn pools_of_one_heap_show_in_one_table() {
     };
     heap.check().unwrap();
 }
+
+/// What a heap does for whoever has it alone, it does for several who share it.
+fn marks_and_moves_blocks(heap: &impl Share) {
+    let stats = |tag| heap.stats_of(tag).unwrap();
+    let take = |tag| heap.allocate(tag, WORD).unwrap().cast();
+    let old = take(PARENT);
+    let mark = heap.mark().unwrap();
+    let young = take(PARENT);
+    assert_eq!((stats(PARENT).blocks, stats(PARENT).peak), (2, 96));
+    // SAFETY: nobody uses the blocks, and no pool owns a tag.
+    let released = unsafe { heap.release_since(PARENT, mark) }.unwrap();
+    assert_eq!(released.blocks, 1);
+    // SAFETY: the block is gone, which must be noticed.
+    let again = unsafe { heap.deallocate(young, WORD) };
+    assert!(matches!(again, Err(Error::Misuse(_))), "{again:?}");
+    // SAFETY: no pool owns a tag.
+    unsafe { heap.retag(old, CHILD) }.unwrap();
+    heap.reset_peak(PARENT).unwrap();
+    assert_eq!((stats(PARENT).blocks, stats(PARENT).peak), (0, 0));
+    assert_eq!((stats(CHILD).blocks, stats(PARENT).allocations), (1, 2));
+    // SAFETY: as above.
+    let moved = unsafe { heap.merge(CHILD, PARENT) }.unwrap();
+    assert_eq!((moved.blocks, moved.bytes), (1, 48));
+    // SAFETY: as above.
+    unsafe { heap.release(PARENT) }.unwrap();
+    heap.forget(PARENT).unwrap();
+    assert_eq!(stats(PARENT).allocations, 0, "forgotten");
+    heap.look(|heap| heap.check()).unwrap().unwrap();
+}
+
+#[test]
+fn a_heap_in_several_hands_has_marks_and_moves_blocks() {
+    in_reserve(marks_and_moves_blocks);
+    marks_and_moves_blocks(&crate::threads::shared());
+}
