@@ -182,7 +182,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         if let Some(account) = self.ledger.by_id(account) {
             account.resize(before, after);
         }
-        block.settle(&mut self.row);
+        block.settle_resized(&mut self.row);
         self.payload(&block, new)
     }
 

@@ -257,6 +257,13 @@ impl UsedBlock {
         row.write(self.at, header);
     }
 
+    /// Writes the block's header, which has another size or another slot there; it stays in use under its tag.
+    #[inline(always)]
+    pub(crate) fn settle_resized(&self, row: &mut Row) {
+        let header = Header::used(self.at, self.size, self.tag, self.slot.word(), row.secret());
+        row.write_size(self.at, header);
+    }
+
     /// The block under another tag, at a place in that one's list.
     #[inline]
     pub(crate) fn retag(self, tag: Tag, place: u32) -> Self {

@@ -31,6 +31,8 @@ const ROOT_SLOT: Slot = Slot {
 pub(crate) struct RootWriter {
     place: NonNull<Root>,
     coalesces: bool,
+    /// The limit that is written there.
+    limit: usize,
     /// Twice the number of changes; while one is under way, what is written is one more.
     epoch: u64,
 }
@@ -47,6 +49,7 @@ impl RootWriter {
         let this = Self {
             place,
             coalesces,
+            limit: row.limit(),
             epoch: 0,
         };
         row.lengthen(row.base() + Root::BLOCK)
@@ -66,7 +69,10 @@ impl RootWriter {
     #[inline]
     pub(crate) fn resize(&mut self, row: &Row) {
         self.write_word(offset_of!(Root, end), row.end() as u64);
-        self.write_word(offset_of!(Root, limit), row.limit() as u64);
+        if self.limit != row.limit() {
+            self.limit = row.limit();
+            self.write_word(offset_of!(Root, limit), self.limit as u64);
+        }
     }
 
     /// The change is done.

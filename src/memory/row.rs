@@ -141,6 +141,22 @@ impl Row {
         unsafe { place.write(header.words()) };
     }
 
+    /// Writes those words of a header that tell a block's size and what follows from that; the others stand there.
+    #[inline]
+    pub(super) fn write_size(&mut self, at: usize, header: Header) {
+        debug_assert!(
+            self.read(at).is_some_and(|old| (old.in_use, old.tag) == (header.in_use, header.tag)),
+            "the block stands there in another size"
+        );
+        let [_, size, _, last] = header.words();
+        let place = self.base.as_ptr().with_addr(at).cast::<u64>();
+        for (word, value) in [(1, size), (3, last)] {
+            let word = place.wrapping_add(word);
+            // SAFETY: as for `write`.
+            unsafe { word.write(value) };
+        }
+    }
+
     /// The verified header at `at`.
     #[inline(always)]
     fn verified(&self, at: usize) -> Result<Header, Corruption> {
@@ -301,7 +317,9 @@ impl Row {
     #[inline]
     pub(crate) fn lengthen(&mut self, to: usize) -> FreeBlock {
         let at = core::mem::replace(&mut self.end, to);
-        self.touched = self.touched.max(to);
+        if to > self.touched {
+            self.touched = to;
+        }
         FreeBlock::new(at, to - at, Freed::Alone)
     }
 

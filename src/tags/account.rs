@@ -89,7 +89,9 @@ impl Account {
     pub(crate) fn resize(&mut self, before: (usize, usize), after: (usize, usize)) {
         self.bytes = self.bytes - before.0 + after.0;
         self.requested = self.requested - before.1 + after.1;
-        self.peak = self.peak.max(self.bytes);
+        if self.bytes > self.peak {
+            self.peak = self.bytes;
+        }
     }
 
     #[inline]
