@@ -83,6 +83,26 @@ pub(crate) fn map(bytes: usize) -> Option<NonNull<u8>> {
     NonNull::new(base.ok()?.cast())
 }
 
+/// As [`map`], for a multiple of [`HUGE_PAGE`], in huge pages where the kernel has some. Where there are no addresses for
+/// that, pages of the usual size do.
+pub(crate) fn map_huge(bytes: usize) -> Option<NonNull<u8>> {
+    let Some(start) = bytes.checked_add(HUGE_PAGE).and_then(map) else {
+        return map(bytes);
+    };
+    let in_front = start.align_offset(HUGE_PAGE);
+    let base = start.map_addr(|start| start.saturating_add(in_front));
+    if in_front > 0 {
+        // SAFETY: the new mapping's own pages, in front of the base.
+        unsafe { unmap(start, in_front) };
+    }
+    let end = base.map_addr(|base| base.saturating_add(bytes));
+    // SAFETY: the new mapping's own pages, behind the bytes: less than a huge page is in front of these.
+    unsafe { unmap(end, HUGE_PAGE - in_front) };
+    // SAFETY: the new mapping's own pages, whose bytes stay.
+    let _ = unsafe { rustix::mm::madvise(base.as_ptr().cast(), bytes, Advice::LinuxHugepage) };
+    Some(base)
+}
+
 /// Makes a mapping larger, and moves it if need be; what is new is zero.
 ///
 /// # Safety
@@ -91,6 +111,23 @@ pub(crate) fn map(bytes: usize) -> Option<NonNull<u8>> {
 pub(crate) unsafe fn remap(base: NonNull<u8>, old: usize, new: usize) -> Option<NonNull<u8>> {
     // SAFETY: the caller's promise.
     let moved = unsafe { rustix::mm::mremap(base.as_ptr().cast(), old, new, MremapFlags::MAYMOVE) };
+    NonNull::new(moved.ok()?.cast())
+}
+
+/// As [`remap`], for one of [`map_huge`] to be one still.
+///
+/// # Safety
+///
+/// As for [`remap`].
+pub(crate) unsafe fn remap_huge(base: NonNull<u8>, old: usize, new: usize) -> Option<NonNull<u8>> {
+    let place = map_huge(new)?;
+    let (from, to) = (base.as_ptr().cast(), place.as_ptr().cast());
+    // SAFETY: the caller's promise for the old one; the new one is ours alone, and gives way to it.
+    let moved = unsafe { rustix::mm::mremap_fixed(from, old, new, MremapFlags::MAYMOVE, to) };
+    if moved.is_err() {
+        // SAFETY: nobody has seen the new mapping.
+        unsafe { unmap(place, new) };
+    }
     NonNull::new(moved.ok()?.cast())
 }
 

@@ -11,7 +11,7 @@ use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 
 use crate::ground::lanes::Line;
-use crate::ground::sys::{self, PAGE};
+use crate::ground::sys::{self, HUGE_PAGE, PAGE};
 use crate::words::error::Shortage;
 use crate::words::size::{LINE, align_up};
 
@@ -144,16 +144,36 @@ impl<T: Plain> Table<T> {
         if memory.is_bounded() {
             return Err(Shortage::Index);
         }
-        let bytes = align_up(doubled, PAGE).ok_or(Shortage::Index)?;
+        let page = if doubled < HUGE_PAGE { PAGE } else { HUGE_PAGE };
+        let bytes = align_up(doubled, page).ok_or(Shortage::Index)?;
         self.map(bytes).ok_or(Shortage::Index)
     }
 
+    /// Moves to a larger mapping of its own, or makes that larger.
+    ///
+    /// One of two mebibytes and more lies in huge pages: who comes here and there in it, as a release does, touches a new
+    /// page each time at first, and one that is not translated later.
     fn map(&mut self, bytes: usize) -> Option<()> {
-        if self.mapped == 0 {
-            self.move_to(sys::map(bytes)?.cast(), bytes);
+        let (old, mapped) = (self.base.cast(), self.mapped);
+        if mapped == 0 || (mapped < HUGE_PAGE && bytes >= HUGE_PAGE) {
+            let map = if bytes < HUGE_PAGE {
+                sys::map
+            } else {
+                sys::map_huge
+            };
+            self.move_to(map(bytes)?.cast(), bytes);
+            if mapped > 0 {
+                // SAFETY: the mapping was this table's own, and its elements have left it.
+                unsafe { sys::unmap(old, mapped) };
+            }
         } else {
+            let remap = if bytes < HUGE_PAGE {
+                sys::remap
+            } else {
+                sys::remap_huge
+            };
             // SAFETY: the mapping is this table's own, and its elements are borrowed from it.
-            self.base = unsafe { sys::remap(self.base.cast(), self.mapped, bytes)? }.cast();
+            self.base = unsafe { remap(old, mapped, bytes)? }.cast();
             self.measure(bytes);
         }
         self.mapped = bytes;
@@ -226,5 +246,91 @@ impl<T: Plain> Drop for Table<T> {
             // SAFETY: the mapping is this table's own.
             unsafe { sys::unmap(self.base.cast(), self.mapped) };
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Elements of a huge page.
+    const HUGE: usize = HUGE_PAGE / size_of::<u64>();
+
+    fn marked(table: &mut Table<u64>, from: usize) {
+        for (index, element) in table.iter_mut().enumerate().skip(from) {
+            assert_eq!(*element, 0, "new ones are zero");
+            *element = index as u64 + 1;
+        }
+    }
+
+    #[test]
+    fn a_table_keeps_its_elements_wherever_it_goes() {
+        let lengths = [1, 600, HUGE / 2 + 1, HUGE, HUGE + 1, 3 * HUGE, 9 * HUGE];
+        for first in 0..lengths.len() {
+            let (mut table, mut memory) = (Table::<u64>::empty(), IndexMemory::bounded(4096));
+            memory.maps = true;
+            for length in lengths.into_iter().skip(first) {
+                let before = table.len();
+                table.grow(length, &mut memory).unwrap();
+                assert!(table.len() >= length.max(before));
+                marked(&mut table, before);
+                let wrong = table
+                    .iter()
+                    .zip(1_u64..)
+                    .filter(|(is, should)| *is != should);
+                assert_eq!(wrong.count(), 0, "{length} after {before}");
+                let at = table.base.addr().get();
+                assert!(table.mapped < HUGE_PAGE || at.is_multiple_of(HUGE_PAGE));
+            }
+        }
+    }
+
+    /// Set in the process that has no other tests.
+    const ALONE: &str = "TAGHEAP_TABLES_ALONE";
+
+    /// Bytes of address space that this process has.
+    fn mapped() -> usize {
+        let sizes = std::fs::read_to_string("/proc/self/statm").unwrap();
+        sizes.split(' ').next().unwrap().parse::<usize>().unwrap() * PAGE
+    }
+
+    #[test]
+    fn a_table_gives_all_its_mappings_back() {
+        if std::env::var_os(ALONE).is_none() {
+            let mut this = std::process::Command::new(std::env::current_exe().unwrap());
+            let name = "ground::table::tests::a_table_gives_all_its_mappings_back";
+            let run = this.args([name, "--exact"]).env(ALONE, "1").output();
+            let told = run.unwrap();
+            let said = std::string::String::from_utf8_lossy(&told.stdout);
+            assert!(said.contains("1 passed"), "{said}");
+            return;
+        }
+        let mut memory = IndexMemory::unlent();
+        let before = mapped();
+        for _ in 0..500 {
+            let mut table = Table::<u64>::empty();
+            for length in [HUGE / 2, 3 * HUGE, 1 << 60, 7 * HUGE] {
+                let grown = table.grow(length, &mut memory);
+                assert_eq!(grown.is_ok(), length < 1 << 60);
+            }
+        }
+        assert!(mapped() < before + 16 * HUGE_PAGE);
+    }
+
+    /// Pages of the usual size do, or the table stays as it was.
+    #[test]
+    fn a_table_that_cannot_grow_stays_whole() {
+        let (mut table, mut memory) = (Table::<u64>::empty(), IndexMemory::unlent());
+        table.grow(HUGE, &mut memory).unwrap();
+        marked(&mut table, 0);
+        let (at, length) = (table.base, table.len());
+        for impossible in [1 << 45, 1 << 60, usize::MAX / 8, usize::MAX] {
+            assert_eq!(table.grow(impossible, &mut memory), Err(Shortage::Index));
+            assert_eq!((table.base, table.len()), (at, length));
+            let sum: u64 = table.iter().sum();
+            assert_eq!(sum, (1..=length as u64).sum());
+        }
+        table.grow(2 * HUGE, &mut memory).unwrap();
+        assert_eq!(table.get(HUGE - 1), Some(&(HUGE as u64)));
     }
 }

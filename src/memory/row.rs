@@ -145,7 +145,8 @@ impl Row {
     #[inline]
     pub(super) fn write_size(&mut self, at: usize, header: Header) {
         debug_assert!(
-            self.read(at).is_some_and(|old| (old.in_use, old.tag) == (header.in_use, header.tag)),
+            self.read(at)
+                .is_some_and(|old| (old.in_use, old.tag) == (header.in_use, header.tag)),
             "the block stands there in another size"
         );
         let [_, size, _, last] = header.words();
