@@ -325,6 +325,9 @@ impl Global {
             return Err(Misuse::ReservedTag { tag }.into());
         }
         self.prepare();
+        // Else a signal handler could get what is at hand of spans that are gone. Refused to one that came into an
+        // operation, whose thread does not use the tag.
+        let _inside = local::enter();
         // SAFETY: the caller's promise.
         center::with(|center| unsafe { center.release(tag) })?
     }
