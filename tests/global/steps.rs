@@ -204,7 +204,9 @@ fn f05_behind_each_instruction_of_a_scope_without_spans() {
     alone(|| {
         scope(HERE, || {
             behind_each(1, |behind| {
-                [INNER, HERE].map(|tag| Piece::take(tag, bytes(SMALL), 1).give_back());
+                for tag in [INNER, HERE] {
+                    Piece::take(tag, bytes(SMALL), 1).give_back();
+                }
                 HEAP.trim().unwrap();
                 let ((), is_more) = struck(behind, || scope(INNER, || ()));
                 let at = HEAP.allocate(bytes(SMALL)).unwrap().cast();
