@@ -66,24 +66,35 @@ fn keep(which: usize) {
     }
 }
 
-const ACTS: [fn(); 4] = [
+/// Takes memory under tags that are new, and gives it back.
+fn take_under_others() {
+    // Each finds another stock that is not in use; the last one's is not looked at again.
+    for _ in 0..1 + TAGS.load(Relaxed) % 5 {
+        let tag = Tag::new(1 << 33 | TAGS.fetch_add(1, Relaxed) as u64);
+        if let Some(at) = served(scope(tag, || HEAP.allocate(bytes(SMALL)))) {
+            assert_eq!(HEAP.tag_of(at).unwrap_or(tag), tag);
+            free(at, bytes(SMALL)).unwrap();
+        }
+    }
+}
+
+const ACTS: [fn(); 5] = [
     || {
         if let Some(at) = face::alloc(bytes(SMALL)) {
             face::dealloc(at, bytes(SMALL));
         }
     },
-    || {
-        // Each finds another stock that is not in use; the last one's is not looked at again.
-        for _ in 0..1 + TAGS.load(Relaxed) % 5 {
-            let tag = Tag::new(1 << 33 | TAGS.fetch_add(1, Relaxed) as u64);
-            if let Some(at) = served(scope(tag, || HEAP.allocate(bytes(SMALL)))) {
-                assert_eq!(HEAP.tag_of(at).unwrap_or(tag), tag);
-                free(at, bytes(SMALL)).unwrap();
-            }
-        }
-    },
+    take_under_others,
     || keep(0),
     || keep(1),
+    || {
+        let trimmed = HEAP.trim();
+        assert!(matches!(
+            trimmed,
+            Ok(_) | Err(Error::Misuse(Misuse::Reentered))
+        ));
+        take_under_others();
+    },
 ];
 
 /// The processor's flag by which it stops behind each instruction.
@@ -291,5 +302,30 @@ fn f05_behind_many_an_instruction_of_a_release() {
                 is_more
             });
         });
+    });
+}
+
+/// A thread that comes, goes, and comes again.
+#[test]
+fn f05_behind_many_an_instruction_of_a_thread_that_comes_and_goes() {
+    alone(|| {
+        acted_behind_each(1999, 2, |behind| {
+            let come_and_go = move || {
+                struck(behind, || {
+                    let first = face::alloc(bytes(SMALL)).unwrap();
+                    HEAP.leave();
+                    let second = scope(HERE, || face::alloc(bytes(SMALL))).unwrap();
+                    [first, second].map(|at| at.expose_provenance())
+                })
+            };
+            let (taken, is_more) = thread::spawn(come_and_go).join().unwrap();
+            let of = |at| Piece::of(NonNull::with_exposed_provenance(at), bytes(SMALL), 1);
+            let held = taken.map(of);
+            assert_eq!(HEAP.tag_of(held[1].start), Ok(HERE));
+            (0..KEPT.len()).for_each(drop_kept);
+            held.into_iter().for_each(Piece::give_back);
+            is_more
+        });
+        assert_eq!(objects(HERE), 0);
     });
 }
