@@ -290,7 +290,7 @@ fn f05_behind_many_an_instruction_of_a_release() {
     const GONE: Tag = Tag::named("step go");
     alone(|| {
         scope(GONE, || {
-            acted_behind_each(101, 2, |behind| {
+            acted_behind_each(61, 1, |behind| {
                 // Spans and a block.
                 pieces(GONE, SMALL, 100);
                 Piece::take(GONE, bytes(LARGE), 1);
