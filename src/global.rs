@@ -117,6 +117,13 @@ const UNTAGGED: Tag = Tag::named("untagged");
 /// Cancelled asynchronously, or killed alone, in the middle of a request, it may leave what no other can use, or the
 /// lock taken.
 ///
+/// # Signals
+///
+/// A handler may allocate, give back, and use scopes, wherever it comes in. In the middle of a request of its thread's
+/// it gets a block of the heap's own, and none while its thread has the lock; what is small it may give back even then.
+/// All that needs the lock is [`Misuse::Reentered`] then: to give a larger object back by the global allocator ends the
+/// program.
+///
 /// # Misuse
 ///
 /// Giving back twice, foreign and interior pointers, and layouts of another class end the program with one line on
@@ -325,6 +332,9 @@ impl Global {
             return Err(Misuse::ReservedTag { tag }.into());
         }
         self.prepare();
+        // Else a signal handler could get what is at hand of spans that are gone. Refused to one that came into an
+        // operation, whose thread does not use the tag.
+        let _inside = local::enter();
         // SAFETY: the caller's promise.
         center::with(|center| unsafe { center.release(tag) })?
     }

@@ -171,6 +171,8 @@ pub(super) fn tag() -> Option<Tag> {
 
 /// Makes the calling thread allocate under another tag, and answers the one before.
 pub(super) fn change_tag(to: Option<Tag>) -> Option<Tag> {
+    // Else a signal handler could come between finding a stock and having it at hand, and make it another tag's.
+    let inside = enter();
     let local = any();
     let before = local.tag();
     let number = match to {
@@ -181,7 +183,12 @@ pub(super) fn change_tag(to: Option<Tag>) -> Option<Tag> {
     };
     local.tag.store(number, Ordering::Relaxed);
     let of = |thread: &'static Thread| thread.stock_of(to.unwrap_or(super::UNTAGGED));
-    local.stock.set(local.thread.get().and_then(of));
+    let found = match inside {
+        Ok(_) => local.thread.get().and_then(of),
+        // In an operation that may be about to make it another tag's: the next request looks for it.
+        Err(_) => None,
+    };
+    local.stock.set(found);
     before
 }
 

@@ -57,6 +57,7 @@ mod resize;
 mod scopes;
 mod signals;
 mod small_stack;
+mod steps;
 #[path = "../pools/storm.rs"]
 mod storm;
 mod support;

@@ -29,6 +29,7 @@ mod marks;
 mod ownership;
 mod pieces;
 mod priority;
+mod resized;
 mod signals;
 mod size_classes;
 mod stack;

@@ -60,10 +60,9 @@ impl<H: Share> SizeClasses<H> {
         let is = kind::at_least_one(new);
         // SAFETY: the caller's promise; the heap verifies it, and it is none of the chunks.
         let resized = unsafe { self.pool.resize_chunk(ptr, was, is) };
-        let block = resized.inspect_err(|error| {
-            if matches!(error, Error::OutOfMemory(_)) {
-                self.count(&self.failures);
-            }
+        let block = resized.map_err(|error| match error {
+            Error::OutOfMemory(_) => self.refused(new, error),
+            other => other,
         })?;
         self.fall(was.size());
         self.rise(is.size());
