@@ -59,4 +59,8 @@ unsafe impl Source for Ground {
     fn index_room(&self) -> usize {
         ask!(self, source => source.index_room())
     }
+
+    fn prefers_huge_pages(&self) -> bool {
+        ask!(self, source => source.prefers_huge_pages())
+    }
 }

@@ -76,6 +76,11 @@ pub unsafe trait Source {
     fn may_map(&self) -> bool {
         true
     }
+
+    /// Whether these are to be of huge pages where they are large: asked once, by the heap that is made.
+    fn prefers_huge_pages(&self) -> bool {
+        false
+    }
 }
 
 /// Why a source granted no memory.

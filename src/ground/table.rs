@@ -38,6 +38,8 @@ pub struct IndexMemory {
     next: NonNull<u8>,
     left: usize,
     maps: bool,
+    /// Bytes of the pages in which large tables lie.
+    page: usize,
 }
 
 // SAFETY: the lent memory belongs to this value alone.
@@ -58,7 +60,19 @@ impl IndexMemory {
             next: start,
             left: length,
             maps,
+            page: PAGE,
         }
+    }
+
+    /// Lets tables of two mebibytes and more lie in huge pages: who comes here and there in one, as a release does, touches a
+    /// new page each time at first, and one that is not translated later.
+    pub(crate) fn prefer_huge_pages(&mut self) {
+        self.page = HUGE_PAGE;
+    }
+
+    /// Bytes of the pages in which a table of so many lies.
+    fn page(&self, bytes: usize) -> usize {
+        if bytes < HUGE_PAGE { PAGE } else { self.page }
     }
 
     /// As of a source that lends nothing, and may map.
@@ -144,19 +158,17 @@ impl<T: Plain> Table<T> {
         if memory.is_bounded() {
             return Err(Shortage::Index);
         }
-        let page = if doubled < HUGE_PAGE { PAGE } else { HUGE_PAGE };
+        let page = memory.page(doubled);
         let bytes = align_up(doubled, page).ok_or(Shortage::Index)?;
-        self.map(bytes).ok_or(Shortage::Index)
+        let was = memory.page(self.mapped);
+        self.map(bytes, page, was).ok_or(Shortage::Index)
     }
 
-    /// Moves to a larger mapping of its own, or makes that larger.
-    ///
-    /// One of two mebibytes and more lies in huge pages: who comes here and there in it, as a release does, touches a new
-    /// page each time at first, and one that is not translated later.
-    fn map(&mut self, bytes: usize) -> Option<()> {
+    /// Moves to a larger mapping of its own, of pages of so many bytes, or makes that larger, if its pages have as many.
+    fn map(&mut self, bytes: usize, page: usize, was: usize) -> Option<()> {
         let (old, mapped) = (self.base.cast(), self.mapped);
-        if mapped == 0 || (mapped < HUGE_PAGE && bytes >= HUGE_PAGE) {
-            let map = if bytes < HUGE_PAGE {
+        if mapped == 0 || page != was {
+            let map = if page == PAGE {
                 sys::map
             } else {
                 sys::map_huge
@@ -167,7 +179,7 @@ impl<T: Plain> Table<T> {
                 unsafe { sys::unmap(old, mapped) };
             }
         } else {
-            let remap = if bytes < HUGE_PAGE {
+            let remap = if page == PAGE {
                 sys::remap
             } else {
                 sys::remap_huge
@@ -266,9 +278,10 @@ mod tests {
     #[test]
     fn a_table_keeps_its_elements_wherever_it_goes() {
         let lengths = [1, 600, HUGE / 2 + 1, HUGE, HUGE + 1, 3 * HUGE, 9 * HUGE];
-        for first in 0..lengths.len() {
+        for (first, page) in (0..2 * lengths.len()).map(|run| (run / 2, [PAGE, HUGE_PAGE][run % 2]))
+        {
             let (mut table, mut memory) = (Table::<u64>::empty(), IndexMemory::bounded(4096));
-            memory.maps = true;
+            (memory.maps, memory.page) = (true, page);
             for length in lengths.into_iter().skip(first) {
                 let before = table.len();
                 table.grow(length, &mut memory).unwrap();
@@ -280,7 +293,7 @@ mod tests {
                     .filter(|(is, should)| *is != should);
                 assert_eq!(wrong.count(), 0, "{length} after {before}");
                 let at = table.base.addr().get();
-                assert!(table.mapped < HUGE_PAGE || at.is_multiple_of(HUGE_PAGE));
+                assert!(table.mapped < HUGE_PAGE || at.is_multiple_of(page));
             }
         }
     }
@@ -307,7 +320,8 @@ mod tests {
         }
         let mut memory = IndexMemory::unlent();
         let before = mapped();
-        for _ in 0..500 {
+        for run in 0..500 {
+            memory.page = [PAGE, HUGE_PAGE][run % 2];
             let mut table = Table::<u64>::empty();
             for length in [HUGE / 2, 3 * HUGE, 1 << 60, 7 * HUGE] {
                 let grown = table.grow(length, &mut memory);
@@ -321,6 +335,7 @@ mod tests {
     #[test]
     fn a_table_that_cannot_grow_stays_whole() {
         let (mut table, mut memory) = (Table::<u64>::empty(), IndexMemory::unlent());
+        memory.prefer_huge_pages();
         table.grow(HUGE, &mut memory).unwrap();
         marked(&mut table, 0);
         let (at, length) = (table.base, table.len());

@@ -147,7 +147,10 @@ fn ground(source: &impl Source, key: Key) -> (Row, IndexMemory) {
     let (base, room) = (source.base(), source.index_room());
     // SAFETY: the source has granted these bytes, and the row begins behind them; tables are dropped
     // before the source (see the order of the heap's fields).
-    let memory = unsafe { IndexMemory::new(base, room, source.may_map()) };
+    let mut memory = unsafe { IndexMemory::new(base, room, source.may_map()) };
+    if source.prefers_huge_pages() {
+        memory.prefer_huge_pages();
+    }
     let start = base.map_addr(|base| base.saturating_add(room));
     // SAFETY: by its contract, the source's base is aligned, and its memory up to each limit is the heap's
     // for as long as the heap owns the source; foreign memory lies behind an old limit only, where

@@ -36,9 +36,8 @@ const FIRST_LEAVES: usize = 512;
 /// tree does not tell larger from smaller. At worst it meets all of them.
 ///
 /// Takes 3 % of the row's length (6 % under [`Whole`](crate::Whole)), in memory lent by the source at first,
-/// then in mappings of its own, of which only what belongs to memory in use is ever touched: from two mebibytes on in
-/// huge pages, where the kernel has them for who asks. In a [`Buffer`](crate::Buffer) too small for it, it scans
-/// like [`Scan`].
+/// then in mappings of its own; only what belongs to memory in use is ever touched. In a [`Buffer`](crate::Buffer)
+/// too small for it, it scans like [`Scan`].
 #[derive(Debug)]
 pub struct Directory {
     /// Where the first segment begins: at the row's base, or less than a segment in front of it.

@@ -6,14 +6,13 @@ use crate::system_calls::{Answer, Filtered};
 use crate::told;
 
 /// What threads ask of the kernel, for themselves or the heap; naps and yields only where they get into each other's way.
-const CALLS: [libc::c_long; 18] = [
+const CALLS: [libc::c_long; 17] = [
     libc::SYS_execve,
     libc::SYS_brk,
     libc::SYS_mmap,
     libc::SYS_mprotect,
     libc::SYS_mremap,
     libc::SYS_munmap,
-    libc::SYS_madvise,
     libc::SYS_write,
     libc::SYS_arch_prctl,
     libc::SYS_clone,
