@@ -98,9 +98,19 @@ pub(crate) fn map_huge(bytes: usize) -> Option<NonNull<u8>> {
     let end = base.map_addr(|base| base.saturating_add(bytes));
     // SAFETY: the new mapping's own pages, behind the bytes: less than a huge page is in front of these.
     unsafe { unmap(end, HUGE_PAGE - in_front) };
-    // SAFETY: the new mapping's own pages, whose bytes stay.
-    let _ = unsafe { rustix::mm::madvise(base.as_ptr().cast(), bytes, Advice::LinuxHugepage) };
+    // SAFETY: the new mapping's own pages.
+    unsafe { prefer_huge_pages(base, bytes) };
     Some(base)
+}
+
+/// Asks the kernel for huge pages wherever whole ones are committed; where it has none, small ones serve.
+///
+/// # Safety
+///
+/// The mapping is the caller's own. What it holds stays.
+unsafe fn prefer_huge_pages(base: NonNull<u8>, bytes: usize) {
+    // SAFETY: the caller's promise.
+    let _ = unsafe { rustix::mm::madvise(base.as_ptr().cast(), bytes, Advice::LinuxHugepage) };
 }
 
 /// Makes a mapping larger, and moves it if need be; what is new is zero.
@@ -177,14 +187,8 @@ impl Mapping {
 
     /// Asks the kernel for huge pages wherever whole ones are committed; where it has none, small ones serve.
     pub(crate) fn prefer_huge_pages(&mut self) {
-        // SAFETY: the pages lie in this mapping, and what they hold stays.
-        let _ = unsafe {
-            rustix::mm::madvise(
-                self.base.as_ptr().cast(),
-                self.length,
-                Advice::LinuxHugepage,
-            )
-        };
+        // SAFETY: this mapping.
+        unsafe { prefer_huge_pages(self.base, self.length) };
     }
 
     /// Makes the pages from address `from` to `to` readable and writable; they are zero at first.

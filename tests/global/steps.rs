@@ -55,6 +55,12 @@ fn drop_kept(which: usize) {
     }
 }
 
+/// Gives back what handlers hold, and then what the test does.
+fn give_all_back<const COUNT: usize>(held: [Piece; COUNT]) {
+    (0..KEPT.len()).for_each(drop_kept);
+    held.into_iter().for_each(Piece::give_back);
+}
+
 /// Keeps another of a size in place of the one before.
 fn keep(which: usize) {
     drop_kept(which);
@@ -180,8 +186,7 @@ fn f05_behind_each_instruction_with_slots_at_hand() {
                     held.iter()
                         .all(|piece| HEAP.tag_of(piece.start) == Ok(HERE))
                 );
-                (0..KEPT.len()).for_each(drop_kept);
-                held.into_iter().for_each(Piece::give_back);
+                give_all_back(held);
                 is_more
             });
         });
@@ -199,8 +204,7 @@ fn f05_behind_each_instruction_of_a_scope() {
                 let (taken, is_more) = struck(behind, || [scope(INNER, take), take()]);
                 assert_eq!(taken.map(|at| HEAP.tag_of(at)), [Ok(INNER), Ok(HERE)]);
                 let held = taken.map(|at| Piece::of(at, bytes(SMALL), 1));
-                (0..KEPT.len()).for_each(drop_kept);
-                held.into_iter().for_each(Piece::give_back);
+                give_all_back(held);
                 is_more
             });
         });
@@ -275,8 +279,7 @@ fn f05_behind_many_an_instruction_of_spans_that_come_and_go() {
                     [taken[18], taken[19]]
                 });
                 let held = taken.map(|at| Piece::of(at, bytes(LARGE), 1));
-                (0..KEPT.len()).for_each(drop_kept);
-                held.into_iter().for_each(Piece::give_back);
+                give_all_back(held);
                 is_more
             });
         });
@@ -322,8 +325,7 @@ fn f05_behind_many_an_instruction_of_a_thread_that_comes_and_goes() {
             let of = |at| Piece::of(NonNull::with_exposed_provenance(at), bytes(SMALL), 1);
             let held = taken.map(of);
             assert_eq!(HEAP.tag_of(held[1].start), Ok(HERE));
-            (0..KEPT.len()).for_each(drop_kept);
-            held.into_iter().for_each(Piece::give_back);
+            give_all_back(held);
             is_more
         });
         assert_eq!(objects(HERE), 0);

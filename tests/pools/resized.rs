@@ -5,6 +5,8 @@ use core::ptr::NonNull;
 
 use tagheap::{Error, Kind, Pool, Share, SizeClasses, Tag};
 
+use crate::pieces::{self, give, scribble};
+use crate::size_classes::bytes_of;
 use crate::{in_large_buffer, in_reserve};
 
 const TAG: Tag = Tag::named("resized");
@@ -20,8 +22,7 @@ struct Piece {
 
 impl Piece {
     fn fill(&self) {
-        // SAFETY: the test's own.
-        unsafe { self.at.write_bytes(self.byte, self.layout.size()) };
+        scribble(self.at, self.layout.size(), self.byte);
     }
 
     fn assert_full(&self, bytes: usize) {
@@ -35,18 +36,6 @@ impl Piece {
         let end = |piece: &Self| piece.at.addr().get() + piece.layout.size().max(1);
         self.at.addr().get() < end(other) && other.at.addr().get() < end(self)
     }
-}
-
-/// Bytes of the piece that serves a layout; `None` for a block of the heap's own.
-fn class_of(layout: Layout) -> Option<usize> {
-    let size = layout.size().max(1);
-    let bytes = match layout.align() {
-        ..=16 if size <= 128 => size.next_multiple_of(16),
-        // Four to a doubling.
-        ..=16 => size.next_multiple_of(size.next_power_of_two() / 8),
-        align => size.max(align).next_power_of_two(),
-    };
-    (bytes <= 32 << 10).then_some(bytes)
 }
 
 fn random_layout(near: usize) -> Layout {
@@ -64,24 +53,13 @@ fn random_layout(near: usize) -> Layout {
     Layout::from_size_align(size, align).unwrap()
 }
 
-/// Gives back or resizes what may be nobody's.
-fn free<H: Share>(kind: &SizeClasses<H>, at: NonNull<u8>, layout: Layout) -> Result<(), Error> {
-    // SAFETY: the test's own piece, or to be refused.
-    unsafe { kind.deallocate(at, layout) }
-}
-
-fn resize<H: Share>(
-    kind: &SizeClasses<H>,
+/// As [`pieces::resize`], of which the piece has so many bytes.
+fn resize(
+    kind: &impl Kind,
     at: NonNull<u8>,
     [old, new]: [Layout; 2],
 ) -> Result<NonNull<u8>, Error> {
-    let piece = if new.size() < old.size() {
-        // SAFETY: the test's own piece, or to be refused.
-        unsafe { kind.shrink(at, old, new) }
-    } else {
-        // SAFETY: as above.
-        unsafe { kind.grow(at, old, new) }
-    }?;
+    let piece = pieces::resize(kind, at, old, new)?;
     assert_eq!(piece.len(), new.size());
     Ok(piece.cast())
 }
@@ -112,7 +90,7 @@ impl<H: Share> Program<H> {
         };
         assert!(at.addr().get().is_multiple_of(layout.align().max(16)));
         let bytes = self.used() - self.used;
-        let (size, class) = (layout.size().max(1), class_of(layout));
+        let (size, class) = (layout.size().max(1), bytes_of(layout));
         assert!(
             bytes == size || Some(bytes) == class,
             "{layout:?} takes {bytes}"
@@ -176,7 +154,7 @@ impl<H: Share> Program<H> {
             2 => wrong.layout = random_layout(wrong.layout.size()),
             _ => {}
         }
-        let class = class_of(wrong.layout);
+        let class = bytes_of(wrong.layout);
         let is_right = |piece: &Piece| {
             piece.at == wrong.at
                 && (Some(piece.bytes) == class || piece.bytes == wrong.layout.size().max(1))
@@ -185,7 +163,7 @@ impl<H: Share> Program<H> {
             return;
         }
         let answer = match fastrand::bool() {
-            true => free(&self.kind, wrong.at, wrong.layout),
+            true => give(&self.kind, wrong.at, wrong.layout),
             false => {
                 let new = random_layout(wrong.layout.size());
                 resize(&self.kind, wrong.at, [wrong.layout, new]).map(drop)
@@ -228,7 +206,7 @@ impl<H: Share> Program<H> {
                         fastrand::usize(..count)
                     };
                     let piece = self.take_out(place);
-                    free(&self.kind, piece.at, piece.layout).unwrap();
+                    give(&self.kind, piece.at, piece.layout).unwrap();
                     self.gone.push(piece);
                 }
                 _ => {

@@ -23,7 +23,7 @@ fn pool<H: Share>(heap: H) -> SizeClasses<H> {
 }
 
 /// Bytes of the piece that serves a layout, worked out the long way; `None` for a block of the heap's own.
-fn bytes_of(layout: Layout) -> Option<usize> {
+pub(crate) fn bytes_of(layout: Layout) -> Option<usize> {
     let size = layout.size().max(1);
     if layout.align() > 16 {
         let bytes = size.max(layout.align()).next_power_of_two();
