@@ -34,6 +34,7 @@ mod face;
 mod giver;
 mod giving;
 mod ground;
+mod known;
 mod leaving;
 mod link;
 mod local;

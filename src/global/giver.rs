@@ -116,6 +116,7 @@ impl Giver {
         }
         let (done, not) = (Ordering::SeqCst, Ordering::Relaxed);
         let me = ptr::from_ref(local).addr();
+        local.known.forget();
         // Who was faster stays it.
         let _ = self.thread.compare_exchange(0, me, done, not);
     }

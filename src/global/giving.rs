@@ -141,6 +141,7 @@ fn put_beside_giver(
     if span.count_beside() || is_more() {
         return refuse(own);
     }
+    span.count_without_giver();
     own.end();
     Given::Done
 }

@@ -17,6 +17,7 @@ use core::mem::offset_of;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering, compiler_fence};
 
+use crate::global::known::Known;
 use crate::global::link::Link;
 use crate::global::stock::Stock;
 use crate::global::thread::Thread;
@@ -36,6 +37,8 @@ pub(super) struct Local {
     busy: AtomicBool,
     /// The number of the tag of the scope, or 0 outside any.
     tag: AtomicU64,
+    /// What it knows of slots that it gives back to another thread.
+    pub(super) known: Known,
 }
 
 const _: () = assert!(size_of::<Local>() == 64);
@@ -58,6 +61,7 @@ static COMMON: Local = Local {
     thread: Link::none(),
     busy: AtomicBool::new(false),
     tag: AtomicU64::new(0),
+    known: Known::nothing(),
 };
 
 /// The calling thread's own, by how far it lies from where the thread's memory is said to be.

@@ -159,6 +159,10 @@ impl Magazine {
             // SAFETY: M1.
             unsafe { &*place }.set(slot, state);
         });
+        if !span.giver.is_none() {
+            // While these are handed out.
+            span.prefetch_next(count);
+        }
         self.top.store(top, Ordering::Relaxed);
         let end = self.end.load(Ordering::Relaxed);
         self.limit.store(end, Ordering::Relaxed);

@@ -11,7 +11,7 @@
 //!   Another gives it back by a bit, which tells so until the owner collects it: by the one in the returned words, or, if
 //!   he is the span's [giver](Giver), by the one in which handed and seen words differ. So of two who give the same slot
 //!   back one after the other, the second finds the state or the bit.
-//! - N2 See [`afar`], as for N4 and N6.
+//! - N2 See [`afar`], as for N4, N6 and N7.
 //! - N3 The pointers to states and words lead to one for each start of a slot in 64 KiB, and for each 64 of those, for
 //!   good, once there were any. The state of a start that has no slot is absent.
 //! - N5 `free` is how many of the states are free, and none before `lowest` is. The owner changes them with the states.
@@ -33,7 +33,8 @@ use crate::global::link::Link;
 use crate::global::shelf::Shelf;
 use crate::global::states::{self, ABSENT, FREE};
 use crate::global::stock::Stock;
-use crate::words::size::HEADER;
+use crate::ground::prefetch::prefetch_to_write;
+use crate::words::size::{HEADER, LINE};
 
 /// Bytes from one span to the next, and what divides a span's address.
 pub(super) const SPAN: usize = 64 << 10;
@@ -56,8 +57,8 @@ pub(super) struct Span {
     /// None where there is no span.
     slots: AtomicU16,
     class: AtomicU8,
-    /// The place of its array and one more, or 0.
-    array: AtomicU32,
+    /// What became of slots in use without the giver is counted here by an owner who knows of him; 0 while he does not (N7).
+    pub(super) without_giver: AtomicU32,
     /// Who gives slots back without an exchange, if the class has an array.
     pub(super) giver: Giver,
     // What its owner alone needs.
@@ -83,6 +84,8 @@ pub(super) struct Span {
     pub(super) next_changed: Link<Span>,
     changed: AtomicU64,
     near_returned: AtomicU64,
+    /// The place of its array and one more, or 0. Seldom looked at.
+    array: AtomicU32,
 }
 
 const _: () = {
@@ -139,6 +142,7 @@ impl Span {
         self.is_listed.store(false, Ordering::Relaxed);
         self.is_idle.store(false, Ordering::Relaxed);
         self.beside.store(0, Ordering::Relaxed);
+        self.without_giver.store(0, Ordering::Relaxed);
         self.next_watched.set(None);
         self.before_watched.set(None);
         self.changed.store(0, Ordering::Relaxed);
@@ -220,6 +224,24 @@ impl Span {
         unsafe { &*at }
     }
 
+    /// Which slots have a state that says in use, of this one's group, a bit each; of a span with an array.
+    #[cfg(not(loom))]
+    fn in_use_beside(&self, slot: Slot) -> u64 {
+        // SAFETY: N3: in an array each group's states have a line, and what is no start's is never in use.
+        unsafe { states::in_use(self.state(slot.group() * GROUP)) }
+    }
+
+    /// As above, of this slot and the one behind it: to the model checker each takes as long as all else.
+    #[cfg(loom)]
+    fn in_use_beside(&self, slot: Slot) -> u64 {
+        let both = [slot, Slot((slot.0 + 1) % self.slots())];
+        let is_in_use =
+            |slot: &Slot| self.state_of(*slot).load(Ordering::Relaxed) == states::IN_USE;
+        both.iter()
+            .filter(|slot| is_in_use(slot))
+            .fold(0, |bits, slot| bits | slot.bit())
+    }
+
     /// Takes so many free slots, of which there are as many, the lowest: shows where each starts and its state, which is
     /// made another then; by its owner.
     #[inline(always)]
@@ -238,6 +260,16 @@ impl Span {
         let next = unsafe { states::free_from(states, lowest, to, count, show) };
         self.lowest.store(next as u16, Ordering::Relaxed);
         self.count_free(-(count as i16));
+    }
+
+    /// Says early that so many slots behind those that were taken will be, where the giver's processor has their lines.
+    pub(super) fn prefetch_next(&self, count: usize) {
+        let next = usize::from(self.lowest.load(Ordering::Relaxed));
+        let bytes = self.class().bytes();
+        let to = self.slots().min(next + count) * bytes;
+        for at in (next * bytes..to).step_by(bytes.max(LINE)) {
+            prefetch_to_write(self.start().wrapping_add(at));
+        }
     }
 
     fn count_free(&self, more: i16) {

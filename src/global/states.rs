@@ -1,13 +1,18 @@
 //! What a slot is at the moment: a byte each.
 //!
 //! Only the thread that owns the span changes them, so it needs no exchange, and what it stores next does not wait for
-//! what it stored before; others read. Several are looked at together by their owner only: what he reads he wrote, so
+//! what it stored before; others read. As words several are looked at by their owner only: what he reads he wrote, so
 //! no access of another size races with these.
 //!
 //! # Safety
 //!
 //! Words are read where there are so many bytes, aligned as words are, and by who alone writes them.
 #![allow(unsafe_code)]
+
+#[cfg(not(loom))]
+use core::arch::asm;
+#[cfg(not(loom))]
+use core::arch::x86_64::{__m128i, _mm_cmpeq_epi8, _mm_movemask_epi8, _mm_set1_epi8};
 
 use crate::global::atomic::{AtomicU8, AtomicU64, Ordering};
 
@@ -22,6 +27,43 @@ pub(super) const IN_USE: u8 = 2;
 
 /// There is no such slot: it would not end before the span does.
 pub(super) const ABSENT: u8 = 3;
+
+/// Which of 64 say that they are in use, a bit each; by anybody.
+///
+/// # Safety
+///
+/// There are 64 bytes.
+#[cfg(not(loom))]
+#[inline(always)]
+pub(super) unsafe fn in_use(states: *const AtomicU8) -> u64 {
+    let (first, second, third, last): (__m128i, __m128i, __m128i, __m128i);
+    // SAFETY: the caller's promise. Each byte is read at once, as by a relaxed load of its own, in no order that
+    // anybody relies on.
+    unsafe {
+        asm!("movdqu {first}, xmmword ptr [{states}]",
+             "movdqu {second}, xmmword ptr [{states} + 16]",
+             "movdqu {third}, xmmword ptr [{states} + 32]",
+             "movdqu {last}, xmmword ptr [{states} + 48]",
+             states = in(reg) states, first = out(xmm_reg) first, second = out(xmm_reg) second,
+             third = out(xmm_reg) third, last = out(xmm_reg) last,
+             options(readonly, nostack, preserves_flags));
+    }
+    // SAFETY: every x86-64 has SSE2.
+    unsafe { those_in_use([first, second, third, last]) }
+}
+
+/// The bits of [`in_use`], of states that were read.
+#[cfg(not(loom))]
+#[inline]
+#[target_feature(enable = "sse2")]
+fn those_in_use(states: [__m128i; 4]) -> u64 {
+    let such = _mm_set1_epi8(IN_USE as i8);
+    let bits = |states| u64::from(_mm_movemask_epi8(_mm_cmpeq_epi8(states, such)) as u16);
+    states
+        .into_iter()
+        .rev()
+        .fold(0, |all, states| all << 16 | bits(states))
+}
 
 /// States to a word.
 const WORD: usize = size_of::<u64>();
@@ -92,6 +134,20 @@ mod tests {
                     assert_eq!(found, free.take(count).collect::<Vec<_>>());
                     assert_eq!(next, found.last().map_or(from, |last| last + 1));
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn those_in_use_have_their_bits() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        for from in 0..64 {
+            let states: [u8; 128] = core::array::from_fn(|_| rng.u8(FREE..=ABSENT));
+            let row = states.map(AtomicU8::new);
+            // SAFETY: so many from there on.
+            let found = unsafe { in_use(row[from..].as_ptr()) };
+            for (number, state) in states[from..][..64].iter().enumerate() {
+                assert_eq!(found >> number & 1 == 1, *state == IN_USE, "{number}");
             }
         }
     }

@@ -155,11 +155,14 @@ impl Stock {
             span.in_use(slot)?;
         }
         let magazine = &shelf.magazine;
-        if !magazine.push(at.as_ptr(), span.state_of(slot)) {
+        if magazine.push(at.as_ptr(), span.state_of(slot)) {
+            span.count_without_giver();
+        } else {
             if magazine.is_wide() {
                 answer = answer.and(self.spill(shelf));
             }
             span.put(slot);
+            span.count_without_giver();
             if !span.giver.is_none() {
                 let collected = span.collect_handed();
                 answer = answer.and(self.see_to(span, collected, &mut center::close_span));
@@ -306,6 +309,7 @@ impl Stock {
         if span.giver.is_none() {
             shelf.unwatch(span);
         } else {
+            span.know_giver();
             shelf.watch(span);
         }
         span.be_quick(shelf);

@@ -2,6 +2,8 @@
 //!
 //! Whatever a thread gives back in that way counts at once, is told when it is given back twice, and serves its owner.
 
+use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
@@ -137,6 +139,67 @@ fn c01_whoever_gives_it_back_again_is_told() {
             assert!(back.iter().all(|piece| piece.free().is_err()));
             assert_gone(TAG);
         }
+    });
+}
+
+/// Whoever gave a piece back, its giver is told who does so again, whatever he saw in use before.
+#[test]
+fn c01_a_giver_is_told_what_others_gave_back() {
+    const TAG: Tag = Tag::named("pass told");
+    const STEPS: usize = 3000;
+    alone(|| {
+        thread::scope(|scope| {
+            // Threads that give back what they are sent, and answer what came of it.
+            let start = || {
+                let (send, receive) = channel::<Arc<Piece>>();
+                let (say, hear) = channel();
+                scope.spawn(move || {
+                    receive
+                        .iter()
+                        .for_each(|piece| say.send(piece.free()).unwrap())
+                });
+                move |piece: &Arc<Piece>| {
+                    send.send(Arc::clone(piece)).unwrap();
+                    hear.recv().unwrap()
+                }
+            };
+            let (giver, third) = (start(), start());
+            let mut rng = Rng::with_seed(1);
+            for size in SIZES {
+                let new = || Arc::new(Piece::take(TAG, bytes(size), 1));
+                // Those in use, the oldest first, and some that are not.
+                let mut held: VecDeque<_> = (0..slots(size)).map(|_| new()).collect();
+                let mut gone: Vec<Arc<Piece>> = Vec::new();
+                let mut told = 0;
+                for step in 0..STEPS {
+                    let is_any = rng.u8(..8) == 0;
+                    let place = if is_any { rng.usize(..held.len()) } else { 0 };
+                    let piece = held.remove(place).unwrap();
+                    match rng.u8(..16) {
+                        0 => piece.free().unwrap(),
+                        1 => third(&piece).unwrap(),
+                        _ => giver(&piece).unwrap(),
+                    }
+                    gone.push(piece);
+                    if let Some(piece) = rng.choice(&gone) {
+                        // Or its span is gone.
+                        let answer = giver(piece);
+                        assert!(answer.is_err(), "{size} {step}");
+                        told += usize::from(answer == Err(double_free(piece.start)));
+                    }
+                    if held.len() < 6 || rng.u8(..4) == 0 {
+                        let more = (0..rng.usize(1..8)).map(|_| new());
+                        held.extend(more);
+                        let is_held =
+                            |piece: &Arc<Piece>| held.iter().any(|held| held.start == piece.start);
+                        gone.retain(|piece| !is_held(piece));
+                    }
+                }
+                assert!(told > STEPS / 2, "{size}: {told}");
+                held.drain(..).for_each(|piece| piece.free().unwrap());
+            }
+        });
+        assert_gone(TAG);
     });
 }
 

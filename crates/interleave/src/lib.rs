@@ -43,6 +43,7 @@ mod global {
     mod classes;
     mod giver;
     mod giving;
+    mod known;
     mod link;
     mod magazine;
     mod shelf;

@@ -18,6 +18,12 @@
 //! - N6 Who becomes the giver sets a returned bit afterwards. So the owner who collects that finds the giver, and has the
 //!   span among those that are watched from then on: before that its giver's slots are not looked for, but then there is
 //!   a returned bit that is to be collected.
+//! - N7 Where `without_giver` is not 0 the owner knows of the giver, and does not find his shelf named. Of each slot that is not
+//!   in use any more, but for what the giver handed over, he changes the state, then the count, and then only the returned
+//!   bit if there is one. So the giver who reads the count, then a slot's state, and finds the same count later, may rely
+//!   on that state (W2).
+
+use core::ptr;
 
 use super::{GROUP, Slot, Span};
 use crate::global::atomic::{Ordering, fence};
@@ -94,12 +100,49 @@ impl Span {
     /// [`Misuse::DoubleFree`] if somebody did before.
     #[inline(always)]
     pub(in crate::global) fn give_as_giver(&self, slot: Slot, local: &Local) -> Result<(), Misuse> {
-        self.in_use(slot)?;
+        if !self.is_known_in_use(slot, local) {
+            return Err(self.double_free(slot));
+        }
         self.giver.hand(slot.group(), slot.bit());
         if !self.giver.is(local) {
             self.be_slow();
         }
         Ok(())
+    }
+
+    /// Whether somebody holds the slot, by the giver: as [`has_owner`](Span::has_owner), but that the state need not be
+    /// read again of what he found in use.
+    #[inline(always)]
+    fn is_known_in_use(&self, slot: Slot, local: &Local) -> bool {
+        let (group, bit) = (slot.group(), slot.bit());
+        // What was given back is asked first, as in `has_owner`, and the count then.
+        let back = self.returned_in(group).load(Ordering::Acquire) | self.giver.handed(group);
+        let count = self.without_giver.load(Ordering::Acquire);
+        if count == 0 {
+            return self.has_owner(slot);
+        }
+        let place = ptr::from_ref(self).addr() + group;
+        let look = || self.in_use_beside(slot) & !back;
+        back & bit == 0 && local.known.take(place, count, bit, look)
+    }
+
+    /// Counts that the owner has slots back which the giver did not hand over, and whose states say so (N7).
+    pub(in crate::global) fn count_without_giver(&self) {
+        let count = self.without_giver.load(Ordering::Relaxed);
+        if count != 0 {
+            // In steps of two from 1 on: 0 is never reached.
+            self.without_giver
+                .store(count.wrapping_add(2), Ordering::Release);
+        }
+    }
+
+    /// Counts from now on, since there is a giver; by the owner (N7).
+    pub(in crate::global) fn know_giver(&self) {
+        if self.without_giver.load(Ordering::Relaxed) == 0 {
+            // Else it may be named still by him, who becomes the giver first.
+            self.shelf.set(None);
+            self.without_giver.store(1, Ordering::Release);
+        }
     }
 
     /// As [`unname`](Span::unname), by one who parted meanwhile.
@@ -146,6 +189,7 @@ impl Span {
         if self.giver.is_there() {
             return;
         }
+        self.without_giver.store(0, Ordering::Relaxed);
         self.shelf.set(Some(shelf));
         fence(Ordering::SeqCst);
         let is_returned = |group| self.returned_in(group).load(Ordering::SeqCst) != 0;
@@ -186,6 +230,7 @@ impl Span {
         let (mut seen, mut returned) = (0, word.load(not));
         loop {
             answer = answer.and(self.put_all(group, returned & !seen));
+            self.count_without_giver();
             seen = returned;
             match word.compare_exchange(seen, 0, done, not) {
                 Ok(_) => return answer,

@@ -33,6 +33,8 @@ pub(crate) enum Role {
     Handed,
     Seen,
     State,
+    /// What its owner counts beside the giver.
+    Beside,
     /// Whatever else others than its owner may reach.
     Other,
     /// What anybody stores to.
@@ -269,6 +271,7 @@ impl Word {
     fn store(&self, value: u64, order: Ordering) {
         let value = match self.role {
             Some(Role::Giver) if value == 1 && is_broken(Fault::PartsAtOnce) => 2,
+            Some(Role::Beside) if value > 1 && is_broken(Fault::NoCount) => return,
             _ => value,
         };
         FENCED.with(|fenced| fenced.set(false));

@@ -2,6 +2,8 @@
 
 use std::ptr::{NonNull, with_exposed_provenance_mut};
 use std::rc::Rc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering};
@@ -215,6 +217,35 @@ fn given_before_another_does(is_giver: bool) {
     world.assert_used(all.len() - 2);
 }
 
+/// The giver, who saw all slots in use, gives one back that its owner gave back before, or collected from another.
+fn given_before_its_giver_does(by_owner: bool) {
+    let (world, all, own) = World::with_giver(ALL);
+    let (first, second, another) = (all[0], all[1], self::own());
+    let given = Arc::new(AtomicUsize::new(0));
+    go_live();
+    let giver = spawn(&world, 1, own, {
+        let given = Arc::clone(&given);
+        move |world| {
+            world.give(first).unwrap();
+            let is_given = given.load(Ordering::Acquire) > 0;
+            assert!(
+                !is_given || is_told(world.give_again(second)),
+                "a slot is not found given back"
+            );
+        }
+    });
+    if by_owner {
+        world.give(second).unwrap();
+    } else {
+        let other = spawn(&world, 2, another, move |world| world.give(second).unwrap());
+        other.join().unwrap();
+        world.collect().unwrap();
+    }
+    given.store(1, Ordering::Release);
+    giver.join().unwrap();
+    world.assert_used(all.len() - 2);
+}
+
 /// A slot's owner and another give it back at once: that is told once, to one of them or to who collects.
 fn given_twice_at_once(is_giver: bool) {
     let (world, all, own) = match is_giver {
@@ -282,15 +313,16 @@ fn a_giver_goes() {
     world.assert_used(all.len() - 2 + taken);
 }
 
-/// Nothing is in use, so that there is no giver, and another becomes it.
-fn another_becomes_the_giver() {
-    let (world, all, own) = World::with_giver(3);
-    let another = self::own();
-    let way = Arc::new([(); 3].map(|()| AtomicUsize::new(0)));
-    go_live();
-    let one = spawn(&world, 1, own, move |world| {
+/// Nothing is in use, so that there is no giver, and another becomes it; whether it came to that.
+fn another_becomes_the_giver() -> bool {
+    let (world, mut all, own) = World::with_giver(ALL);
+    let (another, last) = (self::own(), all.remove(0));
+    world.as_other(own, || {
         all.iter().for_each(|at| world.give(*at).unwrap());
     });
+    let way = Arc::new([(); 2].map(|()| AtomicUsize::new(0)));
+    go_live();
+    let one = spawn(&world, 1, own, move |world| world.give(last).unwrap());
     let two = spawn(&world, 2, another, {
         let way = Arc::clone(&way);
         move |world| {
@@ -305,7 +337,9 @@ fn another_becomes_the_giver() {
     }
     one.join().unwrap();
     let back = two.join().unwrap();
-    world.assert_used(3 - back);
+    let is_giver = world.span.giver.is(another);
+    world.assert_used(2 - back);
+    is_giver
 }
 
 /// The owner goes while slots are given back: who tidies finds them.
@@ -379,6 +413,16 @@ fn what_a_giver_gave_back_is_found_by_others() {
 }
 
 #[test]
+fn what_its_owner_gave_back_is_found_by_the_giver() {
+    check(2, || given_before_its_giver_does(true));
+}
+
+#[test]
+fn what_its_owner_collected_is_found_by_the_giver() {
+    check(2, || given_before_its_giver_does(false));
+}
+
+#[test]
 fn what_two_give_back_at_once_is_told_once() {
     check(2, || given_twice_at_once(false));
 }
@@ -405,7 +449,13 @@ fn who_comes_in_the_place_of_a_giver_is_it() {
 
 #[test]
 fn who_comes_after_a_giver_may_become_it() {
-    check(1, another_becomes_the_giver);
+    static CAME: AtomicBool = AtomicBool::new(false);
+    check(1, || {
+        if another_becomes_the_giver() {
+            CAME.store(true, Relaxed);
+        }
+    });
+    assert!(CAME.load(Relaxed), "in no order");
 }
 
 #[test]
@@ -440,6 +490,32 @@ fn without_order_of_seen_bits_a_slot_is_given_back_twice() {
     must_fail_within(1, Fault::NoOrder(Role::Seen), &[UNFOUND], || {
         given_before_another_does(true);
     });
+}
+
+#[test]
+fn without_its_count_a_slot_is_given_back_twice() {
+    must_fail_within(1, Fault::NoCount, &[UNFOUND, "DoubleFree"], || {
+        given_before_its_giver_does(true);
+    });
+}
+
+#[test]
+fn without_the_count_of_the_collected_a_slot_is_given_back_twice() {
+    must_fail_within(1, Fault::NoCount, &[UNFOUND, "DoubleFree"], || {
+        given_before_its_giver_does(false);
+    });
+}
+
+#[test]
+fn without_order_of_the_count_a_slot_is_given_back_twice() {
+    must_fail_within(
+        2,
+        Fault::NoOrder(Role::Beside),
+        &[UNFOUND, "DoubleFree"],
+        || {
+            given_before_its_giver_does(true);
+        },
+    );
 }
 
 #[test]

@@ -18,6 +18,8 @@ pub(crate) enum Fault {
     NoLookAgain,
     /// The owner parts in one step.
     PartsAtOnce,
+    /// The owner does not count what becomes of slots without the giver.
+    NoCount,
     /// Who becomes the giver does so behind his bit.
     LateClaim,
 }

@@ -5,6 +5,7 @@ use std::ptr;
 
 use crate::global::UNTAGGED;
 use crate::global::atomic::{AtomicBool, Ordering};
+use crate::global::known::Known;
 use crate::global::link::Link;
 use crate::global::stock::Stock;
 use crate::global::thread::Thread;
@@ -17,6 +18,7 @@ pub(super) struct Local {
     pub(super) stock: Link<Stock>,
     pub(super) thread: Link<Thread>,
     busy: AtomicBool,
+    pub(super) known: Known,
 }
 
 loom::thread_local! {

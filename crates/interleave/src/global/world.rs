@@ -78,6 +78,8 @@ impl World {
         atomic::name(words(shelf, 1), Role::Shelf);
         let giver = (&raw const span.giver).addr();
         atomic::name(words(giver, 1), Role::Giver);
+        let beside = (&raw const span.without_giver).addr();
+        atomic::name(beside..beside + 4, Role::Beside);
         let changed = (&raw const span.next_changed).addr() + 8;
         atomic::name(words(changed, 1), Role::Changed);
         let all_of = |at: usize, bytes: usize| atomic::name(at..at + bytes, Role::Other);
@@ -117,7 +119,7 @@ impl World {
     }
 
     /// Does something as another thread would, while there is none.
-    fn as_other(&self, other: &'static Local, work: impl FnOnce()) {
+    pub(super) fn as_other(&self, other: &'static Local, work: impl FnOnce()) {
         let owner = local::own().unwrap().local();
         local::be(other);
         work();

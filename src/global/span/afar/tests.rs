@@ -257,3 +257,62 @@ fn what_a_giver_gives_is_collected_once() {
     assert_eq!(back.into_inner(), total);
     assert_eq!(span.free() + span.used(), span.slots());
 }
+
+/// Whatever becomes of slots, by whomever, their giver gives back what somebody has and nothing else.
+#[test]
+fn a_giver_is_told_what_is_not_in_use() {
+    let mut rng = fastrand::Rng::with_seed(1);
+    for class in Class::all().filter(|class| is_far(*class)) {
+        let (span, local) = (opened(class), nobody());
+        let mut used: Vec<bool> = std::vec![true; span.slots()];
+        in_use(span, span.slots());
+        for (number, used) in used.iter_mut().enumerate().take(MANY as usize + 1) {
+            span.give_from_afar(Slot(number), Some(local)).unwrap();
+            *used = false;
+        }
+        span.collect().unwrap();
+        assert!(span.giver.is(local));
+        let (mut told, mut given) = (0, 0);
+        for step in 0..2000 {
+            if step == 200 {
+                span.know_giver();
+            }
+            // Two groups at most, so that what is known is asked again.
+            let slot = Slot(rng.usize(..span.slots().min(80)));
+            match rng.u8(..16) {
+                0 => span.collect().unwrap(),
+                1 => span.collect_handed().unwrap(),
+                // Its owner gives it back, and has it.
+                2 if span.in_use(slot).is_ok() => {
+                    span.state_of(slot).store(HELD, Ordering::Relaxed);
+                    span.count_without_giver();
+                    used[slot.0] = false;
+                }
+                3 if span.state_of(slot).load(Ordering::Relaxed) == HELD => span.put(slot),
+                // And takes some.
+                4..8 => {
+                    for slot in held(span, span.free().min(5)) {
+                        span.state_of(slot).store(IN_USE, Ordering::Relaxed);
+                        assert!(!used[slot.0], "{step}");
+                        used[slot.0] = true;
+                    }
+                }
+                8 => {
+                    let answer = span.give_from_afar(slot, None);
+                    assert_eq!(answer.is_ok(), used[slot.0], "{step}");
+                    used[slot.0] = false;
+                }
+                _ => {
+                    let answer = span.give_as_giver(slot, local);
+                    assert_eq!(answer.is_ok(), used[slot.0], "{step}");
+                    (given, told) = match used[slot.0] {
+                        true => (given + 1, told),
+                        false => (given, told + 1),
+                    };
+                    used[slot.0] = false;
+                }
+            }
+        }
+        assert!(told > 100 && given > 100, "{told} {given}");
+    }
+}
