@@ -2,7 +2,7 @@
 //!
 //! Whatever a thread gives back in that way counts at once, is told when it is given back twice, and serves its owner.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -168,7 +168,8 @@ fn c01_a_giver_is_told_what_others_gave_back() {
             for size in SIZES {
                 let new = || Arc::new(Piece::take(TAG, bytes(size), 1));
                 // Those in use, the oldest first, and some that are not.
-                let mut held: VecDeque<_> = (0..slots(size)).map(|_| new()).collect();
+                let most = 2 * slots(size).min(1000);
+                let mut held: VecDeque<_> = (0..most).map(|_| new()).collect();
                 let mut gone: Vec<Arc<Piece>> = Vec::new();
                 let mut told = 0;
                 for step in 0..STEPS {
@@ -176,23 +177,25 @@ fn c01_a_giver_is_told_what_others_gave_back() {
                     let place = if is_any { rng.usize(..held.len()) } else { 0 };
                     let piece = held.remove(place).unwrap();
                     match rng.u8(..16) {
-                        0 => piece.free().unwrap(),
-                        1 => third(&piece).unwrap(),
+                        0..4 => piece.free().unwrap(),
+                        4 => third(&piece).unwrap(),
                         _ => giver(&piece).unwrap(),
                     }
                     gone.push(piece);
-                    if let Some(piece) = rng.choice(&gone) {
+                    let latest = gone
+                        .len()
+                        .saturating_sub(if rng.bool() { 8 } else { STEPS });
+                    if let Some(piece) = rng.choice(&gone[latest..]) {
                         // Or its span is gone.
                         let answer = giver(piece);
                         assert!(answer.is_err(), "{size} {step}");
                         told += usize::from(answer == Err(double_free(piece.start)));
                     }
-                    if held.len() < 6 || rng.u8(..4) == 0 {
-                        let more = (0..rng.usize(1..8)).map(|_| new());
-                        held.extend(more);
-                        let is_held =
-                            |piece: &Arc<Piece>| held.iter().any(|held| held.start == piece.start);
-                        gone.retain(|piece| !is_held(piece));
+                    // Seldom, so that its owner often has no room for what he gives back.
+                    if held.len() < most / 4 + 2 {
+                        held.extend((held.len()..most).map(|_| new()));
+                        let used: HashSet<_> = held.iter().map(|piece| piece.start).collect();
+                        gone.retain(|piece| !used.contains(&piece.start));
                     }
                 }
                 assert!(told > STEPS / 2, "{size}: {told}");
