@@ -1,4 +1,7 @@
-//! Slots taken by one thread and freed by another: `fixed-passed`, `global-passed`.
+//! Slots taken by one thread and freed by another, on two processors: `fixed-passed`, `global-passed`.
+//!
+//! Threads that wait for each other are often put on one processor, where the queue is filled and emptied by turns: now
+//! the one is measured and now the other. So each stays on one of its own, if there are two.
 
 use std::hint::{black_box, spin_loop};
 use std::thread;
@@ -9,6 +12,7 @@ use rtrb::{PushError, RingBuffer};
 use crate::contender::Outcome;
 use crate::contender::slots::{SharedSlots, Value};
 use crate::job::Job;
+use crate::processor;
 use crate::stats;
 
 /// Values between two looks at the clock.
@@ -22,6 +26,7 @@ pub(crate) fn run<S: SharedSlots>(job: &Job, pool: &S) -> Option<Outcome> {
     let mut times = Vec::new();
     let sum = thread::scope(|scope| {
         scope.spawn(move || {
+            processor::stay_on(1);
             for number in 1..=count {
                 let value = Value::new(black_box(number));
                 let mut held = pool.put(value).expect("a slot more than the queue has");
@@ -32,6 +37,7 @@ pub(crate) fn run<S: SharedSlots>(job: &Job, pool: &S) -> Option<Outcome> {
                 }
             }
         });
+        processor::stay_on(0);
         let mut sum = 0;
         let mut start = Instant::now();
         for number in 1..=count {

@@ -316,3 +316,35 @@ fn a_giver_is_told_what_is_not_in_use() {
         assert!(told > 100 && given > 100, "{told} {given}");
     }
 }
+
+/// What he knew as an earlier giver is forgotten: the owner counts anew.
+#[test]
+fn who_becomes_the_giver_again_knows_nothing() {
+    let (span, local) = (opened(Class::numbered(3)), nobody());
+    let become_giver = |from: usize| {
+        for number in from..=from + MANY as usize {
+            span.give_from_afar(Slot(number), Some(local)).unwrap();
+        }
+        span.collect().unwrap();
+        span.know_giver();
+        assert!(span.giver.is(local));
+    };
+    in_use(span, span.slots());
+    let (first, mine) = (Slot(50), Slot(51));
+    become_giver(0);
+    span.give_as_giver(first, local).unwrap();
+    span.collect_handed().unwrap();
+    for number in (0..span.slots()).filter(|number| span.in_use(Slot(*number)).is_ok()) {
+        span.put(Slot(number));
+        span.count_without_giver();
+    }
+    assert!(span.is_empty());
+    span.giver.end();
+    span.be_quick(zeroed());
+    in_use(span, span.slots());
+    span.put(mine);
+    span.count_without_giver();
+    become_giver(0);
+    assert!(span.give_as_giver(mine, local).is_err(), "its owner did");
+    span.give_as_giver(first, local).unwrap();
+}
