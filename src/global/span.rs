@@ -334,6 +334,12 @@ pub(super) mod tests {
     /// A span of a class that lies nowhere.
     pub(in crate::global) fn opened(class: Class) -> &'static Span {
         let span: &'static Span = zeroed();
+        open(span, class);
+        span
+    }
+
+    /// Makes a span one of a class.
+    pub(in crate::global) fn open(span: &'static Span, class: Class) {
         let words: Vec<_> = (0..GROUP).map(|_| AtomicU64::new(7)).collect();
         let handed: Vec<_> = (0..2 * GROUP).map(|_| AtomicU64::new(7)).collect();
         let states: Vec<_> = (0..8 * 512).map(|_| AtomicU64::new(7)).collect();
@@ -345,7 +351,6 @@ pub(super) mod tests {
         };
         let start = core::ptr::without_provenance_mut(SPAN);
         span.open(class, start, is_far(class).then_some(array));
-        span
     }
 
     pub(in crate::global) fn held(span: &Span, count: usize) -> Vec<Slot> {

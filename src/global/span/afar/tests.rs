@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::global::classes::Class;
-use crate::global::span::tests::{held, in_use, opened, zeroed};
+use crate::global::span::tests::{held, in_use, open, opened, zeroed};
 use crate::global::span::{SPAN, is_far};
 use crate::global::states::HELD;
 use core::sync::atomic::AtomicU64;
@@ -317,34 +317,53 @@ fn a_giver_is_told_what_is_not_in_use() {
     }
 }
 
-/// What he knew as an earlier giver is forgotten: the owner counts anew.
+/// What he knew as an earlier giver is forgotten, and nothing is known before the owner counts, whether the span was empty
+/// meanwhile or closed.
 #[test]
 fn who_becomes_the_giver_again_knows_nothing() {
-    let (span, local) = (opened(Class::numbered(3)), nobody());
-    let become_giver = |from: usize| {
-        for number in from..=from + MANY as usize {
-            span.give_from_afar(Slot(number), Some(local)).unwrap();
+    let class = Class::numbered(3);
+    for (is_closed, is_known) in [(false, false), (false, true), (true, false), (true, true)] {
+        let (span, local) = (opened(class), nobody());
+        let become_giver = || {
+            for number in 0..=MANY as usize {
+                span.give_from_afar(Slot(number), Some(local)).unwrap();
+            }
+            assert!(span.giver.is(local));
+        };
+        let know = || {
+            span.collect().unwrap();
+            span.know_giver();
+        };
+        in_use(span, span.slots());
+        let (first, early, late) = (Slot(50), Slot(51), Slot(52));
+        become_giver();
+        know();
+        span.give_as_giver(first, local).unwrap();
+        span.collect_handed().unwrap();
+        for number in (0..span.slots()).filter(|number| span.in_use(Slot(*number)).is_ok()) {
+            span.put(Slot(number));
+            span.count_without_giver();
         }
-        span.collect().unwrap();
-        span.know_giver();
-        assert!(span.giver.is(local));
-    };
-    in_use(span, span.slots());
-    let (first, mine) = (Slot(50), Slot(51));
-    become_giver(0);
-    span.give_as_giver(first, local).unwrap();
-    span.collect_handed().unwrap();
-    for number in (0..span.slots()).filter(|number| span.in_use(Slot(*number)).is_ok()) {
-        span.put(Slot(number));
-        span.count_without_giver();
+        assert!(span.is_empty());
+        span.giver.end();
+        if is_closed {
+            span.close();
+            open(span, class);
+        } else {
+            span.be_quick(zeroed());
+        }
+        in_use(span, span.slots());
+        // The quick way, on which the owner does not count.
+        span.put(early);
+        become_giver();
+        if is_known {
+            know();
+        }
+        assert!(span.give_as_giver(early, local).is_err(), "its owner did");
+        span.give_as_giver(first, local).unwrap();
+        if !is_known {
+            span.put(late);
+            assert!(span.give_as_giver(late, local).is_err(), "its owner did");
+        }
     }
-    assert!(span.is_empty());
-    span.giver.end();
-    span.be_quick(zeroed());
-    in_use(span, span.slots());
-    span.put(mine);
-    span.count_without_giver();
-    become_giver(0);
-    assert!(span.give_as_giver(mine, local).is_err(), "its owner did");
-    span.give_as_giver(first, local).unwrap();
 }
