@@ -6,10 +6,11 @@
 //!
 //! # Invariants
 //!
-//! - W1 What is noted of a group is noted by the span's giver, who forgets all when he becomes it. He forgets a slot before
-//!   he hands it over.
-//! - W2 Whatever else becomes of slots that are in use, their owner counts in the span once it is so (N7). The count noted
-//!   here was read before the states were; what was in use then is in use while the count is the same.
+//! - W1 What is noted of a group was seen by who is the span's giver, or was when he came. He forgets a slot before he hands
+//!   it over, and all when he becomes the giver of any.
+//! - W2 Whatever else becomes of slots that are in use, their owner counts in the span once it is so, and whoever was its giver,
+//!   the count is never again what it was (N7; but for who comes back after two billion counts, to the very same). The one
+//!   noted here was read before the states were: what was in use then is in use while it is the same.
 
 use crate::global::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
@@ -20,7 +21,7 @@ pub(super) struct Known {
     group: AtomicUsize,
     /// A bit for each slot that is in use.
     bits: AtomicU64,
-    /// The span's count when that was so; 0 is none's.
+    /// The span's count when that was so; an even one is nobody's.
     count: AtomicU32,
 }
 

@@ -57,7 +57,7 @@ pub(super) struct Span {
     /// None where there is no span.
     slots: AtomicU16,
     class: AtomicU8,
-    /// What became of slots in use without the giver is counted here by an owner who knows of him; 0 while he does not (N7).
+    /// What became of slots in use without the giver is counted here, by an owner who knows of him (N7).
     pub(super) without_giver: AtomicU32,
     /// Who gives slots back without an exchange, if the class has an array.
     pub(super) giver: Giver,
@@ -142,7 +142,7 @@ impl Span {
         self.is_listed.store(false, Ordering::Relaxed);
         self.is_idle.store(false, Ordering::Relaxed);
         self.beside.store(0, Ordering::Relaxed);
-        self.without_giver.store(0, Ordering::Relaxed);
+        self.stop_counting();
         self.next_watched.set(None);
         self.before_watched.set(None);
         self.changed.store(0, Ordering::Relaxed);
@@ -234,7 +234,15 @@ impl Span {
     /// As above, of this slot and the one behind it: to the model checker each takes as long as all else.
     #[cfg(loom)]
     fn in_use_beside(&self, slot: Slot) -> u64 {
-        let both = [slot, Slot((slot.0 + 1) % self.slots())];
+        let next = Slot((slot.0 + 1) % self.slots());
+        let both = [
+            slot,
+            if next.group() == slot.group() {
+                next
+            } else {
+                slot
+            },
+        ];
         let is_in_use =
             |slot: &Slot| self.state_of(*slot).load(Ordering::Relaxed) == states::IN_USE;
         both.iter()
@@ -267,9 +275,8 @@ impl Span {
         let next = usize::from(self.lowest.load(Ordering::Relaxed));
         let bytes = self.class().bytes();
         let to = self.slots().min(next + count) * bytes;
-        for at in (next * bytes..to).step_by(bytes.max(LINE)) {
-            prefetch_to_write(self.start().wrapping_add(at));
-        }
+        let lines = (next * bytes..to).step_by(bytes.max(LINE));
+        prefetch_to_write(lines.map(|at| self.start().wrapping_add(at).cast_const()));
     }
 
     fn count_free(&self, more: i16) {

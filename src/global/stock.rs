@@ -309,7 +309,9 @@ impl Stock {
         if span.giver.is_none() {
             shelf.unwatch(span);
         } else {
-            span.know_giver();
+            if span.giver.is_there() {
+                span.know_giver();
+            }
             shelf.watch(span);
         }
         span.be_quick(shelf);

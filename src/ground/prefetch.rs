@@ -16,14 +16,17 @@ pub(crate) fn prefetch<T>(value: *const T) {
     unsafe { _mm_prefetch::<_MM_HINT_T0>(value.cast()) };
 }
 
-/// Starts to fetch the cache line at `at` from whichever processor has it, to be written here; nothing on processors that
-/// cannot say so.
+/// Starts to fetch cache lines from whichever processor has them, to be written here; nothing on processors that cannot say
+/// so.
 #[inline]
-pub(crate) fn prefetch_to_write<T>(at: *const T) {
-    if may_prefetch_to_write() {
+pub(crate) fn prefetch_to_write<T>(lines: impl Iterator<Item = *const T>) {
+    if !may_prefetch_to_write() {
+        return;
+    }
+    for line in lines {
         // SAFETY: the processor has the instruction, and it faults at no address.
         unsafe {
-            asm!("prefetchw [{at}]", at = in(reg) at, options(nostack, preserves_flags));
+            asm!("prefetchw [{line}]", line = in(reg) line, options(readonly, nostack, preserves_flags));
         }
     }
 }

@@ -18,15 +18,16 @@
 //! - N6 Who becomes the giver sets a returned bit afterwards. So the owner who collects that finds the giver, and has the
 //!   span among those that are watched from then on: before that its giver's slots are not looked for, but then there is
 //!   a returned bit that is to be collected.
-//! - N7 Where `without_giver` is not 0 the owner knows of the giver, and does not find his shelf named. Of each slot that is not
-//!   in use any more, but for what the giver handed over, he changes the state, then the count, and then only the returned
-//!   bit if there is one. So the giver who reads the count, then a slot's state, and finds the same count later, may rely
-//!   on that state (W2).
+//! - N7 Where `without_giver` is odd its owner counts, and does not find his shelf named: of each slot that is not in use any
+//!   more, but for what the giver handed over, he changes the state, then the count, and then only the returned bit if there
+//!   is one. The count only grows, whatever becomes of the span and of what is in its place. So the giver who reads an odd
+//!   count, then that a slot is in use, and finds the same count later, may rely on it (W2).
 
 use core::ptr;
 
 use super::{GROUP, Slot, Span};
 use crate::global::atomic::{Ordering, fence};
+use crate::global::classes::Class;
 use crate::global::local::Local;
 use crate::global::shelf::Shelf;
 use crate::global::states::IN_USE;
@@ -38,6 +39,9 @@ const LONG: u16 = if cfg!(loom) { 2 } else { 1000 };
 
 /// How many slots of a group a thread finds given back that becomes the giver by the next.
 const MANY: u32 = if cfg!(loom) { 1 } else { 8 };
+
+// Places of what is known: a span's address and a group are no other's sum.
+const _: () = assert!(Class::numbered(0).starts().div_ceil(GROUP) <= size_of::<Span>());
 
 impl Span {
     /// # Errors
@@ -118,7 +122,7 @@ impl Span {
         // What was given back is asked first, as in `has_owner`, and the count then.
         let back = self.returned_in(group).load(Ordering::Acquire) | self.giver.handed(group);
         let count = self.without_giver.load(Ordering::Acquire);
-        if count == 0 {
+        if count.is_multiple_of(2) {
             return self.has_owner(slot);
         }
         let place = ptr::from_ref(self).addr() + group;
@@ -129,19 +133,29 @@ impl Span {
     /// Counts that the owner has slots back which the giver did not hand over, and whose states say so (N7).
     pub(in crate::global) fn count_without_giver(&self) {
         let count = self.without_giver.load(Ordering::Relaxed);
-        if count != 0 {
-            // In steps of two from 1 on: 0 is never reached.
-            self.without_giver
-                .store(count.wrapping_add(2), Ordering::Release);
+        if !count.is_multiple_of(2) {
+            let next = count.wrapping_add(2);
+            self.without_giver.store(next, Ordering::Release);
         }
     }
 
     /// Counts from now on, since there is a giver; by the owner (N7).
     pub(in crate::global) fn know_giver(&self) {
-        if self.without_giver.load(Ordering::Relaxed) == 0 {
-            // Else it may be named still by him, who becomes the giver first.
+        let count = self.without_giver.load(Ordering::Relaxed);
+        if count.is_multiple_of(2) {
+            // It may be named still: who becomes the giver takes that away afterwards.
             self.shelf.set(None);
-            self.without_giver.store(1, Ordering::Release);
+            let next = count.wrapping_add(1);
+            self.without_giver.store(next, Ordering::Release);
+        }
+    }
+
+    /// Counts no more, by the owner, where there is no giver (N7).
+    pub(super) fn stop_counting(&self) {
+        let count = self.without_giver.load(Ordering::Relaxed);
+        if !count.is_multiple_of(2) {
+            let next = count.wrapping_add(1);
+            self.without_giver.store(next, Ordering::Relaxed);
         }
     }
 
@@ -189,7 +203,7 @@ impl Span {
         if self.giver.is_there() {
             return;
         }
-        self.without_giver.store(0, Ordering::Relaxed);
+        self.stop_counting();
         self.shelf.set(Some(shelf));
         fence(Ordering::SeqCst);
         let is_returned = |group| self.returned_in(group).load(Ordering::SeqCst) != 0;

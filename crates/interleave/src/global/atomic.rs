@@ -271,7 +271,14 @@ impl Word {
     fn store(&self, value: u64, order: Ordering) {
         let value = match self.role {
             Some(Role::Giver) if value == 1 && is_broken(Fault::PartsAtOnce) => 2,
-            Some(Role::Beside) if value > 1 && is_broken(Fault::NoCount) => return,
+            // It goes from odd to odd.
+            Some(Role::Beside)
+                if is_broken(Fault::NoCount)
+                    && value % 2 == 1
+                    && self.value.load(Ordering::Relaxed) % 2 == 1 =>
+            {
+                return;
+            }
             _ => value,
         };
         FENCED.with(|fenced| fenced.set(false));

@@ -1,7 +1,6 @@
 //! What others give back is told once and collected once, with a giver and without.
 
 use super::*;
-use crate::global::classes::Class;
 use crate::global::span::tests::{held, in_use, open, opened, zeroed};
 use crate::global::span::{SPAN, is_far};
 use crate::global::states::HELD;
@@ -260,6 +259,7 @@ fn what_a_giver_gives_is_collected_once() {
 
 /// Whatever becomes of slots, by whomever, their giver gives back what somebody has and nothing else.
 #[test]
+#[cfg_attr(miri, ignore = "assembly")]
 fn a_giver_is_told_what_is_not_in_use() {
     let mut rng = fastrand::Rng::with_seed(1);
     for class in Class::all().filter(|class| is_far(*class)) {
@@ -320,6 +320,7 @@ fn a_giver_is_told_what_is_not_in_use() {
 /// What he knew as an earlier giver is forgotten, and nothing is known before the owner counts, whether the span was empty
 /// meanwhile or closed.
 #[test]
+#[cfg_attr(miri, ignore = "assembly")]
 fn who_becomes_the_giver_again_knows_nothing() {
     let class = Class::numbered(3);
     for (is_closed, is_known) in [(false, false), (false, true), (true, false), (true, true)] {
@@ -365,5 +366,42 @@ fn who_becomes_the_giver_again_knows_nothing() {
             span.put(late);
             assert!(span.give_as_giver(late, local).is_err(), "its owner did");
         }
+    }
+}
+
+/// One who was the giver when he came is told, too, if another is it by the time he goes on.
+#[test]
+#[cfg_attr(miri, ignore = "assembly")]
+fn who_was_the_giver_is_told_still() {
+    let class = Class::numbered(3);
+    for is_closed in [false, true] {
+        let (span, local, other) = (opened(class), nobody(), nobody());
+        let become_giver = |local: &Local| {
+            for number in 0..=MANY as usize {
+                span.give_from_afar(Slot(number), Some(local)).unwrap();
+            }
+            span.collect().unwrap();
+            span.know_giver();
+            assert!(span.giver.is(local));
+        };
+        in_use(span, span.slots());
+        let (first, mine) = (Slot(50), Slot(51));
+        become_giver(local);
+        span.give_as_giver(first, local).unwrap();
+        span.collect_handed().unwrap();
+        for number in (0..span.slots()).filter(|number| span.in_use(Slot(*number)).is_ok()) {
+            span.put(Slot(number));
+            span.count_without_giver();
+        }
+        span.giver.end();
+        if is_closed {
+            span.close();
+            open(span, class);
+        } else {
+            span.be_quick(zeroed());
+        }
+        in_use(span, mine.0);
+        become_giver(other);
+        assert!(span.give_as_giver(mine, local).is_err(), "its owner did");
     }
 }
