@@ -116,7 +116,6 @@ impl Giver {
         }
         let (done, not) = (Ordering::SeqCst, Ordering::Relaxed);
         let me = ptr::from_ref(local).addr();
-        local.known.forget();
         // Who was faster stays it.
         let _ = self.thread.compare_exchange(0, me, done, not);
     }

@@ -7,10 +7,10 @@
 //! # Invariants
 //!
 //! - W1 What is noted of a group was seen by who is the span's giver, or was when he came. He forgets a slot before he hands
-//!   it over, and all when he becomes the giver of any.
-//! - W2 Whatever else becomes of slots that are in use, their owner counts in the span once it is so, and whoever was its giver,
-//!   the count is never again what it was (N7; but for who comes back after two billion counts, to the very same). The one
-//!   noted here was read before the states were: what was in use then is in use while it is the same.
+//!   it over. Before another hands any over, all have come back (G1), by him or as the owner counts.
+//! - W2 Whatever else becomes of slots that are in use, their owner counts in the span once it is so, and whatever becomes of
+//!   the span, the count is never again what it was (N7; but for who comes back after two billion counts, to the very same).
+//!   The one noted here was read before the states were: what was in use then is in use while it is the same.
 
 use crate::global::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
@@ -61,9 +61,5 @@ impl Known {
         };
         self.bits.store(known & !bit, Ordering::Relaxed);
         known & bit != 0
-    }
-
-    pub(super) fn forget(&self) {
-        self.bits.store(0, Ordering::Relaxed);
     }
 }

@@ -317,54 +317,68 @@ fn a_giver_is_told_what_is_not_in_use() {
     }
 }
 
-/// What he knew as an earlier giver is forgotten, and nothing is known before the owner counts, whether the span was empty
-/// meanwhile or closed.
+/// Has a thread give so many slots back by exchanges that it becomes the giver.
+fn become_giver(span: &Span, local: &Local) {
+    for number in 0..=MANY as usize {
+        assert!(span.give_from_afar(Slot(number), Some(local)).is_ok());
+    }
+    assert!(span.giver.is(local));
+}
+
+/// Has the owner know of the giver.
+fn know(span: &Span) {
+    assert_eq!(span.collect(), Ok(()));
+    span.know_giver();
+}
+
+/// A span without a giver, all slots free, that had one: he looked at the first group, in which all came back since but for
+/// what he gave. It was empty meanwhile, or closed.
+fn emptied(class: Class, local: &Local, is_closed: bool) -> &'static Span {
+    let span = opened(class);
+    in_use(span, span.slots());
+    become_giver(span, local);
+    know(span);
+    assert_eq!(span.give_as_giver(FIRST, local), Ok(()));
+    assert_eq!(span.collect_handed(), Ok(()));
+    for number in (0..span.slots()).filter(|number| span.in_use(Slot(*number)).is_ok()) {
+        span.put(Slot(number));
+        span.count_without_giver();
+    }
+    assert!(span.is_empty());
+    span.giver.end();
+    if is_closed {
+        span.close();
+        open(span, class);
+    } else {
+        span.be_quick(zeroed());
+    }
+    span
+}
+
+/// What its giver gives, and what its owner gives back, of one group.
+const FIRST: Slot = Slot(50);
+const EARLY: Slot = Slot(51);
+const LATE: Slot = Slot(52);
+
+/// What he knew as an earlier giver is no longer so, and nothing is known before the owner counts.
 #[test]
 #[cfg_attr(miri, ignore = "assembly")]
 fn who_becomes_the_giver_again_knows_nothing() {
-    let class = Class::numbered(3);
     for (is_closed, is_known) in [(false, false), (false, true), (true, false), (true, true)] {
-        let (span, local) = (opened(class), nobody());
-        let become_giver = || {
-            for number in 0..=MANY as usize {
-                span.give_from_afar(Slot(number), Some(local)).unwrap();
-            }
-            assert!(span.giver.is(local));
-        };
-        let know = || {
-            span.collect().unwrap();
-            span.know_giver();
-        };
-        in_use(span, span.slots());
-        let (first, early, late) = (Slot(50), Slot(51), Slot(52));
-        become_giver();
-        know();
-        span.give_as_giver(first, local).unwrap();
-        span.collect_handed().unwrap();
-        for number in (0..span.slots()).filter(|number| span.in_use(Slot(*number)).is_ok()) {
-            span.put(Slot(number));
-            span.count_without_giver();
-        }
-        assert!(span.is_empty());
-        span.giver.end();
-        if is_closed {
-            span.close();
-            open(span, class);
-        } else {
-            span.be_quick(zeroed());
-        }
+        let local = nobody();
+        let span = emptied(Class::numbered(3), local, is_closed);
         in_use(span, span.slots());
         // The quick way, on which the owner does not count.
-        span.put(early);
-        become_giver();
+        span.put(EARLY);
+        become_giver(span, local);
         if is_known {
-            know();
+            know(span);
         }
-        assert!(span.give_as_giver(early, local).is_err(), "its owner did");
-        span.give_as_giver(first, local).unwrap();
+        assert!(span.give_as_giver(EARLY, local).is_err(), "its owner did");
+        span.give_as_giver(FIRST, local).unwrap();
         if !is_known {
-            span.put(late);
-            assert!(span.give_as_giver(late, local).is_err(), "its owner did");
+            span.put(LATE);
+            assert!(span.give_as_giver(LATE, local).is_err(), "its owner did");
         }
     }
 }
@@ -373,35 +387,12 @@ fn who_becomes_the_giver_again_knows_nothing() {
 #[test]
 #[cfg_attr(miri, ignore = "assembly")]
 fn who_was_the_giver_is_told_still() {
-    let class = Class::numbered(3);
     for is_closed in [false, true] {
-        let (span, local, other) = (opened(class), nobody(), nobody());
-        let become_giver = |local: &Local| {
-            for number in 0..=MANY as usize {
-                span.give_from_afar(Slot(number), Some(local)).unwrap();
-            }
-            span.collect().unwrap();
-            span.know_giver();
-            assert!(span.giver.is(local));
-        };
-        in_use(span, span.slots());
-        let (first, mine) = (Slot(50), Slot(51));
-        become_giver(local);
-        span.give_as_giver(first, local).unwrap();
-        span.collect_handed().unwrap();
-        for number in (0..span.slots()).filter(|number| span.in_use(Slot(*number)).is_ok()) {
-            span.put(Slot(number));
-            span.count_without_giver();
-        }
-        span.giver.end();
-        if is_closed {
-            span.close();
-            open(span, class);
-        } else {
-            span.be_quick(zeroed());
-        }
-        in_use(span, mine.0);
-        become_giver(other);
-        assert!(span.give_as_giver(mine, local).is_err(), "its owner did");
+        let (local, other) = (nobody(), nobody());
+        let span = emptied(Class::numbered(3), local, is_closed);
+        in_use(span, EARLY.0);
+        become_giver(span, other);
+        know(span);
+        assert!(span.give_as_giver(EARLY, local).is_err(), "its owner did");
     }
 }
