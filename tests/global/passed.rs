@@ -3,7 +3,6 @@
 //! Whatever a thread gives back in that way counts at once, is told when it is given back twice, and serves its owner.
 
 use std::collections::{HashSet, VecDeque};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
@@ -151,26 +150,26 @@ fn c01_a_giver_is_told_what_others_gave_back() {
         thread::scope(|scope| {
             // Threads that give back what they are sent, and answer what came of it.
             let start = || {
-                let (send, receive) = channel::<Arc<Piece>>();
+                let (send, receive) = channel::<Piece>();
                 let (say, hear) = channel();
                 scope.spawn(move || {
                     receive
                         .iter()
                         .for_each(|piece| say.send(piece.free()).unwrap())
                 });
-                move |piece: &Arc<Piece>| {
-                    send.send(Arc::clone(piece)).unwrap();
+                move |piece: &Piece| {
+                    send.send(piece.again()).unwrap();
                     hear.recv().unwrap()
                 }
             };
             let (giver, third) = (start(), start());
             let mut rng = Rng::with_seed(1);
             for size in SIZES {
-                let new = || Arc::new(Piece::take(TAG, bytes(size), 1));
+                let new = || Piece::take(TAG, bytes(size), 1);
                 // Those in use, the oldest first, and some that are not.
                 let most = 2 * slots(size).min(1000);
                 let mut held: VecDeque<_> = (0..most).map(|_| new()).collect();
-                let mut gone: Vec<Arc<Piece>> = Vec::new();
+                let mut gone: Vec<Piece> = Vec::new();
                 let mut told = 0;
                 for step in 0..STEPS {
                     let is_any = rng.u8(..8) == 0;

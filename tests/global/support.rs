@@ -102,6 +102,11 @@ impl Piece {
     }
 
     /// Gives it back, by whoever may do so only once.
+    /// The same once more, to be given back twice.
+    pub(crate) fn again(&self) -> Self {
+        Self { ..*self }
+    }
+
     pub(crate) fn free(&self) -> Result<(), Error> {
         free(self.start, self.layout)
     }
