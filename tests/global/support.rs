@@ -101,12 +101,12 @@ impl Piece {
         assert_filled(to, kept, self.byte);
     }
 
-    /// Gives it back, by whoever may do so only once.
     /// The same once more, to be given back twice.
     pub(crate) fn again(&self) -> Self {
         Self { ..*self }
     }
 
+    /// Gives it back, by whoever may do so only once.
     pub(crate) fn free(&self) -> Result<(), Error> {
         free(self.start, self.layout)
     }
