@@ -309,9 +309,6 @@ impl Stock {
         if span.giver.is_none() {
             shelf.unwatch(span);
         } else {
-            if span.giver.is_there() {
-                span.know_giver();
-            }
             shelf.watch(span);
         }
         span.be_quick(shelf);

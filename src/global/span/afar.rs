@@ -140,7 +140,7 @@ impl Span {
     }
 
     /// Counts from now on, since there is a giver; by the owner (N7).
-    pub(in crate::global) fn know_giver(&self) {
+    fn know_giver(&self) {
         let count = self.without_giver.load(Ordering::Relaxed);
         if count.is_multiple_of(2) {
             // It may be named still: who becomes the giver takes that away afterwards.
@@ -198,10 +198,11 @@ impl Span {
         self.collect_handed()
     }
 
-    /// Names its shelf, unless it has a giver or slots are given back that were not collected; by its owner (N4).
+    /// Names its shelf, unless it has a giver, beside whom its owner counts from now on, or slots are given back that were
+    /// not collected; by its owner (N4, N7).
     pub(in crate::global) fn be_quick(&self, shelf: &'static Shelf) {
         if self.giver.is_there() {
-            return;
+            return self.know_giver();
         }
         self.stop_counting();
         self.shelf.set(Some(shelf));

@@ -168,9 +168,7 @@ fn an_owner_parts_from_a_giver_who_does_not_give_any_more() {
     let (span, local, other) = (opened(Class::numbered(3)), nobody(), nobody());
     let shelf: &Shelf = zeroed();
     let all = in_use(span, span.slots());
-    for slot in &all[..=MANY as usize] {
-        span.give_from_afar(*slot, Some(local)).unwrap();
-    }
+    become_giver(span, local);
     span.collect().unwrap();
     let mut rest = all[MANY as usize + 1..].iter();
     // How many slots are given back beside him until he is asked for.
@@ -215,9 +213,7 @@ fn what_a_giver_gives_is_collected_once() {
     let span = opened(Class::numbered(3));
     let all = in_use(span, span.slots());
     let local = nobody();
-    for slot in &all[..=MANY as usize] {
-        span.give_from_afar(*slot, Some(local)).unwrap();
-    }
+    become_giver(span, local);
     span.collect().unwrap();
     let rounds = if cfg!(miri) { 3 } else { 200 };
     // How many slots were passed on, and all that are passed, in order.
@@ -266,12 +262,9 @@ fn a_giver_is_told_what_is_not_in_use() {
         let (span, local) = (opened(class), nobody());
         let mut used: Vec<bool> = std::vec![true; span.slots()];
         in_use(span, span.slots());
-        for (number, used) in used.iter_mut().enumerate().take(MANY as usize + 1) {
-            span.give_from_afar(Slot(number), Some(local)).unwrap();
-            *used = false;
-        }
+        become_giver(span, local);
+        used[..=MANY as usize].fill(false);
         span.collect().unwrap();
-        assert!(span.giver.is(local));
         let (mut told, mut given) = (0, 0);
         for step in 0..2000 {
             if step == 200 {
