@@ -169,8 +169,7 @@ fn what_is_passed_on_takes_no_more_than_is_under_way() {
     alone(|| {
         for size in SIZES {
             let (send, receive) = mpsc::sync_channel::<Piece>(WAY);
-            // Twice, for spans of which a part was given back and serves again.
-            let most = 2 * WAY.div_ceil(slots(size)) + at_hand(size).div_ceil(slots(size)) + 3;
+            let most = WAY.div_ceil(slots(size)) + at_hand(size).div_ceil(slots(size)) + 3;
             thread::scope(|scope| {
                 let other = scope.spawn(move || {
                     receive.iter().for_each(Piece::give_back);
