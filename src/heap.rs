@@ -41,6 +41,7 @@
 mod accounting;
 mod free;
 mod growth;
+mod listed;
 pub(crate) mod owned;
 mod place;
 mod query;

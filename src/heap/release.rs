@@ -8,7 +8,7 @@ use crate::policy::placement::Placement;
 use crate::policy::rule::Rule;
 use crate::tags::account::Account;
 use crate::tags::ledger::AccountId;
-use crate::words::error::{Corruption, Error, Misuse, OutOfMemory, Shortage};
+use crate::words::error::{Error, Misuse, OutOfMemory, Shortage};
 use crate::words::header::Freed;
 use crate::words::stats::{Amount, Mark};
 use crate::words::tag::Tag;
@@ -16,10 +16,6 @@ use crate::words::tag::Tag;
 /// How many times as long as a step of a sweep the freeing of a listed block takes, about: a tag that
 /// holds more than one block in so many is released by a sweep.
 const SWEEP_FROM: usize = 8;
-
-/// How many blocks' headers are fetched at once: enough to hide the misses in one another, few enough for all
-/// of them to stay.
-const BATCH: usize = 64;
 
 impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     /// Frees every block under `tag`, and answers how many blocks and bytes (headers included) they were.
@@ -30,7 +26,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     ///
     /// # Errors
     ///
-    /// [`Misuse::ReservedTag`] for a tag of the heap's own, [`Corruption`] if a header of the tag's blocks or
+    /// [`Misuse::ReservedTag`] for a tag of the heap's own, [`Corruption`](crate::Corruption) if a header of the tag's blocks or
     /// of a free neighbour's is damaged, or where it walks any header. Nothing is freed then.
     ///
     /// # Safety
@@ -116,11 +112,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         };
         self.verify_listed(&account)?;
         let amount = self.commit(|heap| {
-            let mut amount = Amount::default();
-            for place in 0..account.list.length() {
-                heap.fetch_listed(&account, place);
-                heap.free_listed(&account, place, &mut amount, false);
-            }
+            let amount = heap.free_verified(&account);
             heap.ledger.clear(tag);
             amount
         });
@@ -156,7 +148,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     ///   billion marks ago, or later than any of this heap's.
     /// - [`OutOfMemory`] by [`Shortage::Index`] where the tag has a block that there was no memory to list, under this
     ///   tag or another: when that was allocated nobody knows.
-    /// - [`Corruption`] if a header of the tag's blocks or of a free neighbour's is damaged.
+    /// - [`Corruption`](crate::Corruption) if a header of the tag's blocks or of a free neighbour's is damaged.
     ///
     /// Nothing is freed then.
     ///
@@ -185,7 +177,15 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
             if entry.is_none_or(|entry| entry.epoch() <= epoch) {
                 continue;
             }
-            self.commit(|heap| heap.free_listed(&account, place, &mut amount, true));
+            let Ok(Some(block)) = self.listed(&account, place) else {
+                continue;
+            };
+            amount.blocks += 1;
+            amount.bytes += block.size();
+            self.commit(|heap| {
+                heap.sign_off(&block);
+                heap.free_listed(block);
+            });
         }
         self.relax();
         Ok(amount)
@@ -198,7 +198,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     ///
     /// # Errors
     ///
-    /// [`Corruption`] if any header of the row is damaged. Nothing is freed then.
+    /// [`Corruption`](crate::Corruption) if any header of the row is damaged. Nothing is freed then.
     ///
     /// # Safety
     ///
@@ -241,136 +241,5 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         }
         self.relax();
         Ok(released)
-    }
-
-    /// The block at a place of a tag's list, verified; `None` for a hole.
-    ///
-    /// Always inlined: as a call, it hands its answer over in memory, and a release takes 5 % longer.
-    #[inline(always)]
-    pub(super) fn listed(
-        &self,
-        account: &Account,
-        place: usize,
-    ) -> Result<Option<UsedBlock>, Corruption> {
-        let Some(entry) = self.ledger.entry(account, place) else {
-            return Ok(None);
-        };
-        let at = self.base() + entry.offset();
-        self.row.listed(at, account.tag, place).map(Some)
-    }
-
-    /// Starts to fetch what is asked about the blocks from a place of a tag's list on, at the first of each
-    /// batch.
-    ///
-    /// In a loop of nothing else: a processor retires no fetch before its address is translated, so it has as
-    /// many translations under way as fetches within its sight.
-    #[inline(always)]
-    fn fetch_listed(&self, account: &Account, place: usize) {
-        if !place.is_multiple_of(BATCH) {
-            return;
-        }
-        for entry in self.ledger.entries(account, place..place + BATCH) {
-            let at = self.base() + entry.offset();
-            self.row.prefetch(at);
-            self.placement.expect(at, R::SPLITS);
-        }
-    }
-
-    /// Whether it shows at once that a block has no free neighbour that it would be joined to.
-    #[inline(always)]
-    fn is_apart(&self, block: &UsedBlock) -> bool {
-        !R::SPLITS || self.placement.is_apart(block.extent())
-    }
-
-    /// Refuses a tag whose blocks, or their neighbours, are damaged; fetches all of them on the way.
-    fn verify_listed(&self, account: &Account) -> Result<(), Corruption> {
-        for place in 0..account.list.length() {
-            self.fetch_listed(account, place);
-            if let Some(block) = self.listed(account, place)?
-                && !self.is_apart(&block)
-            {
-                self.verify_around(&block)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Refuses a block with a damaged free neighbour. Not inlined: most have no free neighbour.
-    #[inline(never)]
-    fn verify_around(&self, block: &UsedBlock) -> Result<(), Corruption> {
-        self.around(block).map(|_| ())
-    }
-
-    /// Frees the block at a place of a tag's list, if there is one, and signs it off where it alone goes.
-    #[inline(always)]
-    fn free_listed(
-        &mut self,
-        account: &Account,
-        place: usize,
-        amount: &mut Amount,
-        signs_off: bool,
-    ) {
-        let Ok(Some(block)) = self.listed(account, place) else {
-            return;
-        };
-        amount.blocks += 1;
-        amount.bytes += block.size();
-        if signs_off {
-            self.sign_off(&block);
-        }
-        if self.is_apart(&block) && block.end() != self.end() {
-            let free = block.free(Freed::WithItsTag);
-            self.placement.insert_among(free.extent(), R::SPLITS);
-            free.settle(&mut self.row);
-        } else {
-            self.free_beside(block);
-        }
-    }
-
-    /// Frees a block beside a free one or at the end of the row. Not inlined: most are neither.
-    #[inline(never)]
-    fn free_beside(&mut self, block: UsedBlock) {
-        // Verified before: there is no damage. If somebody does damage meanwhile, neighbours stay apart.
-        let around = self.around(&block).unwrap_or(Around::NONE);
-        self.free(block, around, Freed::WithItsTag);
-    }
-
-    /// Refuses a tag with a damaged block.
-    pub(super) fn verify_tag(&self, tag: Tag) -> Result<(), Corruption> {
-        match self.ledger.account(tag) {
-            Some(account) if account.is_listed() => self.verify_listed(account),
-            _ => self.verify_headers(),
-        }
-    }
-
-    /// Does something to each block of a tag that leaves the row's blocks where they are.
-    pub(super) fn for_each_of(
-        &mut self,
-        tag: Tag,
-        mut action: impl FnMut(&mut Self, UsedBlock),
-    ) -> Result<(), Corruption> {
-        let account = self.ledger.account(tag).copied();
-        if let Some(account) = account.filter(Account::is_listed) {
-            for place in 0..account.list.length() {
-                if let Some(block) = self.listed(&account, place)? {
-                    action(self, block);
-                }
-            }
-            return Ok(());
-        }
-        let mut at = self.base();
-        while at < self.end() {
-            at = match self.row.block(at)? {
-                Held::Free(block) => block.end(),
-                Held::Used(block) => {
-                    let end = block.end();
-                    if block.tag() == tag {
-                        action(self, block);
-                    }
-                    end
-                }
-            };
-        }
-        Ok(())
     }
 }

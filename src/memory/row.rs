@@ -204,6 +204,16 @@ impl Row {
         Err(self.unlisted(at))
     }
 
+    /// As [`listed`](Row::listed), of a block that it has just answered: nobody has written to its header since (H7), so it is
+    /// not verified again.
+    #[inline(always)]
+    pub(crate) fn verified_before(&self, at: usize, tag: Tag, place: usize) -> Option<UsedBlock> {
+        debug_assert!(self.listed(at, tag, place).is_ok(), "nobody wrote to it");
+        let header = self.read(at)?;
+        let slot = Slot::from_word(header.slot);
+        Some(UsedBlock::new(at, header.size as usize, tag, slot))
+    }
+
     /// What is wrong with an address at which no block stands as a list says.
     #[cold]
     fn unlisted(&self, at: usize) -> Corruption {
@@ -226,6 +236,11 @@ impl Row {
     pub(crate) fn free_block(&self, block: Extent) -> Result<FreeBlock, Corruption> {
         let freed = self.freed(block)?;
         Ok(FreeBlock::new(block.at, block.size, freed))
+    }
+
+    /// Refuses a free block that the placement knows here, if its header says something else.
+    pub(crate) fn verify_free(&self, block: Extent) -> Result<(), Corruption> {
+        self.freed(block).map(drop)
     }
 
     /// The free blocks that the placement knows around a block, so many bytes in front of it and behind it, or 0; their

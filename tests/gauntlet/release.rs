@@ -8,28 +8,51 @@ const A: Tag = Tag::named("a");
 const B: Tag = Tag::named("b");
 const OTHER: Tag = Tag::named("c");
 
-stamp!(shaken: e01_a_release_frees_all_or_nothing, e01_so_does_one_of_a_single_block);
+stamp!(shaken:
+    e01_a_release_frees_all_or_nothing,
+    e01_so_does_one_of_a_single_block,
+    e01_so_does_one_of_many_blocks,
+);
 
 /// Blocks of tag `a` that have free blocks in front, behind, around, and between two.
 const FEW: &[usize] = &[5, 17, 29, 41, 53, 54, 65, 67];
 
+/// Those that are freed then.
+const FREED: &[usize] = &[9, 16, 30, 40, 42, 52, 66];
+
 /// A block without free neighbours, with one in front, behind, with both, and the last of the row.
 const ONES: [usize; 5] = [20, 10, 15, 41, 71];
 
-/// Some blocks of tag `a` among many of tag `b`.
-fn row<C: Config<Ground: Shaken>>(of_a: &[usize]) -> (Rig<C>, Mark) {
-    let mut rig = Rig::<C>::new(1 << 14);
-    let mark = rig.heap.mark();
-    let blocks: Vec<_> = (0..72)
-        .map(|n| {
-            let is_a = of_a.contains(&n);
-            rig.take(if is_a { A } else { B }, 20 + n % 5 * 16)
-        })
-        .collect();
-    for n in [9, 16, 30, 40, 42, 52, 66] {
-        rig.free(blocks[n]);
+/// Blocks of tag `b`, but for some of tag `a`, and for some that are free.
+struct Plan<'a> {
+    blocks: usize,
+    of_a: &'a [usize],
+    freed: &'a [usize],
+}
+
+impl Plan<'_> {
+    fn row<C: Config<Ground: Shaken>>(&self) -> (Rig<C>, Mark) {
+        let mut rig = Rig::<C>::new(self.blocks * 200);
+        let mark = rig.heap.mark();
+        let blocks: Vec<_> = (0..self.blocks)
+            .map(|n| {
+                let is_a = self.of_a.contains(&n);
+                rig.take(if is_a { A } else { B }, 20 + n % 5 * 16)
+            })
+            .collect();
+        for n in self.freed {
+            rig.free(blocks[*n]);
+        }
+        (rig, mark)
     }
-    (rig, mark)
+}
+
+fn few(of_a: &[usize]) -> Plan<'_> {
+    Plan {
+        blocks: 72,
+        of_a,
+        freed: FREED,
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,36 +89,60 @@ fn meets<C: Config>(rig: &Rig<C>, way: Way, blocks: &[Block], index: usize) -> b
     }
 }
 
+/// All the ways in which the blocks of a tag go.
+const WAYS: [Way; 4] = [
+    Way::Release,
+    Way::ReleaseSince,
+    Way::ReleaseWhere,
+    Way::Merge,
+];
+
 fn e01_a_release_frees_all_or_nothing<C: Config<Ground: Shaken>>() {
-    let [missed, met] = frees_all_or_nothing::<C>(FEW);
+    let [missed, met] = frees_all_or_nothing::<C>(&few(FEW), &WAYS, true);
     assert!(met > 72);
-    assert_eq!(missed > 0, row::<C>(FEW).0.has_ledger());
+    assert_eq!(missed > 0, few(FEW).row::<C>().0.has_ledger());
 }
 
 fn e01_so_does_one_of_a_single_block<C: Config<Ground: Shaken>>() {
     for one in ONES {
-        let [_, met] = frees_all_or_nothing::<C>(&[one]);
+        let [_, met] = frees_all_or_nothing::<C>(&few(&[one]), &WAYS, true);
         assert!(met > 72);
     }
 }
 
-/// Counts the releases that did not meet damage, and those that did.
-fn frees_all_or_nothing<C: Config<Ground: Shaken>>(of_a: &[usize]) -> [usize; 2] {
+/// Of more than are looked at in one go, with a free block behind each.
+fn e01_so_does_one_of_many_blocks<C: Config<Ground: Shaken>>() {
+    let of_a: Vec<_> = (0..200).map(|n| n * 12 + 1).collect();
+    let freed: Vec<_> = of_a.iter().map(|n| n + 1).collect();
+    let plan = Plan {
+        blocks: 2400,
+        of_a: &of_a,
+        freed: &freed,
+    };
+    let [_, met] = frees_all_or_nothing::<C>(&plan, &[Way::Release], false);
+    assert!(met >= of_a.len() && (met >= 2 * of_a.len() || !C::SPLITS));
+}
+
+/// Counts the releases that did not meet damage, which `misses` lets happen, and those that did.
+fn frees_all_or_nothing<C: Config<Ground: Shaken>>(
+    plan: &Plan<'_>,
+    ways: &[Way],
+    misses: bool,
+) -> [usize; 2] {
     let mut random = fastrand::Rng::with_seed(61);
-    let (mut rig, mut mark) = row::<C>(of_a);
+    let (mut rig, mut mark) = plan.row::<C>();
     let count = rig.blocks().len();
     let mut outcomes = [0, 0];
-    for way in [
-        Way::Release,
-        Way::ReleaseSince,
-        Way::ReleaseWhere,
-        Way::Merge,
-    ] {
+    for way in ways.iter().copied() {
         if way == Way::ReleaseSince && !rig.ground.has_indexes() {
             continue;
         }
         for index in 0..count {
             let blocks = rig.blocks();
+            let meets = meets(&rig, way, &blocks, index);
+            if !(meets || misses) {
+                continue;
+            }
             let at = blocks[index].at;
             let whole = rig.read(at, HEADER);
             let mut damaged = whole.clone();
@@ -109,7 +156,6 @@ fn frees_all_or_nothing<C: Config<Ground: Shaken>>(of_a: &[usize]) -> [usize; 2]
                 answer.is_err() || !is_gone(&rig, at)
             );
             rig.write(at, &whole);
-            let meets = meets(&rig, way, &blocks, index);
             outcomes[usize::from(meets)] += 1;
             if meets {
                 let damage = Error::from(Corruption::Header { at });
@@ -132,7 +178,7 @@ fn frees_all_or_nothing<C: Config<Ground: Shaken>>(of_a: &[usize]) -> [usize; 2]
                 assert_eq!(rig.forget(|tag| tag == A).len(), amount.blocks);
             }
             rig.take(B, 10);
-            (rig, mark) = row::<C>(of_a);
+            (rig, mark) = plan.row::<C>();
         }
     }
     outcomes
