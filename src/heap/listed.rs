@@ -103,13 +103,15 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         Ok(())
     }
 
-    /// Frees all blocks of an account, which were just verified, in the order from the last to the first batch: the last are
-    /// still near. They stay in the account.
+    /// Frees all blocks of an account, which were just verified; they stay in the account.
+    ///
+    /// From the last to the first: the last are still near, and where they end the row, its end falls with each, and nothing
+    /// is to be found there or joined.
     pub(super) fn free_verified(&mut self, account: &Account) -> Amount {
         let mut amount = Amount::default();
         for batch in batches(account).rev() {
             self.fetch_listed(account, batch.clone());
-            for place in batch {
+            for place in batch.rev() {
                 let Some(entry) = self.ledger.entry(account, place) else {
                     continue;
                 };
@@ -127,16 +129,18 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     /// Frees a block of a tag that goes, which was verified with its neighbours. It stays in its account.
     #[inline(always)]
     pub(super) fn free_listed(&mut self, block: UsedBlock) {
-        if self.is_apart(&block) && block.end() != self.end() {
-            let free = block.free(Freed::WithItsTag);
-            self.placement.insert_among(free.extent(), R::SPLITS);
-            free.settle(&mut self.row);
-        } else {
-            self.free_beside(block);
+        if !self.is_apart(&block) {
+            return self.free_beside(block);
         }
+        let free = block.free(Freed::WithItsTag);
+        if R::SPLITS && free.end() == self.end() {
+            return self.drop_last(free);
+        }
+        self.placement.insert_among(free.extent(), R::SPLITS);
+        free.settle(&mut self.row);
     }
 
-    /// Frees a block beside a free one or at the end of the row. Not inlined: most are neither.
+    /// Frees a block beside a free one. Not inlined: most are not.
     #[inline(never)]
     fn free_beside(&mut self, block: UsedBlock) {
         // Verified before: there is no damage. If somebody does damage meanwhile, neighbours stay apart.

@@ -13,16 +13,21 @@ use crate::words::header::Freed;
 use crate::words::stats::{Amount, Mark};
 use crate::words::tag::Tag;
 
-/// How many times as long as a step of a sweep the freeing of a listed block takes, about: a tag that
-/// holds more than one block in so many is released by a sweep.
-const SWEEP_FROM: usize = 8;
+/// How many places of a list are looked at in the time that a sweep takes for a block, about: a tag whose list has more
+/// than so many for each block of the heap, holes mostly, is released by a sweep.
+const SWEEP_FROM: usize = 4;
+
+/// As [`SWEEP_FROM`], where neighbours are found by a scan, each anew: a tag that holds more than one block in so many is
+/// released by a sweep, which finds them on its way.
+const SWEEP_SCANNED: usize = 8;
 
 impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     /// Frees every block under `tag`, and answers how many blocks and bytes (headers included) they were.
     ///
     /// A tag without blocks is no error: nothing is freed. O(blocks of the tag), by its list, which has a place for as
     /// many as it held at once since its last release; O(blocks of the heap), by a walk, where not all stand in a list,
-    /// or the tag holds an eighth of them.
+    /// or that has more places than four times the heap's blocks; and with [`Scan`](crate::Scan) where the tag holds an eighth of
+    /// them.
     ///
     /// # Errors
     ///
@@ -102,7 +107,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     #[inline(never)]
     fn release_all(&mut self, tag: Tag) -> Result<Amount, Error> {
         let account = match self.ledger.account(tag) {
-            Some(account) if self.is_few(account) => *account,
+            Some(account) if self.goes_by_list(account) => *account,
             _ => {
                 let amount = self.sweep(|other| other == tag)?;
                 // Without holes, the next release of one block finds it first in the list.
@@ -120,9 +125,14 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         Ok(amount)
     }
 
-    /// Whether an account's blocks are all listed, and so few that a sweep would take longer.
-    fn is_few(&self, account: &Account) -> bool {
-        account.is_listed() && account.blocks <= self.ledger.blocks() / SWEEP_FROM
+    /// Whether an account's blocks are all listed, and a sweep would take longer than to go by the list.
+    fn goes_by_list(&self, account: &Account) -> bool {
+        let blocks = self.ledger.blocks();
+        let is_shorter = match self.placement.count() {
+            Some(_) => account.list.length() / SWEEP_FROM <= blocks,
+            None => account.blocks <= blocks / SWEEP_SCANNED,
+        };
+        account.is_listed() && is_shorter
     }
 
     /// Frees the blocks under `tag` that were allocated after `mark`; what was only resized since, or came

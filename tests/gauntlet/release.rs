@@ -12,6 +12,8 @@ stamp!(shaken:
     e01_a_release_frees_all_or_nothing,
     e01_so_does_one_of_a_single_block,
     e01_so_does_one_of_many_blocks,
+    e01_so_does_one_of_few_left_of_many,
+    d06_what_ends_the_row_goes_with_its_end,
 );
 
 /// Blocks of tag `a` that have free blocks in front, behind, around, and between two.
@@ -121,6 +123,57 @@ fn e01_so_does_one_of_many_blocks<C: Config<Ground: Shaken>>() {
     };
     let [_, met] = frees_all_or_nothing::<C>(&plan, &[Way::Release], false);
     assert!(met >= of_a.len() && (met >= 2 * of_a.len() || !C::SPLITS));
+}
+
+/// Its list has holes for the most part, so it goes by a walk, which meets every header.
+fn e01_so_does_one_of_few_left_of_many<C: Config<Ground: Shaken>>() {
+    let mut rig = Rig::<C>::new(1 << 16);
+    let other = rig.take(B, 100);
+    let blocks: Vec<_> = (0..300).map(|n| rig.take(A, 20 + n % 5 * 16)).collect();
+    for (n, block) in blocks.iter().enumerate() {
+        if n % 50 != 49 {
+            rig.free(*block);
+        }
+    }
+    let at = other.addr().get() - HEADER;
+    let whole = rig.read(at, HEADER);
+    let mut damaged = whole.clone();
+    damaged[9] ^= 1;
+    rig.write(at, &damaged);
+    let damage = Error::from(Corruption::Header { at });
+    assert_eq!(rig.leaves(|heap| heap.release_tag(A)), Err(damage));
+    rig.write(at, &whole);
+    rig.check();
+    assert_eq!(rig.release_one(A).len(), 6);
+    rig.check();
+    rig.contents();
+}
+
+/// Whatever is behind it in between, and whether or not a free block is in front of it.
+fn d06_what_ends_the_row_goes_with_its_end<C: Config<Ground: Shaken>>() {
+    for (others, is_free_in_front) in [(3000, false), (3000, true), (3, false), (3, true)] {
+        let mut rig = Rig::<C>::new(1 << 19);
+        let end = rig.heap.end();
+        let others: Vec<_> = (0..others).map(|n| rig.take(B, 20 + n % 5 * 16)).collect();
+        let before = rig.heap.end();
+        for n in 0..200 {
+            rig.take(A, 20 + n % 7 * 16);
+        }
+        let after = rig.heap.end();
+        if is_free_in_front {
+            rig.free(*others.last().unwrap());
+        }
+        assert_eq!(rig.release_one(A).len(), 200);
+        let fell_to = match others.as_slice() {
+            [.., last] if is_free_in_front => last.addr().get() - HEADER,
+            _ => before,
+        };
+        assert_eq!(rig.heap.end(), if C::SPLITS { fell_to } else { after });
+        rig.check();
+        rig.contents();
+        rig.release_one(B);
+        assert_eq!(rig.heap.end(), if C::SPLITS { end } else { after });
+    }
 }
 
 /// Counts the releases that did not meet damage, which `misses` lets happen, and those that did.

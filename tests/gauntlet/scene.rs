@@ -33,7 +33,7 @@ pub(crate) const TARGETS: [Target; 6] = [
 ];
 
 /// A heap with something of everything. Only the own block is of tag `a`, and of so many blocks that
-/// tag `a` goes by its list, where there is one.
+/// tag `a` goes by its list, where there is one; tag `b` does so where there is an index.
 pub(crate) struct Scene<C: Config> {
     pub(crate) rig: Rig<C>,
     pub(crate) own: Live,
@@ -177,7 +177,8 @@ pub(crate) struct Means {
 ///   a scan or from the index; the one behind where it must begin, which without an index tells by
 ///   its header whether it is free.
 /// - A release by a tag's list meets the tag's blocks, and asks for the neighbours of each.
-/// - What goes by a walk meets all, and so does what would go by a list if there were one.
+/// - What goes by a walk meets all, and so does what would go by a list if there were one; without an index, a release of
+///   many blocks.
 pub(crate) fn meets(op: Op, target: Target, means: Means, neighbours_are_free: bool) -> bool {
     let Means {
         splits,
@@ -197,7 +198,14 @@ pub(crate) fn meets(op: Op, target: Target, means: Means, neighbours_are_free: b
     let takes_the_end = !is_indexed;
     match op {
         Op::Walk | Op::Check | Op::Stats | Op::BlocksOf | Op::WouldRelease | Op::PinnedBy => true,
-        Op::ReleaseMany | Op::ReleaseWhere => true,
+        Op::ReleaseWhere => true,
+        Op::ReleaseMany if !is_indexed => true,
+        Op::ReleaseMany => match target {
+            Target::Previous => splits || !neighbours_are_free,
+            Target::Next => splits && neighbours_are_free,
+            Target::Hole => splits,
+            Target::Root | Target::Own | Target::Fence => false,
+        },
         Op::StatsOf => !has_ledger,
         Op::Release | Op::ReleaseSince | Op::Merge => own || around || !has_ledger,
         Op::Allocate => takes(Target::Hole),
