@@ -105,8 +105,8 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
 
     /// Frees all blocks of an account, which were just verified; they stay in the account.
     ///
-    /// From the last to the first: the last are still near, and where they end the row, its end falls with each, and nothing
-    /// is to be found there or joined.
+    /// From the last to the first: the last are still near, and where they end the row, its end falls with each, and
+    /// nothing is to be found there or joined.
     pub(super) fn free_verified(&mut self, account: &Account) -> Amount {
         let mut amount = Amount::default();
         for batch in batches(account).rev() {

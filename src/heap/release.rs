@@ -26,13 +26,13 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     ///
     /// A tag without blocks is no error: nothing is freed. O(blocks of the tag), by its list, which has a place for as
     /// many as it held at once since its last release; O(blocks of the heap), by a walk, where not all stand in a list,
-    /// or that has more places than four times the heap's blocks; and with [`Scan`](crate::Scan) where the tag holds an eighth of
-    /// them.
+    /// or that has more places than four times the heap's blocks; and with [`Scan`](crate::Scan) where the tag holds an
+    /// eighth of them.
     ///
     /// # Errors
     ///
-    /// [`Misuse::ReservedTag`] for a tag of the heap's own, [`Corruption`](crate::Corruption) if a header of the tag's blocks or
-    /// of a free neighbour's is damaged, or where it walks any header. Nothing is freed then.
+    /// [`Misuse::ReservedTag`] for a tag of the heap's own, [`Corruption`](crate::Corruption) if a header of the tag's
+    /// blocks or of a free neighbour's is damaged, or where it walks any header. Nothing is freed then.
     ///
     /// # Safety
     ///
