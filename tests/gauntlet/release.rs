@@ -149,7 +149,7 @@ fn e01_so_does_one_of_few_left_of_many<C: Config<Ground: Shaken>>() {
     rig.contents();
 }
 
-/// Whatever is behind it in between, and whether or not a free block is in front of it.
+/// Whether it is most of the row or little, and whether or not a free block is in front of it.
 fn d06_what_ends_the_row_goes_with_its_end<C: Config<Ground: Shaken>>() {
     for (others, is_free_in_front) in [(3000, false), (3000, true), (3, false), (3, true)] {
         let mut rig = Rig::<C>::new(1 << 19);
