@@ -135,8 +135,8 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     /// Gives a block, the last of the row, to the end, and the free one in front of it, if any.
     #[inline(always)]
     fn free_last(&mut self, free: FreeBlock, around: Around) {
-        free.settle(&mut self.row);
         if around.before() > 0 {
+            free.settle(&mut self.row);
             let (at, size) = (free.at() - around.before(), around.before());
             self.placement.remove(Extent { at, size }, R::SPLITS);
         }
