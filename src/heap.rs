@@ -39,6 +39,7 @@
 //! - H7 A returned address belongs to its holder until it is deallocated or its tag released.
 
 mod accounting;
+mod chosen;
 mod free;
 mod growth;
 mod listed;

@@ -2,5 +2,6 @@
 
 pub(crate) mod account;
 pub(crate) mod accounts;
+pub(crate) mod chosen;
 pub(crate) mod ledger;
 pub(crate) mod list;

@@ -103,7 +103,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         Ok(())
     }
 
-    /// Frees all blocks of an account, which were just verified; they stay in the account.
+    /// Frees all blocks of an account, which were just verified.
     ///
     /// From the last to the first: the last are still near, and where they end the row, its end falls with each, and
     /// nothing is to be found there or joined.
@@ -123,6 +123,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
                 }
             }
         }
+        self.ledger.clear(account.tag);
         amount
     }
 

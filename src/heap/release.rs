@@ -6,8 +6,7 @@ use crate::memory::block::{Around, UsedBlock};
 use crate::memory::row::Held;
 use crate::policy::placement::Placement;
 use crate::policy::rule::Rule;
-use crate::tags::account::Account;
-use crate::tags::ledger::AccountId;
+use crate::tags::ledger::{AccountId, Ledger, Listed};
 use crate::words::error::{Error, Misuse, OutOfMemory, Shortage};
 use crate::words::header::Freed;
 use crate::words::stats::{Amount, Mark};
@@ -15,7 +14,7 @@ use crate::words::tag::Tag;
 
 /// How many places of a list are looked at in the time that a sweep takes for a block, about: a tag whose list has more
 /// than so many for each block of the heap, holes mostly, is released by a sweep.
-const SWEEP_FROM: usize = 4;
+pub(super) const SWEEP_FROM: usize = 4;
 
 /// As [`SWEEP_FROM`], where neighbours are found by a scan, each anew: a tag that holds more than one block in so many is
 /// released by a sweep, which finds them on its way.
@@ -107,32 +106,28 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     #[inline(never)]
     fn release_all(&mut self, tag: Tag) -> Result<Amount, Error> {
         let account = match self.ledger.account(tag) {
-            Some(account) if self.goes_by_list(account) => *account,
+            Some(account) if self.goes_by_list(Listed::of(account)) => *account,
             _ => {
-                let amount = self.sweep(|other| other == tag)?;
+                let amount = self.sweep(|_, other| other == tag)?;
                 // Without holes, the next release of one block finds it first in the list.
                 self.ledger.clear(tag);
                 return Ok(amount);
             }
         };
         self.verify_listed(&account)?;
-        let amount = self.commit(|heap| {
-            let amount = heap.free_verified(&account);
-            heap.ledger.clear(tag);
-            amount
-        });
+        let amount = self.commit(|heap| heap.free_verified(&account));
         self.relax();
         Ok(amount)
     }
 
-    /// Whether an account's blocks are all listed, and a sweep would take longer than to go by the list.
-    fn goes_by_list(&self, account: &Account) -> bool {
+    /// Whether all blocks of some tags are listed, and a sweep would take longer than to go by the lists.
+    pub(super) fn goes_by_list(&self, listed: Listed) -> bool {
         let blocks = self.ledger.blocks();
         let is_shorter = match self.placement.count() {
-            Some(_) => account.list.length() / SWEEP_FROM <= blocks,
-            None => account.blocks <= blocks / SWEEP_SCANNED,
+            Some(_) => listed.places / SWEEP_FROM <= blocks,
+            None => listed.blocks <= blocks / SWEEP_SCANNED,
         };
-        account.is_listed() && is_shorter
+        listed.is_all && is_shorter
     }
 
     /// Frees the blocks under `tag` that were allocated after `mark`; what was only resized since, or came
@@ -201,24 +196,11 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         Ok(amount)
     }
 
-    /// Frees every block whose tag `pick` picks, in one pass over the row: sets and ranges of tags.
-    ///
-    /// Blocks of the heap's own are never offered. If `pick` panics, what it picked before is freed and
-    /// the heap is whole. O(blocks of the heap).
-    ///
-    /// # Errors
-    ///
-    /// [`Corruption`](crate::Corruption) if any header of the row is damaged. Nothing is freed then.
-    ///
-    /// # Safety
-    ///
-    /// Nobody uses memory under the picked tags afterwards.
-    #[expect(unsafe_code, reason = "takes memory from whoever may still use it")]
-    pub unsafe fn release_where(&mut self, pick: impl FnMut(Tag) -> bool) -> Result<Amount, Error> {
-        self.sweep(pick)
-    }
-
-    fn sweep(&mut self, mut pick: impl FnMut(Tag) -> bool) -> Result<Amount, Error> {
+    /// Frees the blocks of chosen tags by a walk over the row.
+    pub(super) fn sweep(
+        &mut self,
+        mut is_chosen: impl FnMut(&Ledger, Tag) -> bool,
+    ) -> Result<Amount, Error> {
         self.verify_headers()?;
         let mut released = Amount::default();
         let mut before = None;
@@ -229,7 +211,9 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
                     at = block.end();
                     before = Some(block);
                 }
-                Held::Used(block) if block.tag().is_reserved() || !pick(block.tag()) => {
+                Held::Used(block)
+                    if block.tag().is_reserved() || !is_chosen(&self.ledger, block.tag()) =>
+                {
                     at = block.end();
                     before = None;
                 }

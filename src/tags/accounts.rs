@@ -106,6 +106,11 @@ impl Accounts {
         self.accounts.iter().take(self.count)
     }
 
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
     /// Makes an account for a tag that has none; its index.
     #[cold]
     pub(crate) fn add(&mut self, tag: Tag, memory: &mut IndexMemory) -> Result<usize, Shortage> {

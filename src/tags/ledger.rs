@@ -9,6 +9,7 @@ use core::ops::Range;
 use crate::ground::table::IndexMemory;
 use crate::tags::account::Account;
 use crate::tags::accounts::Accounts;
+use crate::tags::chosen::Chosen;
 use crate::tags::list::{Entry, Lists};
 use crate::words::error::Shortage;
 use crate::words::slot::Slot;
@@ -20,6 +21,8 @@ use crate::words::tag::Tag;
 pub(crate) struct Ledger {
     accounts: Accounts,
     lists: Lists,
+    /// Those that a release of several takes.
+    chosen: Chosen,
     is_on: bool,
     /// Blocks in all accounts.
     blocks: usize,
@@ -47,6 +50,37 @@ pub(crate) struct Entered {
     pub(crate) allocated: Option<usize>,
 }
 
+/// How much stands in the lists of some accounts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Listed {
+    pub(crate) blocks: usize,
+    /// Places of the lists, holes included.
+    pub(crate) places: usize,
+    /// Whether all of the blocks stand there.
+    pub(crate) is_all: bool,
+}
+
+impl Listed {
+    const NOTHING: Self = Self {
+        blocks: 0,
+        places: 0,
+        is_all: true,
+    };
+
+    /// Of one account.
+    pub(crate) fn of(account: &Account) -> Self {
+        let mut listed = Self::NOTHING;
+        listed.add(account);
+        listed
+    }
+
+    fn add(&mut self, account: &Account) {
+        self.blocks += account.blocks;
+        self.places += account.list.length();
+        self.is_all &= account.is_listed();
+    }
+}
+
 /// Marks after which old epochs are forgotten.
 const HORIZON: u32 = 1 << 31;
 
@@ -61,6 +95,7 @@ impl Ledger {
         let mut ledger = Self {
             accounts: Accounts::empty(),
             lists: Lists::empty(),
+            chosen: Chosen::empty(),
             is_on: true,
             blocks: 0,
             epoch: 0,
@@ -143,6 +178,44 @@ impl Ledger {
             self.lists.clear(&mut list);
             self.accounts.remove(tag);
         }
+    }
+
+    /// Chooses among the tags that hold blocks, and no longer those chosen before. What they hold together.
+    ///
+    /// # Errors
+    ///
+    /// [`Shortage::Index`] without memory to note them in.
+    pub(crate) fn choose(
+        &mut self,
+        mut pick: impl FnMut(Tag) -> bool,
+        memory: &mut IndexMemory,
+    ) -> Result<Listed, Shortage> {
+        self.chosen.begin(self.accounts.count(), memory)?;
+        let mut listed = Listed::NOTHING;
+        for (index, account) in self.accounts.iter().enumerate() {
+            if account.blocks > 0 && pick(account.tag) {
+                self.chosen.add(index);
+                listed.add(account);
+            }
+        }
+        Ok(listed)
+    }
+
+    /// The first of the chosen accounts at an index or behind, and the index behind that.
+    pub(crate) fn chosen_from(&self, index: usize) -> Option<(&Account, usize)> {
+        let index = self.chosen.next(index)?;
+        Some((self.accounts.get(index)?, index + 1))
+    }
+
+    /// Whether a tag was chosen.
+    pub(crate) fn is_chosen(&self, tag: Tag) -> bool {
+        let index = self.accounts.find(tag);
+        index.is_some_and(|index| self.chosen.has(index))
+    }
+
+    /// How many tags have an account.
+    pub(crate) fn count(&self) -> usize {
+        self.accounts.count()
     }
 
     /// Blocks in all accounts.

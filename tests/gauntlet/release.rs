@@ -75,8 +75,8 @@ fn go<C: Config>(heap: &mut HeapOf<C>, way: Way, mark: Mark) -> Result<Amount, E
 }
 
 /// Whether a release of tag `a` meets the header of a block, given by its index.
-fn meets<C: Config>(rig: &Rig<C>, way: Way, blocks: &[Block], index: usize) -> bool {
-    if way == Way::ReleaseWhere || !rig.has_ledger() {
+fn meets<C: Config>(rig: &Rig<C>, blocks: &[Block], index: usize) -> bool {
+    if !rig.has_ledger() {
         return true;
     }
     let is_a = |block: &Block| block.tag() == Some(A);
@@ -101,14 +101,14 @@ const WAYS: [Way; 4] = [
 
 fn e01_a_release_frees_all_or_nothing<C: Config<Ground: Shaken>>() {
     let [missed, met] = frees_all_or_nothing::<C>(&few(FEW), &WAYS, true);
-    assert!(met > 72);
+    assert!(met >= 3 * FEW.len());
     assert_eq!(missed > 0, few(FEW).row::<C>().0.has_ledger());
 }
 
 fn e01_so_does_one_of_a_single_block<C: Config<Ground: Shaken>>() {
     for one in ONES {
         let [_, met] = frees_all_or_nothing::<C>(&few(&[one]), &WAYS, true);
-        assert!(met > 72);
+        assert!(met >= 3);
     }
 }
 
@@ -121,8 +121,9 @@ fn e01_so_does_one_of_many_blocks<C: Config<Ground: Shaken>>() {
         of_a: &of_a,
         freed: &freed,
     };
-    let [_, met] = frees_all_or_nothing::<C>(&plan, &[Way::Release], false);
-    assert!(met >= of_a.len() && (met >= 2 * of_a.len() || !C::SPLITS));
+    let ways = [Way::Release, Way::ReleaseWhere];
+    let [_, met] = frees_all_or_nothing::<C>(&plan, &ways, false);
+    assert!(met >= 2 * of_a.len() && (met >= 4 * of_a.len() || !C::SPLITS));
 }
 
 /// Its list has holes for the most part, so it goes by a walk, which meets every header.
@@ -192,7 +193,7 @@ fn frees_all_or_nothing<C: Config<Ground: Shaken>>(
         }
         for index in 0..count {
             let blocks = rig.blocks();
-            let meets = meets(&rig, way, &blocks, index);
+            let meets = meets(&rig, &blocks, index);
             if !(meets || misses) {
                 continue;
             }

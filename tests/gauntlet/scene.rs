@@ -198,8 +198,15 @@ pub(crate) fn meets(op: Op, target: Target, means: Means, neighbours_are_free: b
     let takes_the_end = !is_indexed;
     match op {
         Op::Walk | Op::Check | Op::Stats | Op::BlocksOf | Op::WouldRelease | Op::PinnedBy => true,
-        Op::ReleaseWhere => true,
-        Op::ReleaseMany if !is_indexed => true,
+        Op::ReleaseMany | Op::ReleaseWhere if !is_indexed => true,
+        Op::ReleaseWhere if !has_ledger => true,
+        // All but the heap's own blocks go, and free ones where none is joined to another.
+        Op::ReleaseWhere => match target {
+            Target::Previous | Target::Next => splits || !neighbours_are_free,
+            Target::Own => true,
+            Target::Hole => splits,
+            Target::Root | Target::Fence => false,
+        },
         Op::ReleaseMany => match target {
             Target::Previous => splits || !neighbours_are_free,
             Target::Next => splits && neighbours_are_free,

@@ -716,7 +716,7 @@ th_status th_release(th_heap *heap,
 
 /**
  * As th_release, for all tags from `first` to `last`, both included, but those that are reserved or owned by pools,
- * which stay. O(blocks of the heap).
+ * which stay. O(tags that have numbers, and blocks of the range).
  */
 th_status th_release_range(th_heap *heap,
                            uint64_t first,

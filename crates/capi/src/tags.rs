@@ -119,7 +119,7 @@ pub unsafe extern "C" fn th_release(
 }
 
 /// As th_release, for all tags from `first` to `last`, both included, but those that are reserved or owned by pools,
-/// which stay. O(blocks of the heap).
+/// which stay. O(tags that have numbers, and blocks of the range).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn th_release_range(
     heap: *mut th_heap,
