@@ -21,6 +21,9 @@ use crate::words::tag::Tag;
 /// of them to stay.
 const BATCH: usize = 64;
 
+/// Bytes up to which a row is near to a processor whole: there, fetching takes longer than waiting.
+const NEAR: usize = 1 << 20;
+
 /// Free blocks to be verified when their headers, which are being fetched, are there.
 #[derive(Debug)]
 struct Expected {
@@ -51,6 +54,9 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     /// many translations under way as fetches within its sight.
     #[inline(always)]
     fn fetch_listed(&self, account: &Account, places: Range<usize>) {
+        if self.row.length() <= NEAR {
+            return;
+        }
         for entry in self.ledger.entries(account, places) {
             let at = self.base() + entry.offset();
             self.row.prefetch(at);

@@ -10,6 +10,7 @@
 mod from;
 
 use core::hint::{black_box, select_unpredictable};
+use core::num::NonZero;
 
 use crate::ground::lanes::{Each, LANES};
 use crate::ground::prefetch::prefetch;
@@ -217,13 +218,12 @@ impl Maxima {
     }
 }
 
-/// The first lane of a node whose number is greater than `bound`; without one, that behind its last.
-///
-/// It needs not be asked which: where the number above a node is greater, the node has one, and behind the
-/// single node of the top level there are only zeros, level by level.
+/// The first lane of a node whose number is greater than `bound`, if one is: only the single node of the top level may have
+/// none.
 #[inline(always)]
 fn step(level: &Table<i16>, node: usize, bound: Each) -> Option<usize> {
-    Some(node * LANES + lowest(level.line(node)?.above(bound)))
+    let lanes = NonZero::new(level.line(node)?.above(bound))?;
+    Some(node * LANES + lanes.trailing_zeros() as usize)
 }
 
 /// The first lane of the lowest of some levels up to the one with a single node.

@@ -370,6 +370,26 @@ mod tests {
     }
 
     #[test]
+    fn one_unlisted_block_of_many_tags_shows() {
+        let mut memory = IndexMemory::unlent();
+        let mut ledger = Ledger::new(&mut memory).unwrap();
+        // Too far behind the base for an entry.
+        for (number, offset) in [(1, 0), (2, 1 << 40), (3, 0)] {
+            let id = ledger.open(Tag::new(number), &mut memory).unwrap();
+            let entered = Entered { offset, ..block(0) };
+            ledger.enter(id, entered, &mut memory);
+        }
+        for (picked, is_all) in [(&[1, 2, 3][..], false), (&[2], false), (&[1, 3], true)] {
+            let pick = |tag: Tag| picked.contains(&tag.number());
+            let listed = ledger.choose(pick, &mut memory).unwrap();
+            assert_eq!((listed.blocks, listed.is_all), (picked.len(), is_all));
+            for number in 1..=3 {
+                assert_eq!(ledger.is_chosen(Tag::new(number)), picked.contains(&number));
+            }
+        }
+    }
+
+    #[test]
     fn marks_beyond_the_epochs_age_what_is_listed() {
         let (mut memory, tag) = (IndexMemory::unlent(), Tag::new(1));
         let mut ledger = Ledger::new(&mut memory).unwrap();

@@ -77,6 +77,13 @@ fn capacity(length: u32) -> u32 {
     }
 }
 
+/// Whether so many entries fill their chunk, or are as many as an array may have.
+#[inline]
+fn is_full(length: u32) -> bool {
+    let is_power = length & length.wrapping_sub(1) == 0;
+    (is_power && !(1..LEAST).contains(&length)) || length == Slot::UNLISTED
+}
+
 fn class(capacity: u32) -> usize {
     (capacity / LEAST).checked_ilog2().unwrap_or(0) as usize
 }
@@ -131,19 +138,36 @@ impl Lists {
     /// Enters at the end of an array.
     #[inline(never)]
     fn append(&mut self, list: &mut List, entry: Entry, memory: &mut IndexMemory) -> Option<u32> {
-        let place = list.length;
-        if place == Slot::UNLISTED {
+        if is_full(list.length) {
+            return self.append_to_larger(list, entry, memory);
+        }
+        self.put_last(list, entry)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn append_to_larger(
+        &mut self,
+        list: &mut List,
+        entry: Entry,
+        memory: &mut IndexMemory,
+    ) -> Option<u32> {
+        if list.length == Slot::UNLISTED {
             return None;
         }
-        if place == capacity(place) {
-            self.enlarge(list, memory)?;
-        }
+        self.enlarge(list, memory)?;
+        self.put_last(list, entry)
+    }
+
+    /// Enters behind the last, where the chunk has room.
+    #[inline(always)]
+    fn put_last(&mut self, list: &mut List, entry: Entry) -> Option<u32> {
+        let place = list.length;
         *self.entries.get_mut(list.index(place))? = entry.0;
         list.length += 1;
         Some(place)
     }
 
-    #[cold]
     fn enlarge(&mut self, list: &mut List, memory: &mut IndexMemory) -> Option<()> {
         let length = list.length();
         let wanted = list.length.checked_mul(2)?.max(LEAST);
@@ -226,5 +250,18 @@ impl Lists {
             let epoch = (*entry as u32).saturating_sub(by);
             *entry = *entry >> 32 << 32 | u64::from(epoch);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_are_full_at_their_capacities() {
+        for length in (0..70_000).chain(Slot::UNLISTED - 70_000..Slot::UNLISTED) {
+            assert_eq!(is_full(length), length == capacity(length), "{length}");
+        }
+        assert!(is_full(Slot::UNLISTED), "no more have a place");
     }
 }
