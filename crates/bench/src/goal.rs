@@ -157,7 +157,8 @@ pub(crate) fn goals(case: &Case) -> Vec<Goal> {
             ),
             heaps(case, "mimalloc", Bound::AtMost(0.1)),
         ],
-        Workload::Limits => Vec::new(),
+        // Nobody set one for levels.
+        Workload::Limits | Workload::Level => Vec::new(),
         workload if workload.is_global() => global(case),
         _ => vec![goal(
             "time over the best peer's".into(),

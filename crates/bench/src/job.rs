@@ -15,6 +15,8 @@ pub(crate) enum Workload {
     Release,
     /// A tag without blocks is released.
     ReleaseEmpty,
+    /// Half of n objects of 16 to 512 bytes stay; the others, loaded behind them under a tag of their own, go at once.
+    Level,
     /// A vector doubles to 64 MiB of untouched memory.
     GrowDouble,
     /// The same once more after it was freed.
@@ -65,6 +67,7 @@ impl Workload {
         Self::FirstFit,
         Self::Churn,
         Self::Release,
+        Self::Level,
         Self::GrowDouble,
         Self::GrowDoubleAgain,
         Self::GrowStep,

@@ -78,6 +78,8 @@ enum Name {
     Churn,
     /// One of 1000 pools is freed at once.
     Release,
+    /// A level is loaded behind what stays, and goes at once.
+    Level,
     /// A vector grows.
     Grow,
     /// Slots of 64 bytes, by one thread and by two; through `GlobalAlloc`, too.
@@ -223,6 +225,7 @@ fn workloads(name: &Name) -> Vec<Workload> {
         Name::FirstFit => vec![Workload::FirstFit],
         Name::Churn => vec![Workload::Churn, Workload::GlobalChurn],
         Name::Release => vec![Workload::Release, Workload::ReleaseEmpty],
+        Name::Level => vec![Workload::Level],
         Name::Grow => grow.to_vec(),
         Name::Fixed => [Workload::OF_SHARED_SLOTS, Workload::OF_GLOBAL_SLOTS].concat(),
         Name::Bump => vec![Workload::Bump],
@@ -235,6 +238,7 @@ fn workloads(name: &Name) -> Vec<Workload> {
             Name::FirstFit,
             Name::Churn,
             Name::Release,
+            Name::Level,
             Name::Grow,
             Name::Fixed,
             Name::Bump,
@@ -256,6 +260,8 @@ fn sizes(workload: Workload, quick: bool) -> &'static [usize] {
         (Workload::Churn | Workload::GlobalChurn, true) => &[1000],
         (Workload::Release | Workload::ReleaseEmpty, false) => &[1000],
         (Workload::Release | Workload::ReleaseEmpty, true) => &[20],
+        (Workload::Level, false) => &[1000, 100_000, 1_000_000],
+        (Workload::Level, true) => &[100, 1000],
         (workload, false) if workload.is_passed() => &[1000],
         (workload, true) if workload.is_passed() => &[100],
         (workload, false) if workload.is_of_slots() => &[1000, 100_000],

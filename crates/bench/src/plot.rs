@@ -110,6 +110,9 @@ fn decades(low: f64, high: f64) -> Range<f64> {
 fn heading(workload: Workload) -> String {
     match workload {
         Workload::FirstFit => "n blocks, every second freed; then free one, allocate one".into(),
+        Workload::Level => {
+            "n objects of 16..512 bytes, half of which go at once and come again".into()
+        }
         Workload::FixedLifo => "n slots of 64 bytes in use; free the last, take one".into(),
         Workload::FixedRandom => "n slots of 64 bytes in use; free a random one, take one".into(),
         Workload::FixedBurst => "take n slots of 64 bytes, then free them backwards".into(),

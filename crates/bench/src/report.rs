@@ -62,6 +62,9 @@ fn caption(case: &Case) -> String {
         }
         Workload::Release => format!("one of {n} pools of shuffled small blocks freed: µs"),
         Workload::ReleaseEmpty => format!("a tag without blocks released beside {n} others: ns"),
+        Workload::Level => format!(
+            "{n} objects of 16..512 bytes, half of which go at once and come again: ns per object of those"
+        ),
         Workload::GrowDouble => "a vector doubles to 64 MiB of fresh memory: µs".into(),
         Workload::GrowDoubleAgain => "the same, once more after it was freed: µs".into(),
         Workload::GrowStep => "a vector grows by 16 KiB to 16 MiB of fresh memory: µs".into(),

@@ -3,6 +3,7 @@
 pub(crate) mod bump;
 pub(crate) mod fixed;
 mod grow;
+mod level;
 mod pairs;
 pub(crate) mod passed;
 pub(crate) mod phases;
@@ -21,6 +22,7 @@ pub(crate) fn run<C: Contender>(job: &Job) -> Option<Outcome> {
         Workload::FirstFit | Workload::Churn | Workload::GlobalChurn => pairs::run::<C>(job),
         Workload::Release => release::run::<C>(job),
         Workload::ReleaseEmpty => release::run_empty::<C>(job),
+        Workload::Level => level::run::<C>(job),
         Workload::GrowDouble | Workload::GrowStep => grow::run::<C>(job, false),
         Workload::GrowDoubleAgain | Workload::GrowStepAgain => grow::run::<C>(job, true),
         // Not of single blocks of any layout.

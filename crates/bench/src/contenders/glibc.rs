@@ -16,6 +16,7 @@ impl Contender for Malloc {
         Workload::FirstFit,
         Workload::Churn,
         Workload::Release,
+        Workload::Level,
         Workload::GrowDouble,
         Workload::GrowDoubleAgain,
         Workload::GrowStep,

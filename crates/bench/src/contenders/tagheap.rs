@@ -74,6 +74,7 @@ contender!(
         Workload::Churn,
         Workload::Release,
         Workload::ReleaseEmpty,
+        Workload::Level,
         Workload::GrowDouble,
         Workload::GrowDoubleAgain,
         Workload::GrowStep,

@@ -44,6 +44,7 @@ impl Contender for Assembly {
         Workload::FirstFit,
         Workload::Release,
         Workload::ReleaseEmpty,
+        Workload::Level,
     ];
 
     fn new() -> Self {

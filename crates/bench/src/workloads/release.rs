@@ -92,7 +92,7 @@ pub(super) fn run_empty<C: Contender>(job: &Job) -> Option<Outcome> {
 }
 
 /// Releases the pool, or frees its blocks one by one where there is no such call.
-fn release<C: Contender>(contender: &mut C, tag: u32, blocks: &[Block]) {
+pub(super) fn release<C: Contender>(contender: &mut C, tag: u32, blocks: &[Block]) {
     // SAFETY: the pool's blocks are used no more.
     if unsafe { contender.release(tag) } {
         return;
