@@ -12,8 +12,8 @@
 use core::arch::x86_64::{
     __m128i, _mm_and_si128, _mm_andnot_si128, _mm_cmpeq_epi16, _mm_cmpgt_epi16, _mm_cvtsi128_si32,
     _mm_load_si128, _mm_loadu_si128, _mm_max_epi16, _mm_movemask_epi8, _mm_or_si128,
-    _mm_packs_epi16, _mm_set1_epi16, _mm_shuffle_epi32, _mm_shufflelo_epi16, _mm_store_si128,
-    _mm_unpacklo_epi64,
+    _mm_packs_epi16, _mm_set1_epi16, _mm_shuffle_epi32, _mm_shufflehi_epi16, _mm_shufflelo_epi16,
+    _mm_store_si128,
 };
 
 /// Numbers of a line.
@@ -120,8 +120,8 @@ fn largest(line: &Line) -> __m128i {
     let max = _mm_max_epi16(_mm_max_epi16(a, b), _mm_max_epi16(c, d));
     let max = _mm_max_epi16(max, _mm_shuffle_epi32::<0b01_00_11_10>(max));
     let max = _mm_max_epi16(max, _mm_shuffle_epi32::<0b10_11_00_01>(max));
-    let max = _mm_max_epi16(max, _mm_shufflelo_epi16::<0b10_11_00_01>(max));
-    _mm_unpacklo_epi64(max, max)
+    let low = _mm_shufflelo_epi16::<0b10_11_00_01>(max);
+    _mm_max_epi16(max, _mm_shufflehi_epi16::<0b10_11_00_01>(low))
 }
 
 #[inline]

@@ -152,9 +152,13 @@ impl Maxima {
             *peak = lowest(line.equal(new)) as u8;
         }
         let mut index = node;
-        for level in levels.iter_mut().take(self.top) {
+        for (below, level) in levels.iter_mut().take(self.top).enumerate() {
             if let Some(line) = level.line_mut(index / LANES) {
                 line.put(index % LANES, new);
+                // Nothing stands above the top.
+                if below + 1 == self.top {
+                    return;
+                }
                 new = line.maximum();
             }
             index /= LANES;
