@@ -73,7 +73,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     /// A request beyond the limit is [`OutOfMemory`](crate::OutOfMemory) by
     /// [`Shortage::Limit`](crate::Shortage::Limit). The block that it would get counts, which may be larger than what
     /// was asked for: by up to 47 bytes that cannot be split off, or under [`Whole`](crate::Whole) by any number. What
-    /// the tag holds already it keeps.
+    /// the tag holds already it keeps. `usize::MAX` is no limit.
     ///
     /// # Errors
     ///

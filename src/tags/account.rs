@@ -19,7 +19,7 @@ pub(crate) struct Account {
     // What allocations and deallocations change lies apart, so that no compiler has two of them changed at
     // once: what a processor has just stored in two pieces, it cannot load in one until both are done.
     pub(crate) blocks: usize,
-    /// 0 is no limit.
+    /// The limit's complement: 0 is none.
     limit: usize,
     pub(crate) bytes: usize,
     pub(crate) peak: usize,
@@ -96,7 +96,7 @@ impl Account {
 
     #[inline]
     pub(crate) fn limit(&self) -> Option<usize> {
-        self.limit.checked_sub(1)
+        (self.limit != 0).then_some(!self.limit)
     }
 
     /// Whether the tag may hold so many bytes more.
@@ -111,7 +111,7 @@ impl Account {
     }
 
     pub(crate) fn set_limit(&mut self, limit: Option<usize>) {
-        self.limit = limit.map_or(0, |limit| limit.saturating_add(1));
+        self.limit = limit.map_or(0, |limit| !limit);
     }
 
     pub(crate) fn stats(&self) -> TagStats {

@@ -35,6 +35,18 @@ fn a_limit_is_met_to_the_byte_and_concerns_its_tag_alone() {
 }
 
 #[test]
+fn limits_read_back_as_they_were_set() {
+    let mut heap = heap();
+    for limit in [0, 1, usize::MAX / 2, usize::MAX - 1].map(Some) {
+        heap.set_limit(A, limit).unwrap();
+        assert_eq!(heap.stats_of(A).unwrap().limit, limit);
+    }
+    // The most that there can be is no limit.
+    heap.set_limit(A, Some(usize::MAX)).unwrap();
+    assert_eq!(heap.stats_of(A).unwrap().limit, None);
+}
+
+#[test]
 fn a_block_that_would_be_larger_than_asked_for_counts_as_large_as_it_would_be() {
     let mut heap = heap();
     // A free block of 80 bytes between two others: too small to be split after 48.
