@@ -17,6 +17,10 @@ use crate::words::size::{Fit, HEADER, SMALLEST, UNIT};
 use crate::words::slot::Slot;
 use crate::words::tag::Tag;
 
+/// How far beyond the row's end memory is fetched: who takes a block there mostly takes more, a level for example, and
+/// they will lie there.
+const AHEAD: usize = 256;
+
 /// A request, and on whose account.
 #[derive(Clone, Copy)]
 pub(super) struct Request {
@@ -89,6 +93,8 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     }
 
     /// Serves a request for which there is no free block. At once where nothing is to be asked for or left in front.
+    ///
+    /// The lines where the next header will stand, and some beyond, are fetched meanwhile.
     #[inline(always)]
     fn serve_at_end(&mut self, request: &Request) -> Result<NonNull<[u8]>, Error> {
         let fit = request.fit;
@@ -98,6 +104,8 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
             && let Some(to) = self.granted(fit)
         {
             self.root.begin();
+            self.row.prefetch(to);
+            self.row.prefetch(to.wrapping_add(AHEAD));
             let free = self.lengthen_to(to);
             let block = self.claim(free, request);
             self.root.finish();
