@@ -2,6 +2,5 @@
 
 pub(crate) mod account;
 pub(crate) mod accounts;
-pub(crate) mod chosen;
 pub(crate) mod ledger;
 pub(crate) mod list;

@@ -4,12 +4,14 @@
 //! memory for accounts at all, as in a small buffer, the ledger is off, and who asks walks the row.
 //! Where there is none for a list, blocks are *unlisted*: they are counted, but found by a walk.
 
+pub(crate) mod chosen;
+
 use core::ops::Range;
 
 use crate::ground::table::IndexMemory;
 use crate::tags::account::Account;
 use crate::tags::accounts::Accounts;
-use crate::tags::chosen::Chosen;
+use crate::tags::ledger::chosen::Chosen;
 use crate::tags::list::{Entry, Lists};
 use crate::words::error::Shortage;
 use crate::words::slot::Slot;
@@ -48,37 +50,6 @@ pub(crate) struct Entered {
     pub(crate) epoch: u32,
     /// Bytes of the layout, if the account counts an allocation.
     pub(crate) allocated: Option<usize>,
-}
-
-/// How much stands in the lists of some accounts.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Listed {
-    pub(crate) blocks: usize,
-    /// Places of the lists, holes included.
-    pub(crate) places: usize,
-    /// Whether all of the blocks stand there.
-    pub(crate) is_all: bool,
-}
-
-impl Listed {
-    const NOTHING: Self = Self {
-        blocks: 0,
-        places: 0,
-        is_all: true,
-    };
-
-    /// Of one account.
-    pub(crate) fn of(account: &Account) -> Self {
-        let mut listed = Self::NOTHING;
-        listed.add(account);
-        listed
-    }
-
-    fn add(&mut self, account: &Account) {
-        self.blocks += account.blocks;
-        self.places += account.list.length();
-        self.is_all &= account.is_listed();
-    }
 }
 
 /// Marks after which old epochs are forgotten.
@@ -178,39 +149,6 @@ impl Ledger {
             self.lists.clear(&mut list);
             self.accounts.remove(tag);
         }
-    }
-
-    /// Chooses among the tags that hold blocks, and no longer those chosen before. What they hold together.
-    ///
-    /// # Errors
-    ///
-    /// [`Shortage::Index`] without memory to note them in.
-    pub(crate) fn choose(
-        &mut self,
-        mut pick: impl FnMut(Tag) -> bool,
-        memory: &mut IndexMemory,
-    ) -> Result<Listed, Shortage> {
-        self.chosen.begin(self.accounts.count(), memory)?;
-        let mut listed = Listed::NOTHING;
-        for (index, account) in self.accounts.iter().enumerate() {
-            if account.blocks > 0 && pick(account.tag) {
-                self.chosen.add(index);
-                listed.add(account);
-            }
-        }
-        Ok(listed)
-    }
-
-    /// The first of the chosen accounts at an index or behind, and the index behind that.
-    pub(crate) fn chosen_from(&self, index: usize) -> Option<(&Account, usize)> {
-        let index = self.chosen.next(index)?;
-        Some((self.accounts.get(index)?, index + 1))
-    }
-
-    /// Whether a tag was chosen.
-    pub(crate) fn is_chosen(&self, tag: Tag) -> bool {
-        let index = self.accounts.find(tag);
-        index.is_some_and(|index| self.chosen.has(index))
     }
 
     /// How many tags have an account.
@@ -366,26 +304,6 @@ mod tests {
             requested: 16,
             epoch,
             allocated: None,
-        }
-    }
-
-    #[test]
-    fn one_unlisted_block_of_many_tags_shows() {
-        let mut memory = IndexMemory::unlent();
-        let mut ledger = Ledger::new(&mut memory).unwrap();
-        // Too far behind the base for an entry.
-        for (number, offset) in [(1, 0), (2, 1 << 40), (3, 0)] {
-            let id = ledger.open(Tag::new(number), &mut memory).unwrap();
-            let entered = Entered { offset, ..block(0) };
-            ledger.enter(id, entered, &mut memory);
-        }
-        for (picked, is_all) in [(&[1, 2, 3][..], false), (&[2], false), (&[1, 3], true)] {
-            let pick = |tag: Tag| picked.contains(&tag.number());
-            let listed = ledger.choose(pick, &mut memory).unwrap();
-            assert_eq!((listed.blocks, listed.is_all), (picked.len(), is_all));
-            for number in 1..=3 {
-                assert_eq!(ledger.is_chosen(Tag::new(number)), picked.contains(&number));
-            }
         }
     }
 
