@@ -101,14 +101,16 @@ const WAYS: [Way; 4] = [
 
 fn e01_a_release_frees_all_or_nothing<C: Config<Ground: Shaken>>() {
     let [missed, met] = frees_all_or_nothing::<C>(&few(FEW), &WAYS, true);
-    assert!(met >= 3 * FEW.len());
-    assert_eq!(missed > 0, few(FEW).row::<C>().0.has_ledger());
+    let has_ledger = few(FEW).row::<C>().0.has_ledger();
+    assert!(met >= 3 * FEW.len() && (met > 72 || has_ledger));
+    assert_eq!(missed > 0, has_ledger);
 }
 
 fn e01_so_does_one_of_a_single_block<C: Config<Ground: Shaken>>() {
     for one in ONES {
         let [_, met] = frees_all_or_nothing::<C>(&few(&[one]), &WAYS, true);
-        assert!(met >= 3);
+        let has_ledger = few(&[one]).row::<C>().0.has_ledger();
+        assert!(met >= 3 && (met > 72 || has_ledger));
     }
 }
 

@@ -45,12 +45,7 @@ pub(super) fn run<C: Contender>(job: &Job) -> Option<Outcome> {
     let mut contender = C::new();
     let kept = contender.arrange(&plan.row, Deadline::to_arrange())?;
     let mut level = Vec::with_capacity(plan.level.len());
-    load(
-        &mut contender,
-        &plan.level,
-        &mut level,
-        Deadline::to_arrange(),
-    )?;
+    load(&mut contender, &plan.level, &mut level)?;
     assert_apart(&kept, &level);
     release(&mut contender, LEVEL, &level);
 
@@ -61,12 +56,7 @@ pub(super) fn run<C: Contender>(job: &Job) -> Option<Outcome> {
     while times.len() < 3 || (!deadline.is_over() && times.len() < 1000) {
         let start = processor::time();
         for _ in 0..batch {
-            load(
-                &mut contender,
-                &plan.level,
-                &mut level,
-                Deadline::to_arrange(),
-            )?;
+            load(&mut contender, &plan.level, &mut level)?;
             release(&mut contender, LEVEL, &level);
         }
         let objects = batch * plan.level.len();
@@ -77,12 +67,8 @@ pub(super) fn run<C: Contender>(job: &Job) -> Option<Outcome> {
 }
 
 /// Loads the level, and writes to each object; `None` where that takes too long.
-fn load<C: Contender>(
-    contender: &mut C,
-    sizes: &[u32],
-    level: &mut Vec<Block>,
-    deadline: Deadline,
-) -> Option<()> {
+fn load<C: Contender>(contender: &mut C, sizes: &[u32], level: &mut Vec<Block>) -> Option<()> {
+    let deadline = Deadline::to_arrange();
     level.clear();
     for some in sizes.chunks(4096) {
         for size in some {
