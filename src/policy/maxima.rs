@@ -222,8 +222,8 @@ impl Maxima {
     }
 }
 
-/// The first lane of a node whose number is greater than `bound`, if one is: only the single node of the top level may have
-/// none.
+/// The first lane of a node whose number is greater than `bound`, if one is: only the single node of the top level may
+/// have none.
 #[inline(always)]
 fn step(level: &Table<i16>, node: usize, bound: Each) -> Option<usize> {
     let lanes = NonZero::new(level.line(node)?.above(bound))?;
