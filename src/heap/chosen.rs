@@ -2,6 +2,7 @@
 
 use crate::ground::source::Source;
 use crate::heap::Heap;
+use crate::heap::listed::Part;
 use crate::heap::release::SWEEP_FROM;
 use crate::policy::placement::Placement;
 use crate::policy::rule::Rule;
@@ -54,13 +55,13 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     fn release_chosen(&mut self) -> Result<Amount, Error> {
         let mut next = 0;
         while let Some((account, behind)) = self.ledger.chosen_from(next) {
-            self.verify_listed(account)?;
+            self.verify_listed(Part::all(account))?;
             next = behind;
         }
         let mut amount = Amount::default();
         self.commit(|heap| {
             heap.for_each_chosen(|heap, account| {
-                let freed = heap.free_verified(account);
+                let freed = heap.release_verified(account);
                 amount.blocks += freed.blocks;
                 amount.bytes += freed.bytes;
             });

@@ -1,4 +1,4 @@
-//! The blocks of one tag, by its list: all of them verified, and all of them freed.
+//! The blocks of one tag, by its list, all or the young ones: all of them verified, and all of them freed.
 //!
 //! They lie far apart, so what is asked about them is fetched a batch ahead, and waited for once.
 
@@ -11,6 +11,7 @@ use crate::memory::row::Held;
 use crate::policy::placement::Placement;
 use crate::policy::rule::Rule;
 use crate::tags::account::Account;
+use crate::tags::list::Entry;
 use crate::words::error::Corruption;
 use crate::words::extent::Extent;
 use crate::words::header::Freed;
@@ -23,6 +24,16 @@ const BATCH: usize = 64;
 
 /// Bytes up to which a row is near to a processor whole: there, fetching takes longer than waiting.
 const NEAR: usize = 1 << 20;
+
+/// Blocks of a tag: those that were allocated in an epoch or later. All of them are listed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part<'a> {
+    account: &'a Account,
+    epoch: u32,
+    /// The places between which they stand in the tag's list.
+    first: usize,
+    end: usize,
+}
 
 /// Free blocks to be verified when their headers, which are being fetched, are there.
 #[derive(Debug)]
@@ -53,11 +64,12 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     /// In a loop of nothing else: a processor retires no fetch before its address is translated, so it has as
     /// many translations under way as fetches within its sight.
     #[inline(always)]
-    fn fetch_listed(&self, account: &Account, places: Range<usize>) {
+    fn fetch_listed(&self, part: Part<'_>, places: Range<usize>) {
         if self.row.length() <= NEAR {
             return;
         }
-        for entry in self.ledger.entries(account, places) {
+        let entries = self.ledger.entries(part.account, places);
+        for entry in entries.filter(|entry| part.has(*entry)) {
             let at = self.base() + entry.offset();
             self.row.prefetch(at);
             self.placement.expect(at, R::SPLITS);
@@ -70,15 +82,32 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         !R::SPLITS || self.placement.is_apart(block.extent())
     }
 
-    /// Refuses a tag whose blocks, or their free neighbours, are damaged; fetches all of them on the way.
-    pub(super) fn verify_listed(&self, account: &Account) -> Result<(), Corruption> {
+    /// The blocks of a tag, all of which are listed, that were allocated in an epoch or later.
+    pub(super) fn part_since<'a>(&self, account: &'a Account, epoch: u32) -> Part<'a> {
+        let places = self.ledger.places_since(account, epoch);
+        Part {
+            account,
+            epoch,
+            first: places.start,
+            end: places.end,
+        }
+    }
+
+    /// Refuses blocks of a tag if they, or their free neighbours, are damaged; fetches all of them on the way.
+    pub(super) fn verify_listed(&self, part: Part<'_>) -> Result<(), Corruption> {
         let mut expected = Expected::new();
-        for batch in batches(account) {
-            self.fetch_listed(account, batch.clone());
+        for batch in part.batches() {
+            self.fetch_listed(part, batch.clone());
             for place in batch {
-                if let Some(block) = self.listed(account, place)?
-                    && !self.is_apart(&block)
-                {
+                let Some(entry) = self.ledger.entry(part.account, place) else {
+                    continue;
+                };
+                if !part.has(entry) {
+                    continue;
+                }
+                let at = self.base() + entry.offset();
+                let block = self.row.listed(at, part.account.tag, place)?;
+                if !self.is_apart(&block) {
                     self.expect_beside(block.extent(), &mut expected)?;
                 }
             }
@@ -109,33 +138,58 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         Ok(())
     }
 
-    /// Frees all blocks of an account, which were just verified.
+    /// Frees blocks of a tag, which were just verified. Their account still has them.
     ///
     /// From the last to the first: the last are still near, and where they end the row, its end falls with each, and
     /// nothing is to be found there or joined.
-    pub(super) fn free_verified(&mut self, account: &Account) -> Amount {
-        let mut amount = Amount::default();
-        for batch in batches(account).rev() {
-            self.fetch_listed(account, batch.clone());
+    #[inline(always)]
+    fn free_verified(&mut self, part: Part<'_>, mut sum: impl FnMut(&UsedBlock)) {
+        for batch in part.batches().rev() {
+            self.fetch_listed(part, batch.clone());
             for place in batch.rev() {
-                let Some(entry) = self.ledger.entry(account, place) else {
+                let Some(entry) = self.ledger.entry(part.account, place) else {
                     continue;
                 };
+                if !part.has(entry) {
+                    continue;
+                }
                 let at = self.base() + entry.offset();
-                if let Some(block) = self.row.verified_before(at, account.tag, place) {
-                    amount.blocks += 1;
-                    amount.bytes += block.size();
+                if let Some(block) = self.row.verified_before(at, part.account.tag, place) {
+                    sum(&block);
                     self.free_listed(block);
                 }
             }
         }
+    }
+
+    /// Frees all blocks of a tag, which were just verified.
+    pub(super) fn release_verified(&mut self, account: &Account) -> Amount {
+        let mut amount = Amount::default();
+        self.free_verified(Part::all(account), |block| {
+            amount.blocks += 1;
+            amount.bytes += block.size();
+        });
         self.ledger.clear(account.tag);
+        amount
+    }
+
+    /// Frees those blocks of a tag that were allocated in an epoch or later, which were just verified.
+    pub(super) fn release_verified_since(&mut self, part: Part<'_>) -> Amount {
+        let (mut amount, mut requested) = (Amount::default(), 0);
+        self.free_verified(part, |block| {
+            amount.blocks += 1;
+            amount.bytes += block.size();
+            requested += block.requested();
+        });
+        let places = part.first..part.end;
+        self.ledger
+            .clear_since(part.account.tag, part.epoch, places, amount, requested);
         amount
     }
 
     /// Frees a block of a tag that goes, which was verified with its neighbours. It stays in its account.
     #[inline(always)]
-    pub(super) fn free_listed(&mut self, block: UsedBlock) {
+    fn free_listed(&mut self, block: UsedBlock) {
         if !self.is_apart(&block) {
             return self.free_beside(block);
         }
@@ -158,7 +212,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     /// Refuses a tag with a damaged block.
     pub(super) fn verify_tag(&self, tag: Tag) -> Result<(), Corruption> {
         match self.ledger.account(tag) {
-            Some(account) if account.is_listed() => self.verify_listed(account),
+            Some(account) if account.is_listed() => self.verify_listed(Part::all(account)),
             _ => self.verify_headers(),
         }
     }
@@ -195,6 +249,30 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     }
 }
 
+impl<'a> Part<'a> {
+    /// All blocks of a tag.
+    pub(super) fn all(account: &'a Account) -> Self {
+        Self {
+            account,
+            epoch: 0,
+            first: 0,
+            end: account.list.length(),
+        }
+    }
+
+    /// Whether it has the block of an entry.
+    #[inline(always)]
+    fn has(self, entry: Entry) -> bool {
+        entry.epoch() >= self.epoch
+    }
+
+    /// The places of the list where its blocks stand, in batches.
+    fn batches(self) -> impl DoubleEndedIterator<Item = Range<usize>> {
+        let starts = (self.first..self.end).step_by(BATCH);
+        starts.map(move |start| start..self.end.min(start + BATCH))
+    }
+}
+
 impl Expected {
     fn new() -> Self {
         let blocks = [Extent { at: 0, size: 0 }; 32];
@@ -218,11 +296,4 @@ impl Expected {
         let count = core::mem::take(&mut self.count);
         self.blocks.get(..count).unwrap_or_default()
     }
-}
-
-/// The places of an account's list, in batches.
-fn batches(account: &Account) -> impl DoubleEndedIterator<Item = Range<usize>> {
-    let length = account.list.length();
-    let starts = (0..length).step_by(BATCH);
-    starts.map(move |start| start..length.min(start + BATCH))
 }

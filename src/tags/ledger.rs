@@ -15,7 +15,7 @@ use crate::tags::ledger::chosen::Chosen;
 use crate::tags::list::{Entry, Lists};
 use crate::words::error::Shortage;
 use crate::words::slot::Slot;
-use crate::words::stats::{Mark, TagStats};
+use crate::words::stats::{Amount, Mark, TagStats};
 use crate::words::tag::Tag;
 
 /// All accounts and lists.
@@ -253,6 +253,35 @@ impl Ledger {
         self.blocks -= account.blocks;
         (account.blocks, account.bytes, account.requested) = (0, 0, 0);
         self.lists.clear(&mut account.list);
+    }
+
+    /// Blocks of a tag are deallocated: those between some places of its list that were allocated in an epoch or later,
+    /// so many, for which so much was asked.
+    pub(crate) fn clear_since(
+        &mut self,
+        tag: Tag,
+        epoch: u32,
+        places: Range<usize>,
+        lost: Amount,
+        requested: usize,
+    ) {
+        let Some(account) = self.accounts.by_tag_mut(tag) else {
+            return;
+        };
+        if account.blocks == lost.blocks {
+            return self.clear(tag);
+        }
+        account.deallocations += lost.blocks as u64;
+        account.blocks -= lost.blocks;
+        account.bytes -= lost.bytes;
+        account.requested -= requested;
+        self.blocks -= lost.blocks;
+        self.lists.leave_since(&mut account.list, epoch, places);
+    }
+
+    /// The places of a tag's list between which all blocks stand that were allocated in an epoch or later. O(places).
+    pub(crate) fn places_since(&self, account: &Account, epoch: u32) -> Range<usize> {
+        self.lists.since(&account.list, epoch)
     }
 
     /// The entry at a place of a tag's list; `None` for a hole.

@@ -50,6 +50,19 @@ pub(crate) struct Lists {
     waiting: [u32; CLASSES],
 }
 
+/// Places that are looked at together.
+const PIECE: usize = 64;
+
+/// Whether a block among them was allocated in an epoch or later. Looks at all of them: several at once, without a branch.
+fn has_young(entries: &[u64], epoch: u32) -> bool {
+    // Of each, bit 32: whether the sum reaches it, and no hole's bit lies there.
+    let up_to = (1 << 32) - u64::from(epoch);
+    let young = entries.iter().fold(0, |young, entry| {
+        young | ((entry & u64::from(u32::MAX)) + up_to) & !(entry >> 31)
+    });
+    young >> 32 & 1 == 1
+}
+
 impl Entry {
     #[inline]
     fn new(offset: usize, epoch: u32) -> Option<Self> {
@@ -215,6 +228,18 @@ impl Lists {
         }
     }
 
+    /// Takes those between some places out that were allocated in an epoch or later. The first is filled first.
+    pub(crate) fn leave_since(&mut self, list: &mut List, epoch: u32, places: Range<usize>) {
+        for place in places.rev() {
+            if self
+                .get(list, place)
+                .is_some_and(|entry| entry.epoch() >= epoch)
+            {
+                self.leave(list, place as u32);
+            }
+        }
+    }
+
     /// Empties an array.
     pub(crate) fn clear(&mut self, list: &mut List) {
         self.give_back(*list);
@@ -228,15 +253,33 @@ impl Lists {
         (place < list.length() && entry & HOLE == 0).then_some(Entry(entry))
     }
 
+    /// What stands at some places, but for those beyond the end.
+    #[inline]
+    fn slice(&self, list: &List, places: Range<usize>) -> &[u64] {
+        let from = list.start as usize;
+        let places = from + places.start..from + places.end.min(list.length());
+        self.entries.get(places).unwrap_or_default()
+    }
+
     /// The blocks at some places, without the holes among them and what is beyond the end.
     #[inline]
     pub(crate) fn range(&self, list: &List, places: Range<usize>) -> impl Iterator<Item = Entry> {
-        let from = list.start as usize;
-        let places = from + places.start..from + places.end.min(list.length());
-        let entries = self.entries.get(places).unwrap_or_default().iter();
+        let entries = self.slice(list, places).iter();
         entries
             .filter(|entry| **entry & HOLE == 0)
             .map(|entry| Entry(*entry))
+    }
+
+    /// The places from the first block to the last of those allocated in an epoch or later. O(places).
+    pub(crate) fn since(&self, list: &List, epoch: u32) -> Range<usize> {
+        let mut pieces = self.slice(list, 0..list.length()).chunks(PIECE);
+        let nothing = list.length()..list.length();
+        let Some(first) = pieces.position(|piece| has_young(piece, epoch)) else {
+            return nothing;
+        };
+        let behind = pieces.rposition(|piece| has_young(piece, epoch));
+        let end = behind.map_or(first + 1, |nth| first + 1 + nth + 1);
+        first * PIECE..list.length().min(end * PIECE)
     }
 
     /// Lowers all epochs by `by`; those that lie further back become 0.
@@ -255,6 +298,9 @@ impl Lists {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::vec::Vec;
+
     use super::*;
 
     #[test]
@@ -263,5 +309,57 @@ mod tests {
             assert_eq!(is_full(length), length == capacity(length), "{length}");
         }
         assert!(is_full(Slot::UNLISTED), "no more have a place");
+    }
+
+    /// Blocks come, go and fill holes, as epochs pass, up to the last there is.
+    #[test]
+    fn those_since_an_epoch_are_found_and_leave_and_no_others() {
+        let mut random = fastrand::Rng::with_seed(1);
+        for (run, first) in [0, 1, u32::MAX - 40]
+            .into_iter()
+            .cycle()
+            .take(60)
+            .enumerate()
+        {
+            let (mut lists, mut memory) = (Lists::empty(), IndexMemory::unlent());
+            let mut list = List::default();
+            let mut live = BTreeMap::new();
+            for step in 0..random.u32(0..600 + 30 * run as u32) {
+                let epoch = first + step * 40 / 3000;
+                if random.u8(..) < 80 && !live.is_empty() {
+                    let nth = random.usize(..live.len());
+                    let place = *live.keys().nth(nth).unwrap();
+                    live.remove(&place);
+                    lists.leave(&mut list, place);
+                } else {
+                    let offset = step as usize * UNIT;
+                    let place = lists.enter(&mut list, offset, epoch, &mut memory);
+                    assert_eq!(live.insert(place, epoch), None);
+                }
+            }
+            let epoch = first + random.u32(0..=40).min(u32::MAX - first);
+            let places = lists.since(&list, epoch);
+            let (young, old): (Vec<_>, Vec<_>) =
+                live.into_iter().partition(|(_, age)| *age >= epoch);
+            let live = BTreeMap::from_iter(old);
+            for (place, _) in &young {
+                assert!(places.contains(&(*place as usize)));
+            }
+            if let (Some((first, _)), Some((last, _))) = (young.first(), young.last()) {
+                assert!(places.start + PIECE > *first as usize);
+                assert!(places.end <= *last as usize + PIECE);
+            } else {
+                assert!(places.is_empty());
+            }
+            lists.leave_since(&mut list, epoch, places);
+            for place in 0..list.length() {
+                let age = lists.get(&list, place).map(Entry::epoch);
+                assert_eq!(age, live.get(&(place as u32)).copied());
+            }
+            for (place, _) in young {
+                let filled = lists.enter(&mut list, 0, epoch, &mut memory);
+                assert_eq!(filled, place, "the first is filled first");
+            }
+        }
     }
 }

@@ -39,6 +39,45 @@ fn what_was_allocated_since_goes_and_the_rest_stays() {
     heap.check().unwrap();
 }
 
+/// Far more of them than are looked at together, some of them in holes that older ones left.
+#[test]
+fn young_ones_go_from_among_many_old_ones() {
+    for (old, young) in [(3000, 5), (3000, 700), (1, 700), (0, 700)] {
+        let mut heap = heap();
+        let mut olds: Vec<_> = (0..old).map(|n| take(&mut heap, A, n % 90)).collect();
+        for n in (0..olds.len() / 3).rev().map(|n| n * 3) {
+            // SAFETY: the block is the test's.
+            unsafe { heap.deallocate(olds.remove(n), bytes(n % 90)) }.unwrap();
+        }
+        let before = heap.stats_of(A).unwrap();
+        let mark = heap.mark();
+        let take = |n: usize| {
+            take(&mut heap, B, n % 70);
+            take(&mut heap, A, n % 150)
+        };
+        let youngs: Vec<_> = (0..young).map(take).collect();
+        let held = heap.stats_of(A).unwrap();
+        heap.check().unwrap();
+        // SAFETY: nobody uses what was allocated since.
+        let gone = unsafe { heap.release_since(A, mark) }.unwrap();
+        let after = heap.stats_of(A).unwrap();
+        assert_eq!((gone.blocks, after.blocks), (young, before.blocks));
+        assert_eq!(gone.bytes, held.bytes - after.bytes);
+        assert_eq!(
+            (after.bytes, after.requested),
+            (before.bytes, before.requested)
+        );
+        assert_eq!(after.deallocations, held.deallocations + young as u64);
+        heap.check().unwrap();
+        assert!(olds.iter().all(|block| heap.contains(*block)));
+        assert!(youngs.iter().all(|block| !heap.contains(*block)));
+        // SAFETY: as above.
+        let gone = unsafe { heap.release(A) }.unwrap();
+        assert_eq!(gone.blocks, olds.len());
+        heap.check().unwrap();
+    }
+}
+
 #[test]
 fn a_block_that_moves_or_changes_its_tag_keeps_its_age() {
     let mut heap = heap();

@@ -12,6 +12,7 @@ stamp!(shaken:
     e01_a_release_frees_all_or_nothing,
     e01_so_does_one_of_a_single_block,
     e01_so_does_one_of_many_blocks,
+    e01_one_since_a_mark_meets_young_blocks_only,
     e01_so_does_one_of_few_left_of_many,
     d06_what_ends_the_row_goes_with_its_end,
 );
@@ -30,22 +31,35 @@ struct Plan<'a> {
     blocks: usize,
     of_a: &'a [usize],
     freed: &'a [usize],
+    /// Which is the first behind the mark.
+    marked: usize,
+}
+
+/// What a plan makes.
+struct Row<C: Config> {
+    rig: Rig<C>,
+    mark: Mark,
+    /// Where the first behind the mark stands.
+    marked: usize,
 }
 
 impl Plan<'_> {
-    fn row<C: Config<Ground: Shaken>>(&self) -> (Rig<C>, Mark) {
+    fn row<C: Config<Ground: Shaken>>(&self) -> Row<C> {
         let mut rig = Rig::<C>::new(self.blocks * 200);
-        let mark = rig.heap.mark();
-        let blocks: Vec<_> = (0..self.blocks)
-            .map(|n| {
-                let is_a = self.of_a.contains(&n);
-                rig.take(if is_a { A } else { B }, 20 + n % 5 * 16)
-            })
-            .collect();
+        let mut mark = rig.heap.mark();
+        let mut blocks = Vec::new();
+        for n in 0..self.blocks {
+            if n == self.marked {
+                mark = rig.heap.mark();
+            }
+            let tag = if self.of_a.contains(&n) { A } else { B };
+            blocks.push(rig.take(tag, 20 + n % 5 * 16));
+        }
         for n in self.freed {
             rig.free(blocks[*n]);
         }
-        (rig, mark)
+        let marked = blocks[self.marked].addr().get() - HEADER;
+        Row { rig, mark, marked }
     }
 }
 
@@ -54,6 +68,7 @@ fn few(of_a: &[usize]) -> Plan<'_> {
         blocks: 72,
         of_a,
         freed: FREED,
+        marked: 0,
     }
 }
 
@@ -74,18 +89,22 @@ fn go<C: Config>(heap: &mut HeapOf<C>, way: Way, mark: Mark) -> Result<Amount, E
     }
 }
 
-/// Whether a release of tag `a` meets the header of a block, given by its index.
-fn meets<C: Config>(rig: &Rig<C>, blocks: &[Block], index: usize) -> bool {
+/// Whether a release of some blocks meets the header of one, given by its index.
+fn meets<C: Config>(
+    rig: &Rig<C>,
+    blocks: &[Block],
+    index: usize,
+    goes: impl Fn(&Block) -> bool + Copy,
+) -> bool {
     if !rig.has_ledger() {
         return true;
     }
-    let is_a = |block: &Block| block.tag() == Some(A);
-    let last = blocks.iter().rposition(is_a).unwrap();
+    let last = blocks.iter().rposition(goes).unwrap();
     let adjoins =
-        (index > 0 && is_a(&blocks[index - 1])) || blocks.get(index + 1).is_some_and(is_a);
+        (index > 0 && goes(&blocks[index - 1])) || blocks.get(index + 1).is_some_and(goes);
     match (C::SPLITS, rig.is_indexed()) {
-        (false, _) => is_a(&blocks[index]),
-        (true, true) => is_a(&blocks[index]) || (blocks[index].is_free() && adjoins),
+        (false, _) => goes(&blocks[index]),
+        (true, true) => goes(&blocks[index]) || (blocks[index].is_free() && adjoins),
         // The block in front of each is looked for from the base, the one behind is asked itself.
         (true, false) => index <= last + 1,
     }
@@ -101,7 +120,7 @@ const WAYS: [Way; 4] = [
 
 fn e01_a_release_frees_all_or_nothing<C: Config<Ground: Shaken>>() {
     let [missed, met] = frees_all_or_nothing::<C>(&few(FEW), &WAYS, true);
-    let has_ledger = few(FEW).row::<C>().0.has_ledger();
+    let has_ledger = few(FEW).row::<C>().rig.has_ledger();
     assert!(met >= 3 * FEW.len() && (met > 72 || has_ledger));
     assert_eq!(missed > 0, has_ledger);
 }
@@ -109,7 +128,7 @@ fn e01_a_release_frees_all_or_nothing<C: Config<Ground: Shaken>>() {
 fn e01_so_does_one_of_a_single_block<C: Config<Ground: Shaken>>() {
     for one in ONES {
         let [_, met] = frees_all_or_nothing::<C>(&few(&[one]), &WAYS, true);
-        let has_ledger = few(&[one]).row::<C>().0.has_ledger();
+        let has_ledger = few(&[one]).row::<C>().rig.has_ledger();
         assert!(met >= 3 && (met > 72 || has_ledger));
     }
 }
@@ -122,10 +141,22 @@ fn e01_so_does_one_of_many_blocks<C: Config<Ground: Shaken>>() {
         blocks: 2400,
         of_a: &of_a,
         freed: &freed,
+        marked: 0,
     };
     let ways = [Way::Release, Way::ReleaseWhere];
     let [_, met] = frees_all_or_nothing::<C>(&plan, &ways, false);
     assert!(met >= 2 * of_a.len() && (met >= 4 * of_a.len() || !C::SPLITS));
+}
+
+/// Those in front of the mark stay as they are, damaged or not.
+fn e01_one_since_a_mark_meets_young_blocks_only<C: Config<Ground: Shaken>>() {
+    for marked in [30, 54, 60] {
+        let plan = Plan { marked, ..few(FEW) };
+        let has_indexes = plan.row::<C>().rig.ground.has_indexes();
+        let [missed, met] = frees_all_or_nothing::<C>(&plan, &[Way::ReleaseSince], true);
+        let young = FEW.iter().filter(|n| **n >= marked).count();
+        assert_eq!((missed > 0, met >= young), (has_indexes, has_indexes));
+    }
 }
 
 /// Its list has holes for the most part, so it goes by a walk, which meets every header.
@@ -186,7 +217,11 @@ fn frees_all_or_nothing<C: Config<Ground: Shaken>>(
     misses: bool,
 ) -> [usize; 2] {
     let mut random = fastrand::Rng::with_seed(61);
-    let (mut rig, mut mark) = plan.row::<C>();
+    let Row {
+        mut rig,
+        mut mark,
+        mut marked,
+    } = plan.row::<C>();
     let count = rig.blocks().len();
     let mut outcomes = [0, 0];
     for way in ways.iter().copied() {
@@ -195,7 +230,10 @@ fn frees_all_or_nothing<C: Config<Ground: Shaken>>(
         }
         for index in 0..count {
             let blocks = rig.blocks();
-            let meets = meets(&rig, &blocks, index);
+            let goes = |block: &Block| {
+                block.tag() == Some(A) && (way != Way::ReleaseSince || block.at >= marked)
+            };
+            let meets = meets(&rig, &blocks, index, goes);
             if !(meets || misses) {
                 continue;
             }
@@ -222,7 +260,9 @@ fn frees_all_or_nothing<C: Config<Ground: Shaken>>(
                 continue;
             }
             let amount = answer.unwrap_or_else(|error| panic!("{way:?}: {error}, {index}"));
-            assert_eq!(amount, before.amount());
+            let gone: Vec<_> = blocks.iter().copied().filter(goes).collect();
+            assert_eq!(amount.blocks, gone.len());
+            assert_eq!(amount.bytes, gone.iter().map(|block| block.size).sum());
             if way == Way::Merge {
                 rig.live
                     .values_mut()
@@ -231,10 +271,13 @@ fn frees_all_or_nothing<C: Config<Ground: Shaken>>(
                 rig.check();
                 rig.contents();
             } else {
-                assert_eq!(rig.forget(|tag| tag == A).len(), amount.blocks);
+                rig.live
+                    .retain(|payload, _| gone.iter().all(|block| block.payload() != *payload));
+                rig.check();
+                rig.contents();
             }
             rig.take(B, 10);
-            (rig, mark) = plan.row::<C>();
+            Row { rig, mark, marked } = plan.row::<C>();
         }
     }
     outcomes
