@@ -187,8 +187,8 @@ impl<K> Timed<K> {
     /// there, a cycle is taken for a nanosecond.
     #[must_use]
     pub fn limited(self, operation: Operation, limit: Duration) -> Self {
-        let nanoseconds = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
-        self.limited_to_cycles(operation, clock::cycles(nanoseconds))
+        self.set_limit(operation, Some(limit));
+        self
     }
 
     /// As [`limited`](Timed::limited), in cycles of the time-stamp counter, and without the kernel.
@@ -196,6 +196,14 @@ impl<K> Timed<K> {
     pub fn limited_to_cycles(self, operation: Operation, limit: u64) -> Self {
         self.watch(operation).limit.store(limit, Ordering::Relaxed);
         self
+    }
+
+    /// As [`limited`](Timed::limited), from now on; `None` for no limit. What was counted stays.
+    pub fn set_limit(&self, operation: Operation, limit: Option<Duration>) {
+        let cycles = limit.map_or(u64::MAX, |limit| {
+            clock::cycles(u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX))
+        });
+        self.watch(operation).limit.store(cycles, Ordering::Relaxed);
     }
 
     /// How long an operation took so far. O(1).
@@ -221,6 +229,28 @@ impl<K> Timed<K> {
         }
     }
 
+    /// Does something with the pool, whose time is taken as an operation's: what a kind does besides the operations of
+    /// [`Kind`], such as a request for a level of importance.
+    ///
+    /// ```
+    /// # use core::alloc::Layout;
+    /// # use tagheap::{Heap, Level, LocalHeap, Operation, Pool, Priority, Reserve, Tag, Timed, WhenFull};
+    /// # let heap = LocalHeap::new(Heap::new(Reserve::new()?)?);
+    /// let motor = Priority::new(Pool::new(&heap, Tag::named("motor")), WhenFull::Refuse)?;
+    /// let motor = Timed::new(motor);
+    /// let layout = Layout::new::<[u8; 16]>();
+    /// motor.time(Operation::Allocate, |motor| motor.allocate_at(Level::Critical, layout))?;
+    /// assert!(motor.timing(Operation::Allocate).last.cycles > 0);
+    /// # Ok::<(), tagheap::Error>(())
+    /// ```
+    #[inline]
+    pub fn time<T>(&self, operation: Operation, work: impl FnOnce(&K) -> T) -> T {
+        let start = sys::cycles();
+        let answer = work(&self.kind);
+        self.watch(operation).stop(start);
+        answer
+    }
+
     /// The pool whose times are taken; what is called on it directly is not timed.
     pub fn kind(&self) -> &K {
         &self.kind
@@ -241,14 +271,6 @@ impl<K> Timed<K> {
             Operation::Shrink => shrink,
             Operation::Reset => reset,
         }
-    }
-
-    #[inline]
-    fn time<T>(&self, operation: Operation, work: impl FnOnce(&K) -> T) -> T {
-        let start = sys::cycles();
-        let answer = work(&self.kind);
-        self.watch(operation).stop(start);
-        answer
     }
 }
 

@@ -129,6 +129,25 @@ fn a_longest_is_kept_through_shorter_ones() {
     assert!(exceeded >= 2 && shortest < limit.cycles, "{timed}");
 }
 
+/// What a kind does besides counts as the operation it is said to be, and by the limit that is set then.
+#[test]
+fn limits_change_and_other_work_is_timed() {
+    const LONG: Duration = Duration::from_millis(2);
+    let timed = Timed::new(slow(LONG));
+    let wait = |is_limited: bool| {
+        let limit = is_limited.then_some(LONG / 2);
+        timed.set_limit(Operation::Shrink, limit);
+        let answer = timed.time(Operation::Shrink, |slow| slow.wait());
+        assert_eq!(answer, tagheap::Misuse::Reentered.into());
+        let timing = timed.timing(Operation::Shrink);
+        assert_eq!(timing.limit.is_some(), is_limited);
+        assert!(timing.last.nanoseconds >= 1_990_000, "{timing}");
+        timing.exceeded
+    };
+    assert_eq!([false, true, true, false].map(wait), [0, 1, 2, 2]);
+    assert_eq!(timed.to_string().lines().count(), 1);
+}
+
 #[test]
 fn every_operation_has_a_watch_of_its_own() {
     in_reserve(|heap| {

@@ -68,6 +68,13 @@ void deallocate_pool(uint64_t pool);
 #define TH_BORROW 4
 
 /**
+ * A pool that notes how long its operations take, the last and the longest of each, and how often one takes longer
+ * than it may; see th_pool_timing. Each takes some ten nanoseconds more, which do not count. What is in between
+ * does, interruptions by the kernel and the wait for the pool's lock included.
+ */
+#define TH_TIMED 16
+
+/**
  * How many classes a pool can have.
  */
 #define TH_CLASSES 8
@@ -91,6 +98,31 @@ void deallocate_pool(uint64_t pool);
  * What goes soon.
  */
 #define TH_TEMPORARY 3
+
+/**
+ * th_pool_allocate and th_pool_allocate_at.
+ */
+#define TH_ALLOCATE 0
+
+/**
+ * th_pool_deallocate.
+ */
+#define TH_DEALLOCATE 1
+
+/**
+ * th_pool_resize to as many bytes or more.
+ */
+#define TH_GROW 2
+
+/**
+ * th_pool_resize to fewer.
+ */
+#define TH_SHRINK 3
+
+/**
+ * th_pool_reset.
+ */
+#define TH_RESET 4
 
 /**
  * The version of this header: major, minor and patch level in a byte each.
@@ -487,7 +519,7 @@ typedef void (*th_alarm)(uint64_t tag, const th_usage *usage, void *context);
  */
 typedef struct {
     /**
-     * TH_LOCKED, TH_PASS_THROUGH and TH_BORROW, or 0.
+     * Some of TH_LOCKED, TH_PASS_THROUGH, TH_BORROW and TH_TIMED, or 0.
      */
     uint32_t flags;
     /**
@@ -531,6 +563,42 @@ typedef struct {
      */
     uint64_t opaque[6];
 } th_pool_moment;
+
+/**
+ * How long something took.
+ */
+typedef struct {
+    /**
+     * Cycles of the time-stamp counter, which runs at a constant rate.
+     */
+    uint64_t cycles;
+    /**
+     * Nanoseconds.
+     */
+    uint64_t nanoseconds;
+} th_elapsed;
+
+/**
+ * How long an operation of a pool took, whether it succeeded or not.
+ */
+typedef struct {
+    /**
+     * The last one; 0 if there was none.
+     */
+    th_elapsed last;
+    /**
+     * The longest one.
+     */
+    th_elapsed longest;
+    /**
+     * What it may take; 0 if nobody said.
+     */
+    th_elapsed limit;
+    /**
+     * How often it took longer.
+     */
+    uint64_t exceeded;
+} th_timing;
 
 #ifdef __cplusplus
 extern "C" {
@@ -1095,6 +1163,49 @@ th_status th_pool_mark(const th_pool *pool, th_pool_moment *moment);
  */
 th_status th_pool_rewind(th_pool *pool,
                          th_pool_moment moment);
+
+/**
+ * How long an operation of a pool with TH_TIMED took so far, to `timing`: TH_ALLOCATE, TH_DEALLOCATE, TH_GROW,
+ * TH_SHRINK or TH_RESET. O(1), without the pool's lock.
+ *
+ * The first timing or limit in a process takes a millisecond, in which the counter's rate is held against the kernel's
+ * clock, unless th_assume_cycles_per_second said it. TH_WRONG_KIND without TH_TIMED, TH_OUT_OF_RANGE.
+ */
+th_status th_pool_timing(const th_pool *pool,
+                         uint32_t operation,
+                         th_timing *timing);
+
+/**
+ * Says what an operation of a pool with TH_TIMED may take from now on, in nanoseconds; 0 for any time. How often it
+ * takes longer is counted. TH_WRONG_KIND, TH_OUT_OF_RANGE.
+ */
+th_status th_pool_limit_time(th_pool *pool,
+                             uint32_t operation,
+                             uint64_t nanoseconds);
+
+/**
+ * Forgets the times taken so far, such as those from before everything was warm. Limits stay. TH_WRONG_KIND.
+ */
+th_status th_pool_clear_times(th_pool *pool);
+
+/**
+ * The times of a pool with TH_TIMED as text, a line for each operation that there was, to `text`, which has so many
+ * bytes: as much of it as there is room for, and a zero byte. `length`, unless it is null, gets the whole text's
+ * bytes, without the zero. TH_WRONG_KIND.
+ */
+th_status th_pool_times(const th_pool *pool,
+                        char *text,
+                        size_t size,
+                        size_t *length);
+
+/**
+ * Says how many cycles of the time-stamp counter a second has, as a device's maker does: then pools with TH_TIMED
+ * ask no kernel for the time, and none of their users waits a millisecond.
+ *
+ * Answers whether that is so from now on: false for 0, and once a limit or a timing was asked for, for the rate is
+ * known then, and stays.
+ */
+bool th_assume_cycles_per_second(uint64_t cycles);
 
 /**
  * Allocates `size` bytes, aligned to 16, in pool `pool` of the program's one heap, which the first call makes: at

@@ -22,7 +22,7 @@ use crate::status::th_status;
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct th_pool_options {
-    /// TH_LOCKED, TH_PASS_THROUGH and TH_BORROW, or 0.
+    /// Some of TH_LOCKED, TH_PASS_THROUGH, TH_BORROW and TH_TIMED, or 0.
     pub flags: u32,
     /// Bytes of payload that the pool may take from its heap; 0 for as many as it likes.
     pub bound: usize,
@@ -65,6 +65,11 @@ impl From<th_class> for (usize, usize) {
 /// A pool of th_pool_classes or th_pool_priority: when all slots meant for a request are in use, it takes one that
 /// is larger, or meant for less important requests.
 pub const TH_BORROW: u32 = 4;
+
+/// A pool that notes how long its operations take, the last and the longest of each, and how often one takes longer
+/// than it may; see th_pool_timing. Each takes some ten nanoseconds more, which do not count. What is in between
+/// does, interruptions by the kernel and the wait for the pool's lock included.
+pub const TH_TIMED: u32 = 16;
 
 /// How many classes a pool can have.
 pub const TH_CLASSES: usize = 8;

@@ -37,6 +37,8 @@ pub mod pool;
 
 pub mod moments;
 
+pub mod times;
+
 pub mod pooled;
 
 /* One heap for the whole program. */

@@ -18,11 +18,12 @@ use crate::alarm::Watch;
 use crate::answer::{self, Answer};
 use crate::create::{TH_LOCKED, TH_PASS_THROUGH, refuse_flags};
 use crate::handle::{self, OWN, refuse_owned, th_heap};
-use crate::kinds::{TH_BORROW, th_class, th_pool_options};
+use crate::kinds::{TH_BORROW, TH_TIMED, th_class, th_pool_options};
 use crate::moments::Words;
 use crate::pooled::{Alone, Pooled, Special, th_pool};
 use crate::sharing::Sharing;
 use crate::status::th_status;
+use crate::times::Clocked;
 
 /// The heap as pools see it.
 pub(crate) type Ours = &'static Sharing<Split>;
@@ -156,17 +157,15 @@ impl Request {
         heap: &'static th_heap,
         make: impl FnOnce(Pool<Ours>) -> Answer<K>,
     ) -> Answer<NonNull<th_pool>> {
-        refuse_flags(self.flags, TH_LOCKED | TH_PASS_THROUGH | TH_BORROW)?;
-        let watch = self.watch()?;
+        let known = TH_LOCKED | TH_PASS_THROUGH | TH_BORROW | TH_TIMED;
+        refuse_flags(self.flags, known)?;
         if !self.has(TH_LOCKED) {
-            return install(heap, self.tag, watch, |handle| {
-                Ok(Alone(make(self.pool(handle))?))
-            });
+            return install(heap, self, |handle| Ok(Alone(make(self.pool(handle))?)));
         }
         if !heap.sharing.is_locked() {
             return Err(th_status::TH_NOT_LOCKED.into());
         }
-        install(heap, self.tag, watch, |handle| {
+        install(heap, self, |handle| {
             Ok(Locked::new(make(self.pool(handle))?))
         })
     }
@@ -191,14 +190,59 @@ pub(crate) unsafe fn create(
     unsafe { answer::pointer(answer, why) }
 }
 
+/// A timed pool: what takes its times lies behind it.
+#[repr(C)]
+struct TimedHolder<P> {
+    holder: Holder<P>,
+    clocked: Clocked,
+}
+
+/// The block of a pool, with what takes its times or without.
+#[derive(Clone, Copy)]
+struct Room {
+    plain: Layout,
+    timed: Layout,
+    /// Where in the block it lies, if it does.
+    clocked: usize,
+}
+
+impl Room {
+    const fn of<P>() -> Self {
+        Self {
+            plain: Layout::new::<Holder<P>>(),
+            timed: Layout::new::<TimedHolder<P>>(),
+            clocked: core::mem::offset_of!(TimedHolder<P>, clocked),
+        }
+    }
+
+    /// Has a pool's times taken, and answers both as one pool.
+    ///
+    /// # Safety
+    ///
+    /// The handle's block has a timed pool's layout, and the pool lies there, is made, and nobody else's from now on.
+    #[inline(never)]
+    unsafe fn clock(
+        self,
+        handle: NonNull<th_pool>,
+        pool: NonNull<dyn Pooled>,
+    ) -> NonNull<dyn Pooled> {
+        let place = handle.map_addr(|at| at.saturating_add(self.clocked));
+        // SAFETY: the caller's promise.
+        let clocked = unsafe { Clocked::new(pool) };
+        // SAFETY: behind the holder, in a block made for both, which nobody has used yet.
+        unsafe { place.cast::<Clocked>().write(clocked) };
+        place.cast::<Clocked>()
+    }
+}
+
 /// Makes the tag a pool's own, then the pool, and puts it behind its handle.
 fn install<P: Pooled + 'static>(
     heap: &'static th_heap,
-    tag: Tag,
-    watch: Watch,
+    request: &Request,
     make: impl FnOnce(&'static th_pool) -> Answer<P>,
 ) -> Answer<NonNull<th_pool>> {
-    let handle = claim(heap, tag, Layout::new::<Holder<P>>(), watch)?;
+    let room = Room::of::<P>();
+    let handle = claim(heap, request, room)?;
     // SAFETY: written by `claim`, only ever shared, and there until the pool is gone.
     let written = unsafe { handle.as_ref() };
     match make(written) {
@@ -207,7 +251,13 @@ fn install<P: Pooled + 'static>(
             let place = handle.map_addr(|at| at.saturating_add(offset)).cast::<P>();
             // SAFETY: the holder's second field, in a block made for a holder, which nobody has used yet.
             unsafe { place.write(pooled) };
-            written.pooled.set(Some(place));
+            let pooled = if request.has(TH_TIMED) {
+                // SAFETY: `claim` made the block a timed pool's; this pool was just written there.
+                unsafe { room.clock(handle, place) }
+            } else {
+                place
+            };
+            written.pooled.set(Some(pooled));
             written.begin();
             Ok(handle)
         }
@@ -223,12 +273,13 @@ fn install<P: Pooled + 'static>(
 ///
 /// One for all kinds: a copy for each would be most of the library.
 #[inline(never)]
-fn claim(
-    heap: &'static th_heap,
-    tag: Tag,
-    layout: Layout,
-    watch: Watch,
-) -> Answer<NonNull<th_pool>> {
+fn claim(heap: &'static th_heap, request: &Request, room: Room) -> Answer<NonNull<th_pool>> {
+    let (tag, watch) = (request.tag, request.watch()?);
+    let layout = if request.has(TH_TIMED) {
+        room.timed
+    } else {
+        room.plain
+    };
     heap.with(|inner, registry| {
         refuse_owned(registry, tag)?;
         if tag.is_reserved() {

@@ -19,6 +19,7 @@ use crate::answer::{Answer, given};
 use crate::handle::th_heap;
 use crate::moments::{self, Words};
 use crate::status::th_status;
+use crate::times::Times;
 
 /// A pool: hands out pieces of the memory that it takes from a heap under a tag which is its own.
 ///
@@ -66,7 +67,7 @@ pub(crate) trait Special: Kind {
     }
 }
 
-/// A pool of any kind, with a lock or without.
+/// A pool of any kind, with a lock or without, timed or not.
 pub(crate) trait Pooled {
     fn kind(&self) -> &dyn Kind;
     fn kind_mut(&mut self) -> &mut dyn Kind;
@@ -86,6 +87,11 @@ pub(crate) trait Pooled {
     ///
     /// As there.
     unsafe fn rewind(&self, words: Words) -> Answer<()>;
+
+    /// How long its operations take.
+    fn times(&self) -> Answer<&Times> {
+        Err(th_status::TH_WRONG_KIND.into())
+    }
 
     /// Whether who comes back to it is told so.
     fn has_lock(&self) -> bool;

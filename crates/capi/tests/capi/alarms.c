@@ -141,7 +141,7 @@ static void settings_that_make_no_sense(th_heap *heap, const struct kind *kind) 
 }
 
 int main(void) {
-    static const uint32_t flags[] = {0, TH_LOCKED, TH_PASS_THROUGH};
+    static const uint32_t flags[] = {0, TH_LOCKED, TH_PASS_THROUGH, TH_TIMED, TH_TIMED | TH_LOCKED};
     th_heap *const heaps[2] = {th_heap_reserve(0, TH_LOCKED, NULL), th_heap_reserve(0, TH_LOCKED, NULL)};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         name = kinds[i].name;

@@ -63,9 +63,9 @@ fn every_kind_of_pool_serves_c() {
 }
 
 #[test]
-fn watermarks_call_and_moments_are_gone_back_to() {
+fn watermarks_call_and_moments_are_gone_back_to_and_times_are_taken() {
     for flags in SANITIZED {
-        for source in ["alarms.c", "moments.c"] {
+        for source in ["alarms.c", "moments.c", "times.c"] {
             let text = told(&mut Command::new(program(source, library(), flags)));
             assert!(text.lines().eq(KINDS), "{source}: {text}");
         }

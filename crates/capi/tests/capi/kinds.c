@@ -235,13 +235,17 @@ int main(void) {
                                      : th_heap_reserve(0, 0, &why);
         for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
             name = kinds[i].name;
-            const th_pool_options locked = {.flags = TH_LOCKED}, passing = {.flags = TH_PASS_THROUGH};
             what_all_kinds_do(heap, &kinds[i], NULL);
-            what_all_kinds_do(heap, &kinds[i], &passing);
-            if (place < 2) {
-                what_all_kinds_do(heap, &kinds[i], &locked);
-            } else if (kinds[i].make != lock_free) {
-                CHECK(kinds[i].make(heap, &locked, &why) == NULL && why == TH_NOT_LOCKED);
+            for (uint32_t timed = 0; timed <= TH_TIMED; timed += TH_TIMED) {
+                const th_pool_options without = {.flags = timed}, locked = {.flags = TH_LOCKED | timed};
+                const th_pool_options passing = {.flags = TH_PASS_THROUGH | timed};
+                what_all_kinds_do(heap, &kinds[i], &without);
+                what_all_kinds_do(heap, &kinds[i], &passing);
+                if (place < 2) {
+                    what_all_kinds_do(heap, &kinds[i], &locked);
+                } else if (kinds[i].make != lock_free) {
+                    CHECK(kinds[i].make(heap, &locked, &why) == NULL && why == TH_NOT_LOCKED);
+                }
             }
             puts(name);
         }

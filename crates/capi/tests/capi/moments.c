@@ -115,7 +115,7 @@ static void none_of_its_moments(th_heap *heap, const struct kind *kind, options 
         const th_status wanted = i == 0 ? TH_NULL : TH_NOT_A_HANDLE;
         CHECK(th_pool_mark(none[i], &other) == wanted && th_pool_rewind(none[i], moment) == wanted);
     }
-    const bool locked = with != NULL;
+    const bool locked = with != NULL && (with->flags & TH_LOCKED) != 0;
     CHECK(th_pool_before_fork(pool) == TH_OK);
     CHECK(th_pool_mark(pool, &other) == (locked ? TH_REENTERED : TH_OK));
     CHECK(th_pool_rewind(pool, moment) == (locked ? TH_REENTERED : TH_OK));
@@ -173,12 +173,12 @@ static void rings_again(th_heap *heap, const struct kind *kind, uint32_t flags) 
 
 int main(void) {
     th_status why;
-    const th_pool_options locked = {.flags = TH_LOCKED};
+    const th_pool_options settings[] = {{.flags = TH_LOCKED}, {.flags = TH_TIMED}, {.flags = TH_LOCKED | TH_TIMED}};
     th_heap *heap = th_heap_reserve(0, TH_LOCKED, &why);
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         name = kinds[i].name;
-        for (int way = 0; way < 2; way++) {
-            options with = way == 0 ? NULL : &locked;
+        for (int way = 0; way < 4; way++) {
+            options with = way == 0 ? NULL : &settings[way - 1];
             th_pool *pool = kinds[i].make(heap, with, &why);
             CHECK(pool != NULL);
             if (kinds[i].make == bump || kinds[i].make == stack) {
@@ -186,7 +186,7 @@ int main(void) {
                 random_programs(pool);
                 CHECK(th_pool_destroy(pool) == TH_OK);
                 none_of_its_moments(heap, &kinds[i], with);
-                rings_again(heap, &kinds[i], with == NULL ? 0 : TH_LOCKED);
+                rings_again(heap, &kinds[i], with == NULL ? 0 : with->flags);
                 passing(heap, &kinds[i]);
             } else {
                 th_pool_moment moment;
