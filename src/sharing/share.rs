@@ -74,6 +74,16 @@ pub unsafe trait Share {
         unsafe { self.with(|heap| heap.allocate(tag, layout)) }?
     }
 
+    /// As [`Heap::allocate_zeroed`].
+    ///
+    /// # Errors
+    ///
+    /// As there, and [`Misuse::Reentered`].
+    fn allocate_zeroed(&self, tag: Tag, layout: Layout) -> Result<NonNull<[u8]>, Error> {
+        // SAFETY: a new block is nobody's yet.
+        unsafe { self.with(|heap| heap.allocate_zeroed(tag, layout)) }?
+    }
+
     /// As [`Heap::deallocate`]. Of two who free a block at once, or free it while its tag is released, one does; the
     /// other is told [`Misuse::Released`] or [`Misuse::DoubleFree`].
     ///
@@ -93,6 +103,92 @@ pub unsafe trait Share {
         unsafe { self.with(give_back) }?
     }
 
+    /// As [`Heap::deallocate_in`].
+    ///
+    /// # Errors
+    ///
+    /// As there, and [`Misuse::Reentered`].
+    ///
+    /// # Safety
+    ///
+    /// As for [`deallocate`](Share::deallocate).
+    unsafe fn deallocate_in(
+        &self,
+        claimed: Tag,
+        ptr: NonNull<u8>,
+        layout: Layout,
+    ) -> Result<(), Error> {
+        let give_back = |heap: &mut Heap<_, _, _>| {
+            // SAFETY: the caller's promise.
+            unsafe { heap.deallocate_in(claimed, ptr, layout) }
+        };
+        // SAFETY: the caller's own block.
+        unsafe { self.with(give_back) }?
+    }
+
+    /// As [`Heap::grow`].
+    ///
+    /// # Errors
+    ///
+    /// As there, and [`Misuse::Reentered`].
+    ///
+    /// # Safety
+    ///
+    /// As there, and the block is not a pool's.
+    unsafe fn grow(
+        &self,
+        ptr: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<[u8]>, Error> {
+        // SAFETY: the caller's promise.
+        let grow = |heap: &mut Heap<_, _, _>| unsafe { heap.grow(ptr, old, new) };
+        // SAFETY: the caller's own block.
+        unsafe { self.with(grow) }?
+    }
+
+    /// As [`Heap::grow_zeroed`].
+    ///
+    /// # Errors
+    ///
+    /// As there, and [`Misuse::Reentered`].
+    ///
+    /// # Safety
+    ///
+    /// As for [`grow`](Share::grow).
+    unsafe fn grow_zeroed(
+        &self,
+        ptr: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<[u8]>, Error> {
+        // SAFETY: the caller's promise.
+        let grow = |heap: &mut Heap<_, _, _>| unsafe { heap.grow_zeroed(ptr, old, new) };
+        // SAFETY: the caller's own block.
+        unsafe { self.with(grow) }?
+    }
+
+    /// As [`Heap::shrink`].
+    ///
+    /// # Errors
+    ///
+    /// As there, and [`Misuse::Reentered`].
+    ///
+    /// # Safety
+    ///
+    /// As for [`grow`](Share::grow).
+    unsafe fn shrink(
+        &self,
+        ptr: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<[u8]>, Error> {
+        // SAFETY: the caller's promise.
+        let shrink = |heap: &mut Heap<_, _, _>| unsafe { heap.shrink(ptr, old, new) };
+        // SAFETY: the caller's own block.
+        unsafe { self.with(shrink) }?
+    }
+
     /// As [`Heap::release`]; a block that somebody frees meanwhile is freed by one of the two, and counted by that
     /// one.
     ///
@@ -108,6 +204,24 @@ pub unsafe trait Share {
         let release = |heap: &mut Heap<_, _, _>| {
             // SAFETY: the caller's promise.
             unsafe { heap.release(tag) }
+        };
+        // SAFETY: the caller's promise.
+        unsafe { self.with(release) }?
+    }
+
+    /// As [`Heap::release_where`]. The heap is busy while it asks.
+    ///
+    /// # Errors
+    ///
+    /// As there, and [`Misuse::Reentered`].
+    ///
+    /// # Safety
+    ///
+    /// As for [`release`](Share::release), of each of the picked tags.
+    unsafe fn release_where(&self, pick: impl FnMut(Tag) -> bool) -> Result<Amount, Error> {
+        let release = |heap: &mut Heap<_, _, _>| {
+            // SAFETY: the caller's promise.
+            unsafe { heap.release_where(pick) }
         };
         // SAFETY: the caller's promise.
         unsafe { self.with(release) }?

@@ -5,6 +5,7 @@
 
 use core::alloc::Layout;
 use core::cell::RefCell;
+use core::ptr::NonNull;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tagheap::{Bump, Error, Heap, Kind, LocalHeap, Misuse, Own, Pool, Reserve, Share, Tag, Typed};
@@ -233,4 +234,57 @@ fn marks_and_moves_blocks(heap: &impl Share) {
 fn a_heap_in_several_hands_has_marks_and_moves_blocks() {
     in_reserve(marks_and_moves_blocks);
     marks_and_moves_blocks(&crate::threads::shared());
+}
+
+/// As above, for blocks that change their size, and for sets of tags.
+fn resizes_and_releases_sets(heap: &impl Share) {
+    let more = Layout::new::<[u64; 100]>();
+    let word = |block: NonNull<u8>, index| {
+        let at = block.cast::<u64>().as_ptr().wrapping_add(index);
+        // SAFETY: within the block, and written before.
+        unsafe { at.read() }
+    };
+    let block = heap.allocate_zeroed(PARENT, WORD).unwrap().cast();
+    assert_eq!(word(block, 0), 0);
+    // SAFETY: as large, and the test's.
+    unsafe { block.cast::<u64>().write(7) };
+    // SAFETY: the test's block.
+    let block = unsafe { heap.grow(block, WORD, more) }.unwrap().cast();
+    // SAFETY: the test's block.
+    let block = unsafe { heap.shrink(block, more, WORD) }.unwrap().cast();
+    // SAFETY: the test's block.
+    let block = unsafe { heap.grow_zeroed(block, WORD, more) }
+        .unwrap()
+        .cast();
+    assert_eq!((word(block, 0), word(block, 1), word(block, 99)), (7, 0, 0));
+    assert_eq!(heap.stats_of(PARENT).unwrap().requested, more.size());
+    // SAFETY: another's tag, which must be noticed.
+    let refused = unsafe { heap.deallocate_in(CHILD, block, more) };
+    assert!(matches!(
+        refused,
+        Err(Error::Misuse(Misuse::TagMismatch { .. }))
+    ));
+    // SAFETY: the test's block.
+    unsafe { heap.deallocate_in(PARENT, block, more) }.unwrap();
+
+    let third = Tag::new(3);
+    for tag in [PARENT, CHILD, third, PARENT] {
+        heap.allocate(tag, WORD).unwrap();
+    }
+    let pick = |tag| {
+        let busy = heap.look(|_| ());
+        assert_eq!(busy, Err(Misuse::Reentered));
+        tag != third
+    };
+    // SAFETY: nobody uses the blocks, and no pool owns a tag.
+    let gone = unsafe { heap.release_where(pick) }.unwrap();
+    assert_eq!((gone.blocks, gone.bytes), (3, 3 * 48));
+    assert_eq!(heap.stats_of(third).unwrap().blocks, 1);
+    heap.look(|heap| heap.check()).unwrap().unwrap();
+}
+
+#[test]
+fn a_heap_in_several_hands_resizes_blocks_and_releases_sets_of_tags() {
+    in_reserve(resizes_and_releases_sets);
+    resizes_and_releases_sets(&crate::threads::shared());
 }
