@@ -19,8 +19,8 @@ use crate::words::tag::Tag;
 pub(crate) struct Owning<'a> {
     /// That the block is the tag's only one.
     pub(crate) first: bool,
-    /// That it has as many bytes, header and all, as the tag ever held, but so many at most; 0 for no more than are
-    /// asked for.
+    /// That it has as many bytes, header and all, as the tag ever held, but so many at most, and no more than the tag
+    /// may; 0 for no more than are asked for.
     pub(crate) most: usize,
     /// Where the tag's account is kept, for the next time.
     pub(crate) account: &'a Cell<AccountId>,
@@ -57,7 +57,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         };
         // In a buffer, others need what a tag does not.
         if !self.memory.is_bounded() {
-            request.enlarge(account.peak.min(owning.most));
+            request.enlarge(account.as_before().min(owning.most));
         }
         let found = self.look(request.fit)?;
         self.serve(&request, found)

@@ -8,6 +8,7 @@
 use crate::ground::table::Plain;
 use crate::tags::list::List;
 use crate::words::error::Shortage;
+use crate::words::size::SMALLEST;
 use crate::words::stats::{Name, TagStats};
 use crate::words::tag::Tag;
 
@@ -108,6 +109,14 @@ impl Account {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Bytes that it ever held at once, or that a block may have within its limit, whichever free one that is taken from.
+    #[inline]
+    pub(crate) fn as_before(&self) -> usize {
+        let left = (!self.limit).saturating_sub(self.bytes);
+        // What is smaller than a block cannot be split off.
+        self.peak.min(left.saturating_sub(SMALLEST))
     }
 
     pub(crate) fn set_limit(&mut self, limit: Option<usize>) {

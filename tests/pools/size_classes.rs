@@ -822,8 +822,16 @@ fn a_pool_takes_at_once_what_its_tag_held() {
         let bounded = SizeClasses::new(Pool::new(heap, TAG).bounded(50_000));
         assert_eq!(round(bounded, 1), [50_000]);
         heap.set_limit(TAG, Some(100_000)).unwrap();
-        assert_eq!(round(pool(heap), 1), [16 << 10], "more is refused");
-        assert_eq!(heap.stats_of(TAG).unwrap().failures, 1);
+        let most = 100_000 - 48;
+        assert_eq!(round(pool(heap), 1), [most], "more would be refused");
+        let peak = heap.stats_of(TAG).unwrap().peak;
+        for limit in [usize::MAX - 1, 1 << 40, peak + 48] {
+            heap.set_limit(TAG, Some(limit)).unwrap();
+            assert_eq!(round(pool(heap), 1), [peak]);
+        }
+        heap.set_limit(TAG, Some(20_000)).unwrap();
+        assert_eq!(round(pool(heap), 1), [(20_000 - 48) & !15]);
+        assert_eq!(heap.stats_of(TAG).unwrap().failures, 0);
         heap.set_limit(TAG, None).unwrap();
 
         round(pool(heap), 10_000);
