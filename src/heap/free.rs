@@ -158,9 +158,13 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     }
 
     /// Gives the last block of the row, of which the placement does not know, to the end.
+    ///
+    /// What a shrink cut off may be too small for a header, which would lie beyond the end: nobody ever held it.
     #[inline(always)]
     pub(super) fn drop_last(&mut self, free: FreeBlock) {
-        free.settle(&mut self.row);
+        if free.size() >= HEADER {
+            free.settle(&mut self.row);
+        }
         self.row.shorten(free);
         self.root.resize(&self.row);
     }

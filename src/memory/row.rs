@@ -135,9 +135,10 @@ impl Row {
             at >= self.base() && at.is_multiple_of(UNIT),
             "a block stands in the row"
         );
+        debug_assert!(at + HEADER <= self.end, "and all of its header");
         let place = self.base.as_ptr().with_addr(at).cast::<[u64; 4]>();
-        // SAFETY: `at` comes from a block in hand, so it is aligned and its header lies in the row's
-        // memory (H1, or the room a fence has behind the limit); nobody holds these bytes (H7).
+        // SAFETY: `at` comes from a block in hand of a header's size or more, so it is aligned and its header lies in
+        // the row's memory (H1); nobody holds these bytes (H7).
         unsafe { place.write(header.words()) };
     }
 

@@ -17,7 +17,7 @@ pub(crate) trait Ground {
 
     fn source(&self) -> Self::Source;
 
-    /// Address behind what can be read of a row that ends at `end`.
+    /// Address behind what can be read of a row that ends at `end`, memory behind the source's included.
     fn readable(&self, end: usize) -> usize;
 
     /// Whether there is memory for indexes: a ledger, and what the placement has.
@@ -29,7 +29,7 @@ pub(crate) trait Shaken: Ground {
     fn stepped(&self) -> &Stepped;
 }
 
-/// Bytes of our own, all 0xff, from an address that is a multiple of 8 only.
+/// Bytes of our own, all 0xff, from an address that is a multiple of 8 only; and some behind them.
 #[derive(Debug)]
 struct Dirty {
     start: NonNull<u8>,
@@ -39,8 +39,11 @@ struct Dirty {
 impl Dirty {
     const SKIP: usize = 8;
 
+    /// Bytes behind, which are nobody's.
+    const BEHIND: usize = 64;
+
     fn new(bytes: usize) -> Self {
-        let layout = Layout::from_size_align(bytes + 2 * UNIT, 4096).unwrap();
+        let layout = Layout::from_size_align(bytes + 2 * UNIT + Self::BEHIND, 4096).unwrap();
         // SAFETY: the size is not 0.
         let start = NonNull::new(unsafe { std::alloc::alloc(layout) }).unwrap();
         // SAFETY: all bytes were just allocated.
@@ -51,11 +54,16 @@ impl Dirty {
     fn slice(&self) -> NonNull<[u8]> {
         // SAFETY: the allocation is larger than that.
         let start = unsafe { self.start.add(Self::SKIP) };
-        NonNull::slice_from_raw_parts(start, self.layout.size() - Self::SKIP)
+        let length = self.layout.size() - Self::BEHIND - Self::SKIP;
+        NonNull::slice_from_raw_parts(start, length)
     }
 
     fn end(&self) -> usize {
-        (self.start.addr().get() + self.layout.size()) & !(UNIT - 1)
+        (self.readable() - Self::BEHIND) & !(UNIT - 1)
+    }
+
+    fn readable(&self) -> usize {
+        self.start.addr().get() + self.layout.size()
     }
 }
 
@@ -90,7 +98,7 @@ impl Ground for Buffered {
     }
 
     fn readable(&self, _end: usize) -> usize {
-        self.0.end()
+        self.0.readable()
     }
 
     fn has_indexes(&self) -> bool {
@@ -240,7 +248,7 @@ impl Ground for Stepped {
     }
 
     fn readable(&self, _end: usize) -> usize {
-        self.memory.end()
+        self.memory.readable()
     }
 
     fn has_indexes(&self) -> bool {

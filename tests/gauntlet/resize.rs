@@ -2,8 +2,9 @@
 
 use core::ptr::NonNull;
 
-use tagheap::{Error, HEADER, SMALLEST, Tag};
+use tagheap::{Error, HEADER, SMALLEST, Tag, UNIT};
 
+use crate::ground::Ground;
 use crate::support::{Careless, Config, Rig, block_size, bytes, layout};
 
 const A: Tag = Tag::named("a");
@@ -14,8 +15,37 @@ stamp!(buffer_and_reserve:
     g05_a_resize_that_fails_leaves_the_block,
     g05_a_move_copies_no_more_than_the_block_had,
     g05_a_shrink_gives_the_rest_to_whoever_is_behind,
+    g05_a_shrink_at_the_end_writes_nothing_behind_it,
     g05_growth_takes_of_a_free_neighbour_what_it_needs,
 );
+
+/// In memory that it fills, whatever is cut off, a header's worth or less; what comes next is as zero as it should be.
+fn g05_a_shrink_at_the_end_writes_nothing_behind_it<C: Config>() {
+    for cut in (0..=10 * UNIT).step_by(UNIT / 2) {
+        let mut rig = Rig::<C>::new(3000);
+        rig.take(B, 100);
+        let stats = rig.heap.stats().unwrap();
+        let whole = (stats.granted - stats.row - HEADER) & !(UNIT - 1);
+        let block = rig.take(A, whole);
+        let end = rig.heap.end();
+        let stats = rig.heap.stats().unwrap();
+        assert!(stats.granted - stats.row < UNIT, "it is full");
+        let behind = |rig: &Rig<C>| rig.read(end, rig.ground.readable(end) - end);
+        let before = behind(&rig);
+        let block = rig.resize(block, bytes(whole - cut), false).unwrap();
+        assert_eq!(behind(&rig), before, "{cut} bytes less");
+        rig.free(block);
+        assert_eq!(behind(&rig), before, "{cut} bytes less");
+    }
+    // Where there is memory behind, which nobody has written to.
+    for cut in (0..=10 * UNIT).step_by(UNIT / 2) {
+        let mut rig = Rig::<C>::new(30_000);
+        let block = rig.take(A, 1000);
+        let block = rig.resize(block, bytes(1000 - cut), false).unwrap();
+        rig.free(block);
+        rig.allocate_zeroed(A, bytes(5000)).unwrap();
+    }
+}
 
 /// What stands behind the block to resize.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
