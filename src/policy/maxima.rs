@@ -1,8 +1,8 @@
 //! The tree of maxima: which number of many is the first that is large enough.
 //!
 //! The numbers are *leaves*, 32 of them a *node*, each node one cache line. Above each level stands another
-//! that holds the maxima of its nodes, up to one that has a single node. Whoever looks for the first
-//! number of a size goes down from there, always into the first lane that is large enough.
+//! that holds the maxima of its nodes, up to one that has a few nodes, which are looked at one by one. Whoever looks
+//! for the first number of a size goes down from there, always into the first lane that is large enough.
 //!
 //! A leaf whose number is negative is a *mark*: it means something to whoever put it there, and is never
 //! large enough.
@@ -20,13 +20,18 @@ use crate::words::error::Shortage;
 /// Levels of the tree, leaves included: enough for 32^8 leaves.
 const LEVELS: usize = 8;
 
+/// Nodes that the top level may have: to look at so many takes less than another level above them.
+const WIDTH: usize = 4;
+
 /// Numbers and the maxima above them.
 #[derive(Debug)]
 pub(super) struct Maxima {
     /// Those above the top one are empty.
     levels: [Table<i16>; LEVELS],
-    /// The level that has one node.
+    /// The level that has a few nodes.
     top: usize,
+    /// How many.
+    width: usize,
     /// Of each node of leaves, a lane that has its maximum.
     peaks: Table<u8>,
 }
@@ -36,6 +41,7 @@ impl Maxima {
         Self {
             levels: [const { Table::empty() }; LEVELS],
             top: 0,
+            width: 0,
             peaks: Table::empty(),
         }
     }
@@ -78,14 +84,14 @@ impl Maxima {
     pub(super) fn first(&self, bound: i16) -> Option<(usize, i16)> {
         let [leaves, nodes, regions, higher @ ..] = &self.levels;
         let bound = Each::new(bound);
-        let mut index = 0;
-        if self.top > 2 {
-            index = first_below(higher.get(..self.top - 2)?, bound)?;
+        let mut index = self.first_at_top(bound)?;
+        if self.top > 3 {
+            index = first_below(higher.get(..self.top - 3)?, index, bound)?;
         }
-        if self.top > 1 {
+        if self.top > 2 {
             index = step(regions, index, bound)?;
         }
-        if self.top > 0 {
+        if self.top > 1 {
             index = step(nodes, index, bound)?;
         }
         let (peak, most) = (*self.peaks.get(index)?, *nodes.get(index)?);
@@ -97,6 +103,20 @@ impl Maxima {
         // Hidden, or the compiler would take the lane in either case.
         let lane = black_box(lane);
         Some((index * LANES + lane, line.get(lane)?))
+    }
+
+    /// The first lane of the top level whose number is greater than `bound`.
+    #[inline(always)]
+    fn first_at_top(&self, bound: Each) -> Option<usize> {
+        let level = self.levels.get(self.top)?;
+        step(level, 0, bound).or_else(|| self.first_behind(bound))
+    }
+
+    /// As [`first_at_top`](Maxima::first_at_top), behind its first node.
+    #[inline(never)]
+    fn first_behind(&self, bound: Each) -> Option<usize> {
+        let level = self.levels.get(self.top)?;
+        (1..self.width).find_map(|node| step(level, node, bound))
     }
 
     /// Whether two leaves belong to different nodes.
@@ -195,21 +215,25 @@ impl Maxima {
     pub(super) fn grow(&mut self, length: usize, memory: &mut IndexMemory) -> Result<(), Shortage> {
         let mut nodes = length.div_ceil(LANES).max(2);
         let mut top = 0;
-        let mut highest = 0;
+        // Of the nodes below a level that is new. There were no more before.
+        let mut highest = [0; WIDTH];
         for (level, table) in self.levels.iter_mut().enumerate() {
             let is_new = level > self.top || table.is_empty();
             table.grow(nodes * LANES, memory)?;
-            if let (true, Some(first)) = (is_new, table.first_mut()) {
-                *first = highest;
+            if is_new {
+                let first = table.iter_mut().zip(highest);
+                first.for_each(|(lane, highest)| *lane = highest);
             }
             if level == 0 {
                 self.peaks.grow(table.len() / LANES, memory)?;
             }
             top = level;
-            if nodes == 1 {
+            if nodes <= WIDTH && level > 0 {
                 break;
             }
-            highest = table.line(0).map_or(0, |line| line.maximum().get());
+            for (node, highest) in highest.iter_mut().enumerate() {
+                *highest = table.line(node).map_or(0, |line| line.maximum().get());
+            }
             // A table may have grown by more than was asked for; the ones above reach as far.
             nodes = if level == 0 {
                 (table.len() / LANES).div_ceil(LANES)
@@ -217,23 +241,22 @@ impl Maxima {
                 nodes.div_ceil(LANES)
             };
         }
-        self.top = top;
+        (self.top, self.width) = (top, nodes);
         Ok(())
     }
 }
 
-/// The first lane of a node whose number is greater than `bound`, if one is: only the single node of the top level may
-/// have none.
+/// The first lane of a node whose number is greater than `bound`, if one is: only nodes of the top level may have none.
 #[inline(always)]
 fn step(level: &Table<i16>, node: usize, bound: Each) -> Option<usize> {
     let lanes = NonZero::new(level.line(node)?.above(bound))?;
     Some(node * LANES + lanes.trailing_zeros() as usize)
 }
 
-/// The first lane of the lowest of some levels up to the one with a single node.
+/// The first lane of the lowest of some levels, below a node of the highest.
 #[inline(never)]
-fn first_below(levels: &[Table<i16>], bound: Each) -> Option<usize> {
-    let mut index = 0;
+fn first_below(levels: &[Table<i16>], node: usize, bound: Each) -> Option<usize> {
+    let mut index = node;
     for level in levels.iter().rev() {
         index = step(level, index, bound)?;
     }
@@ -252,8 +275,16 @@ mod tests {
 
     use super::*;
 
-    /// Leaves of a tree of four levels, the last with part of a node.
-    const LENGTH: usize = 2 * LANES * LANES * LANES + 7;
+    const REGION: usize = LANES * LANES;
+
+    /// Leaves of trees that grow out of one another, and how many levels those have above the leaves, and nodes on top.
+    const TREES: [(usize, usize, usize); 5] = [
+        (REGION, 1, 2),
+        (3 * REGION, 1, 4),
+        (2 * LANES * REGION, 2, 2),
+        (5 * LANES * REGION, 3, 1),
+        (5 * REGION * REGION + 7, 4, 1),
+    ];
 
     fn agree(maxima: &Maxima, numbers: &BTreeMap<usize, i16>, random: &mut fastrand::Rng) {
         let bits = random.u32(0..15);
@@ -284,10 +315,12 @@ mod tests {
         let mut random = fastrand::Rng::with_seed(1);
         let (mut maxima, mut memory) = (Maxima::empty(), IndexMemory::unlent());
         let mut numbers = BTreeMap::new();
-        let mut length = LANES * LANES;
         for step in 0..60_000 {
-            if step % 20_000 == 0 {
+            let (length, top, width) = TREES[step / 12_000];
+            if step % 12_000 == 0 {
                 maxima.grow(length, &mut memory).unwrap();
+                assert_eq!((maxima.top, maxima.width), (top, width));
+                each_is_the_maximum_of_its_node(&maxima);
             }
             // Near one another, for their nodes to be the same at times.
             let near = random.usize(0..length);
@@ -327,11 +360,7 @@ mod tests {
             if step % 1000 == 999 {
                 each_is_the_maximum_of_its_node(&maxima);
             }
-            if step % 20_000 == 19_999 {
-                length = (length * 8).min(LENGTH);
-            }
         }
-        assert!(maxima.top > 2, "as many levels as there are ways down");
     }
 
     /// Up to where it did grow, it is whole, and grows on later.

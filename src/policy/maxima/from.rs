@@ -15,11 +15,14 @@ impl Maxima {
                 index = node * LANES + lowest(lanes);
                 break;
             }
-            if level == self.top {
+            if level < self.top {
+                index = node + 1;
+                level += 1;
+            } else if node + 1 < self.width {
+                index = (node + 1) * LANES;
+            } else {
                 return None;
             }
-            index = node + 1;
-            level += 1;
         }
         for level in (0..level).rev() {
             index = index * LANES + lowest(self.above(level, index, bound));
