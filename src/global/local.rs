@@ -25,6 +25,9 @@ use crate::sharing::thread;
 use crate::words::error::Misuse;
 use crate::words::tag::Tag;
 
+/// Stands for the tag 0, which is refused, where 0 stands for none: a number of the heap's own that has no use.
+const ZERO: u64 = u64::MAX - 14;
+
 /// A thread's own. All-zero bytes are that of a thread which did nothing yet.
 #[derive(Debug)]
 #[repr(C, align(64))]
@@ -35,7 +38,7 @@ pub(super) struct Local {
     pub(super) thread: Link<Thread>,
     /// An operation is under way, which a signal handler of this thread must not come into.
     busy: AtomicBool,
-    /// The number of the tag of the scope, or 0 outside any.
+    /// The number of the tag of the scope, or [`ZERO`] for 0; 0 outside any.
     tag: AtomicU64,
     /// What it knows of slots that it gives back to another thread.
     pub(super) known: Known,
@@ -181,8 +184,7 @@ pub(super) fn change_tag(to: Option<Tag>) -> Option<Tag> {
     let before = local.tag();
     let number = match to {
         None => 0,
-        // The number of no scope; another that is refused stands for it.
-        Some(Tag::FREE) => Tag::HEAP.number(),
+        Some(Tag::FREE) => ZERO,
         Some(tag) => tag.number(),
     };
     local.tag.store(number, Ordering::Relaxed);
@@ -219,6 +221,7 @@ impl Local {
     fn tag(&self) -> Option<Tag> {
         match self.tag.load(Ordering::Relaxed) {
             0 => None,
+            ZERO => Some(Tag::FREE),
             number => Some(Tag::new(number)),
         }
     }

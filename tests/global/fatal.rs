@@ -151,7 +151,7 @@ fn d04_a_request_under_a_tag_of_the_heaps_own() {
 
 #[test]
 fn d04_a_request_under_the_tag_of_free_blocks() {
-    dies("reserved tag: 0x", "alloc", || {
+    dies("reserved tag: 0x0 is", "alloc", || {
         scope(Tag::FREE, || face::alloc(bytes(1)));
     });
 }

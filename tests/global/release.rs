@@ -49,7 +49,7 @@ fn d04_the_heaps_own_tags_are_refused() {
             else {
                 panic!("{layout:?} was served under {tag:x}");
             };
-            assert!(named == tag || tag == Tag::FREE);
+            assert_eq!(named, tag);
         }
     }
     // The one below them is anybody's.
