@@ -26,9 +26,9 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     /// Frees every block under `tag`, and answers how many blocks and bytes (headers included) they were.
     ///
     /// A tag without blocks is no error: nothing is freed. O(blocks of the tag), by its list, which has a place for as
-    /// many as it held at once since its last release; O(blocks of the heap), by a walk, where not all stand in a list,
-    /// or that has more places than four times the heap's blocks; and with [`Scan`](crate::Scan) where the tag holds an
-    /// eighth of them.
+    /// many as it held at once since its last release; O(blocks of the heap), by a walk, where not all stand in a list
+    /// (for want of memory, or 64 GiB and more behind the base), or that has more places than four times the heap's
+    /// blocks; and with [`Scan`](crate::Scan) where the tag holds an eighth of them.
     ///
     /// # Errors
     ///
@@ -155,7 +155,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     /// - [`Misuse::ReservedTag`] for a tag of the heap's own, [`Misuse::StaleMark`] for a mark made two
     ///   billion marks ago, or later than any of this heap's.
     /// - [`OutOfMemory`] by [`Shortage::Index`] where the tag has a block that there was no memory to list, under this
-    ///   tag or another: when that was allocated nobody knows.
+    ///   tag or another, or that lies 64 GiB or more behind the base: when that was allocated nobody knows.
     /// - [`Corruption`](crate::Corruption) if a header of these blocks or of a free neighbour's is damaged.
     ///
     /// Nothing is freed then.

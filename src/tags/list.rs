@@ -28,8 +28,8 @@ pub(crate) struct List {
 #[repr(C)]
 pub(crate) struct Entry(u64);
 
-/// Set in a hole's number.
-const HOLE: u64 = 1 << 63;
+/// The least of the numbers that are holes: they have so many units in front of them, which no block has.
+const HOLE: u64 = (u32::MAX as u64) << 32;
 
 /// Smallest chunk.
 const LEAST: u32 = 4;
@@ -55,10 +55,11 @@ const PIECE: usize = 64;
 
 /// Whether a block among them was allocated in an epoch or later. Looks at all of them: several at once, without a branch.
 fn has_young(entries: &[u64], epoch: u32) -> bool {
-    // Of each, bit 32: whether the sum reaches it, and no hole's bit lies there.
+    // Of each, bit 32: whether the age's sum reaches it, and the place's, as a hole's does, does not.
     let up_to = (1 << 32) - u64::from(epoch);
     let young = entries.iter().fold(0, |young, entry| {
-        young | ((entry & u64::from(u32::MAX)) + up_to) & !(entry >> 31)
+        let (place, age) = (entry >> 32, entry & u64::from(u32::MAX));
+        young | (age + up_to) & !(place + 1)
     });
     young >> 32 & 1 == 1
 }
@@ -67,7 +68,7 @@ impl Entry {
     #[inline]
     fn new(offset: usize, epoch: u32) -> Option<Self> {
         let units = (offset / UNIT) as u64;
-        (units < 1 << 31).then_some(Self(units << 32 | u64::from(epoch)))
+        (units < HOLE >> 32).then_some(Self(units << 32 | u64::from(epoch)))
     }
 
     /// Bytes from the base to the block.
@@ -250,7 +251,7 @@ impl Lists {
     #[inline]
     pub(crate) fn get(&self, list: &List, place: usize) -> Option<Entry> {
         let entry = *self.entries.get(list.start as usize + place)?;
-        (place < list.length() && entry & HOLE == 0).then_some(Entry(entry))
+        (place < list.length() && entry < HOLE).then_some(Entry(entry))
     }
 
     /// What stands at some places, but for those beyond the end.
@@ -266,7 +267,7 @@ impl Lists {
     pub(crate) fn range(&self, list: &List, places: Range<usize>) -> impl Iterator<Item = Entry> {
         let entries = self.slice(list, places).iter();
         entries
-            .filter(|entry| **entry & HOLE == 0)
+            .filter(|entry| **entry < HOLE)
             .map(|entry| Entry(*entry))
     }
 
@@ -289,7 +290,7 @@ impl Lists {
             .entries
             .get_mut(from..from + list.length())
             .unwrap_or_default();
-        for entry in entries.iter_mut().filter(|entry| **entry & HOLE == 0) {
+        for entry in entries.iter_mut().filter(|entry| **entry < HOLE) {
             let epoch = (*entry as u32).saturating_sub(by);
             *entry = *entry >> 32 << 32 | u64::from(epoch);
         }
@@ -309,6 +310,23 @@ mod tests {
             assert_eq!(is_full(length), length == capacity(length), "{length}");
         }
         assert!(is_full(Slot::UNLISTED), "no more have a place");
+    }
+
+    #[test]
+    fn what_lies_64_gib_behind_the_base_has_no_place() {
+        let (mut lists, mut memory) = (Lists::empty(), IndexMemory::unlent());
+        let mut list = List::default();
+        for (nth, offset) in [0, 1 << 35, (1 << 36) - 2 * UNIT].into_iter().enumerate() {
+            let place = lists.enter(&mut list, offset, u32::MAX, &mut memory);
+            let entry = lists.get(&list, place as usize).unwrap();
+            assert_eq!((entry.offset(), entry.epoch()), (offset, u32::MAX));
+            assert_eq!((place, lists.since(&list, 1)), (nth as u32, 0..nth + 1));
+        }
+        for offset in [(1 << 36) - UNIT, 1 << 36, 1 << 46] {
+            let place = lists.enter(&mut list, offset, 0, &mut memory);
+            assert_eq!(place, Slot::UNLISTED);
+        }
+        assert_eq!((list.unlisted, list.length()), (3, 3));
     }
 
     /// Blocks come, go and fill holes, as epochs pass, up to the last there is.
