@@ -60,6 +60,10 @@ unsafe impl Source for Ground {
         ask!(self, source => source.index_room())
     }
 
+    fn may_reach(&self, to: usize) -> bool {
+        ask!(self, source => source.may_reach(to))
+    }
+
     fn prefers_huge_pages(&self) -> bool {
         ask!(self, source => source.prefers_huge_pages())
     }

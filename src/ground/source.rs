@@ -72,6 +72,11 @@ pub unsafe trait Source {
         0
     }
 
+    /// Whether memory may ever be granted up to an address. Where it may not, no index grows for it.
+    fn may_reach(&self, _to: usize) -> bool {
+        true
+    }
+
     /// Whether indexes that outgrow that room may lie in mappings of the kernel's.
     fn may_map(&self) -> bool {
         true

@@ -196,6 +196,9 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
             let Some(to) = fit.end(start) else {
                 return Ok(Err(Shortage::TooLarge));
             };
+            if !self.source.may_reach(to) {
+                break;
+            }
             if let Err(shortage) = self.prepare(to) {
                 return Ok(Err(shortage));
             }
@@ -218,8 +221,10 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         }
         let frontier = self.source.frontier()?;
         let adjoins = frontier == self.row.limit();
-        let granted =
-            adjoins && self.prepare(to).is_ok() && self.source.extend(frontier, to).is_ok();
+        let granted = adjoins
+            && self.source.may_reach(to)
+            && self.prepare(to).is_ok()
+            && self.source.extend(frontier, to).is_ok();
         self.row.grant(self.source.limit());
         Ok(granted)
     }

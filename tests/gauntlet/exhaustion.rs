@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use core::ptr::NonNull;
 
-use tagheap::{Heap, Key, Reserve, Tag};
+use tagheap::{Error, Heap, Key, Reserve, Shortage, Tag};
 
-use crate::support::{Careless, Config, Ground, HeapOf, block_size, bytes, heap_over};
+use crate::support::{Careless, Config, Ground, HeapOf, Rig, block_size, bytes, heap_over, layout};
 
 const A: Tag = Tag::named("a");
 const B: Tag = Tag::named("b");
@@ -17,6 +17,7 @@ stamp!(buffer_and_reserve:
     g02_golden_sizes_leave_nothing,
     g02_robsons_program_stays_within_its_bound,
     g03_a_soak_leaves_the_heap_in_order,
+    b01_what_the_source_never_has_is_refused_by_it,
 );
 
 /// A heap with room for about so many blocks of up to 1 KiB.
@@ -42,6 +43,26 @@ fn assert_empty<C: Config>(heap: &HeapOf<C>, new: usize) {
     if C::SPLITS {
         assert_eq!(length::<C>(heap), new);
     }
+}
+
+/// Not by an index that would have to grow for it first.
+fn b01_what_the_source_never_has_is_refused_by_it<C: Config>() {
+    let mut rig = Rig::<C>::new(100_000);
+    let last = rig.take(A, 100);
+    let limit = isize::MAX as usize - rig.heap.end();
+    for size in [200_000, 1 << 32, 1 << 46, 1 << 48, 1 << 60, limit] {
+        for align in [1, 16, 64, 1 << 20] {
+            let refused = |error| {
+                let lacking = matches!(error, Error::OutOfMemory(lacking)
+                    if lacking.cause == Shortage::Refused && lacking.size == size);
+                assert!(lacking, "{error}");
+            };
+            let wanted = layout(size, align);
+            refused(rig.refuses(|heap| heap.allocate(A, wanted)));
+            refused(rig.refuses(|heap| heap.enlarge(last, bytes(100), wanted)));
+        }
+    }
+    rig.take(B, 100);
 }
 
 fn g02_a_comb_is_filled_again<C: Config>() {

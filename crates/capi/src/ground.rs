@@ -58,7 +58,15 @@ unsafe impl Source for Ground {
         each!(self, source => source.index_room())
     }
 
+    fn may_reach(&self, to: usize) -> bool {
+        each!(self, source => source.may_reach(to))
+    }
+
     fn may_map(&self) -> bool {
         each!(self, source => source.may_map())
+    }
+
+    fn prefers_huge_pages(&self) -> bool {
+        each!(self, source => source.prefers_huge_pages())
     }
 }

@@ -105,6 +105,10 @@ unsafe impl Source for Buffer<'_> {
         }
     }
 
+    fn may_reach(&self, to: usize) -> bool {
+        to <= self.limit
+    }
+
     fn may_map(&self) -> bool {
         false
     }

@@ -30,6 +30,9 @@ pub struct Break {
     zero_from: usize,
 }
 
+/// Addresses that a program has on x86-64 where it asks for no more (five-level paging).
+const ADDRESSES: usize = 1 << 47;
+
 /// A call like the kernel's `brk`: moves the break to the address, answers where it stands, and only
 /// answers when the address is 0.
 pub type BreakCall = fn(usize) -> usize;
@@ -172,5 +175,9 @@ unsafe impl Source for Break {
 
     fn index_room(&self) -> usize {
         INDEX_ROOM
+    }
+
+    fn may_reach(&self, to: usize) -> bool {
+        to < ADDRESSES
     }
 }

@@ -152,4 +152,8 @@ unsafe impl Source for Reserve {
     fn index_room(&self) -> usize {
         INDEX_ROOM
     }
+
+    fn may_reach(&self, to: usize) -> bool {
+        to <= self.mapping.end()
+    }
 }
