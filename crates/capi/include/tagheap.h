@@ -509,8 +509,8 @@ typedef struct {
  *
  * Called in the request that reached it, be it in a signal handler, when all is in order but the piece is not handed
  * out yet. It may use other pools, and the heap. Its own pool is busy: with TH_LOCKED, all calls on it answer
- * TH_REENTERED; without, those that reset, rewind or end it, and so does th_heap_destroy. It returns as functions
- * do: no longjmp, no exception.
+ * TH_REENTERED but those about its tag or its times; without, those that reset, rewind or end it, and so does
+ * th_heap_destroy. It returns as functions do: no longjmp, no exception.
  */
 typedef void (*th_alarm)(uint64_t tag, const th_usage *usage, void *context);
 
