@@ -69,6 +69,11 @@ impl Dirty {
 
 impl Drop for Dirty {
     fn drop(&mut self) {
+        let behind = self.readable() - Self::BEHIND..self.readable();
+        // SAFETY: within the allocation.
+        let read = |at| unsafe { self.start.with_addr(at_address(at)).read() };
+        let is_untouched = behind.into_iter().all(|at| read(at) == 0xff);
+        assert!(is_untouched || std::thread::panicking(), "nobody's bytes");
         // SAFETY: allocated with this layout; the heap over it is gone.
         unsafe { std::alloc::dealloc(self.start.as_ptr(), self.layout) };
     }
