@@ -55,6 +55,7 @@ mod upcoming;
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
+use crate::global::center::Center;
 use crate::words::error::{Error, Misuse};
 use crate::words::stats::Amount;
 use crate::words::tag::Tag;
@@ -351,13 +352,29 @@ impl Global {
     /// [`Misuse::Reentered`] from a signal handler that came into the heap, and
     /// [`Corruption`](crate::Corruption) if a header is damaged.
     pub fn trim(&self) -> Result<usize, Error> {
+        self.tidied(|center| center.heap.trim())
+    }
+
+    /// As [`trim`](Global::trim), and gives pages in the middle of the row that nobody uses to the kernel, too: see
+    /// [`Heap::purge`](crate::Heap::purge). A system call for each free block that has a page or more, a span of 64 KiB
+    /// or several.
+    ///
+    /// # Errors
+    ///
+    /// As for [`trim`](Global::trim).
+    pub fn purge(&self) -> Result<usize, Error> {
+        Ok(self.tidied(|center| center.heap.purge())??)
+    }
+
+    /// Gives back what the calling thread keeps at hand, and spans in which nothing is in use; then does what it is told.
+    fn tidied<A>(&self, action: impl FnOnce(&mut Center) -> A) -> Result<A, Error> {
         self.prepare();
         let inside = local::enter()?;
         if let Some(thread) = inside.local.thread.get() {
             thread.trim()?;
         }
         thread::tidy_left()?;
-        center::with(|center| center.heap.trim())
+        center::with(action)
     }
 
     /// Checks the heap's headers and books. O(blocks).

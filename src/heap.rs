@@ -45,6 +45,7 @@ mod growth;
 mod listed;
 pub(crate) mod owned;
 mod place;
+mod purge;
 mod query;
 mod release;
 mod resize;

@@ -52,6 +52,11 @@ unsafe impl Source for Ground {
         ask!(self, source => unsafe { source.trim(to) })
     }
 
+    unsafe fn purge(&mut self, from: usize, to: usize) -> usize {
+        // SAFETY: the caller's promise.
+        ask!(self, source => unsafe { source.purge(from, to) })
+    }
+
     fn zero_from(&self) -> usize {
         ask!(self, source => source.zero_from())
     }

@@ -63,6 +63,18 @@ pub unsafe trait Source {
     /// Nobody uses memory from `to` on.
     unsafe fn trim(&mut self, to: usize) -> usize;
 
+    /// Gives pages between two addresses back to the kernel and keeps them granted: each byte is then zero, or as it
+    /// was. The answer is how many bytes they have.
+    ///
+    /// A source without pages of its own does nothing, which is what this does where nothing else is written.
+    ///
+    /// # Safety
+    ///
+    /// Both are granted, and nobody needs what lies between them.
+    unsafe fn purge(&mut self, _from: usize, _to: usize) -> usize {
+        0
+    }
+
     /// The address from which on granted memory is zero until it is written to.
     fn zero_from(&self) -> usize;
 

@@ -12,6 +12,8 @@ use core::ptr::{self, NonNull};
 
 use rustix::mm::{Advice, MapFlags, MprotectFlags, MremapFlags, ProtFlags};
 
+use crate::words::size::{align_down, align_up};
+
 /// Bytes of a page on x86-64.
 pub(crate) const PAGE: usize = 4096;
 
@@ -150,6 +152,23 @@ pub(crate) unsafe fn unmap(base: NonNull<u8>, bytes: usize) {
     // SAFETY: the caller's promise.
     let unmapped = unsafe { rustix::mm::munmap(base.as_ptr().cast(), bytes) };
     debug_assert!(unmapped.is_ok(), "our own mapping can be unmapped");
+}
+
+/// Gives the whole pages of `page` bytes between two addresses back to the kernel, and answers how many bytes they have.
+/// They stay mapped; what they held is gone.
+///
+/// # Safety
+///
+/// The memory is the caller's own, of the same object as `base`, and nobody needs what it holds.
+pub(crate) unsafe fn discard(base: NonNull<u8>, from: usize, to: usize, page: usize) -> usize {
+    let (from, to) = (align_up(from, page), align_down(to, page));
+    let Some(from) = from.filter(|from| *from < to) else {
+        return 0;
+    };
+    let start = base.as_ptr().with_addr(from);
+    // SAFETY: the caller's promise.
+    let dropped = unsafe { rustix::mm::madvise(start.cast(), to - from, Advice::LinuxDontNeed) };
+    if dropped.is_ok() { to - from } else { 0 }
 }
 
 /// Address space reserved from the kernel, committed from its start.

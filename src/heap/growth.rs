@@ -265,7 +265,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     }
 
     /// Gives memory beyond the end of the row back to the source, in whole pages, and answers how many
-    /// bytes that was.
+    /// bytes that was. [`purge`](Heap::purge) gives pages inside free blocks, too.
     ///
     /// One or two system calls. Happens by itself when more than 128 MiB and more than the row's own length
     /// are unused, unless as much was given back so before and then needed again.

@@ -125,15 +125,23 @@ impl Directory {
     #[cold]
     fn find_behind(&self, index: usize, fit: Fit, splits: bool) -> Option<Extent> {
         let bound = number(fit.size(), 0) - 1;
-        let mut index = index;
-        while let Some(next) = self.maxima.next(index, bound) {
-            let block = self.extent(next, self.maxima.get(next), splits);
-            if takes(block, fit, splits) {
-                return Some(block);
-            }
-            index = next;
-        }
-        None
+        self.blocks_from(index + 1, bound, splits)
+            .find(|block| takes(*block, fit, splits))
+    }
+
+    /// The free blocks whose numbers are greater than `bound`, by their leaves, from one on.
+    fn blocks_from(
+        &self,
+        index: usize,
+        bound: i16,
+        splits: bool,
+    ) -> impl Iterator<Item = Extent> + '_ {
+        let mut from = index;
+        core::iter::from_fn(move || {
+            let index = self.maxima.first_from(from, bound)?;
+            from = index + 1;
+            Some(self.extent(index, self.maxima.get(index), splits))
+        })
     }
 
     /// What a scan answers, where that is done because there can be no leaves; else what is answered beyond the last.
@@ -202,6 +210,25 @@ impl Placement for Directory {
             return Ok(Some(block));
         }
         Ok(self.find_behind(index, fit, splits))
+    }
+
+    /// O(log32 of the row's length), and as much for each block that [`Directory`] says it may meet.
+    fn find_from(
+        &self,
+        row: &impl Image,
+        at: usize,
+        size: usize,
+        splits: bool,
+    ) -> Result<Option<Extent>, Corruption> {
+        if self.scans {
+            return Scan.find_from(row, at, size, splits);
+        }
+        let mut blocks = self.blocks_from(
+            self.index(at, splits),
+            number(size.max(UNIT), 0) - 1,
+            splits,
+        );
+        Ok(blocks.find(|block| block.at >= at && block.size >= size))
     }
 
     #[inline]

@@ -293,8 +293,11 @@ mod tests {
         let first = first.map(|(index, number)| (*index, *number));
         assert_eq!(maxima.first(bound), first);
         let index = random.usize(0..maxima.length());
-        let next = numbers.range(index + 1..).find(|(_, n)| **n > bound);
-        assert_eq!(maxima.next(index, bound), next.map(|(index, _)| *index));
+        let next = numbers.range(index..).find(|(_, n)| **n > bound);
+        assert_eq!(
+            maxima.first_from(index, bound),
+            next.map(|(index, _)| *index)
+        );
     }
 
     fn each_is_the_maximum_of_its_node(maxima: &Maxima) {
@@ -390,8 +393,8 @@ mod tests {
                     let first = numbers.iter().find(|(_, number)| **number > bound);
                     let first = first.map(|(leaf, number)| (*leaf, *number));
                     assert_eq!(maxima.first(bound), first);
-                    let next = numbers.range(from + 1..).find(|(_, n)| **n > bound);
-                    assert_eq!(maxima.next(from, bound), next.map(|(leaf, _)| *leaf));
+                    let next = numbers.range(from..).find(|(_, n)| **n > bound);
+                    assert_eq!(maxima.first_from(from, bound), next.map(|(leaf, _)| *leaf));
                 }
             }
             // Where memory is there again.

@@ -4,7 +4,7 @@ use crate::ground::table::IndexMemory;
 use crate::words::error::{Corruption, Shortage};
 use crate::words::extent::Extent;
 use crate::words::size::Fit;
-use crate::words::walk::{Block, Image};
+use crate::words::walk::{Block, Image, Walk};
 
 /// Finds free blocks in the row.
 ///
@@ -18,6 +18,28 @@ pub trait Placement: core::fmt::Debug {
     ///
     /// [`Corruption`] met on the way.
     fn find(&self, row: &impl Image, fit: Fit, splits: bool) -> Result<Option<Extent>, Corruption>;
+
+    /// The lowest free block of `row` that begins at address `at`, where a block begins, or behind it, and has `size`
+    /// bytes or more.
+    ///
+    /// # Errors
+    ///
+    /// [`Corruption`] met on the way.
+    fn find_from(
+        &self,
+        row: &impl Image,
+        at: usize,
+        size: usize,
+        _splits: bool,
+    ) -> Result<Option<Extent>, Corruption> {
+        for block in Walk::from(row, at) {
+            let block = block?;
+            if block.is_free() && block.size >= size {
+                return Ok(Some(block.into()));
+            }
+        }
+        Ok(None)
+    }
 
     /// The free block of `row` that ends at address `at`, where another begins.
     ///

@@ -341,6 +341,16 @@ pub unsafe trait Share {
         // SAFETY: no block changes.
         unsafe { self.with(Heap::trim) }
     }
+
+    /// As [`Heap::purge`].
+    ///
+    /// # Errors
+    ///
+    /// As there, and [`Misuse::Reentered`].
+    fn purge(&self) -> Result<usize, Error> {
+        // SAFETY: no block changes.
+        Ok(unsafe { self.with(Heap::purge) }??)
+    }
 }
 
 // SAFETY: the same heap as the value referred to.

@@ -359,6 +359,16 @@ unsafe impl Source for Steps {
         usize::MAX
     }
 
+    /// As a kernel would whose pages are of no size: no byte that was given away is there any more.
+    unsafe fn purge(&mut self, from: usize, to: usize) -> usize {
+        assert!(self.base.addr().get() <= from && from <= to && to <= self.limit());
+        for at in from..to {
+            // SAFETY: within the allocation.
+            unsafe { self.memory.start.with_addr(at_address(at)).write(0) };
+        }
+        to - from
+    }
+
     fn zero_from(&self) -> usize {
         usize::MAX
     }

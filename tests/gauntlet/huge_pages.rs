@@ -84,10 +84,11 @@ fn a_reservation_that_is_no_multiple_of_them_is_used_to_its_end() {
 fn a_handles_first_call_makes_the_heap_where_it_says() {
     static HUGE_HEAP: Global = Global::new().in_huge_pages();
     let wild = NonNull::<u8>::dangling();
-    let calls: [fn(NonNull<u8>); 13] = [
+    let calls: [fn(NonNull<u8>); 14] = [
         |_| _ = HUGE_HEAP.allocate(bytes(1)),
         |_| _ = HUGE_HEAP.check(),
         |_| _ = HUGE_HEAP.trim(),
+        |_| _ = HUGE_HEAP.purge(),
         // SAFETY: nobody has anything under the tag.
         |_| _ = unsafe { HUGE_HEAP.release(A) },
         |wild| _ = HUGE_HEAP.tag_of(wild),

@@ -41,6 +41,7 @@ mod huge_pages;
 mod large;
 mod limits;
 mod misuse;
+mod purge;
 mod release;
 mod requests;
 mod resize;

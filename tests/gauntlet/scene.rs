@@ -130,9 +130,10 @@ pub(crate) enum Op {
     BlocksOf,
     WouldRelease,
     PinnedBy,
+    Purge,
 }
 
-pub(crate) const OPS: [Op; 26] = [
+pub(crate) const OPS: [Op; 27] = [
     Op::Allocate,
     Op::AllocateAtTheEnd,
     Op::AllocateZeroed,
@@ -159,6 +160,7 @@ pub(crate) const OPS: [Op; 26] = [
     Op::BlocksOf,
     Op::WouldRelease,
     Op::PinnedBy,
+    Op::Purge,
 ];
 
 /// What a heap has beside its row.
@@ -214,6 +216,8 @@ pub(crate) fn meets(op: Op, target: Target, means: Means, neighbours_are_free: b
             Target::Root | Target::Own | Target::Fence => false,
         },
         Op::StatsOf => !has_ledger,
+        // No free block has a page.
+        Op::Purge => !is_indexed,
         Op::Release | Op::ReleaseSince | Op::Merge => own || around || !has_ledger,
         Op::Allocate => takes(Target::Hole),
         Op::AllocateAtTheEnd => takes_the_end,
@@ -299,6 +303,10 @@ pub(crate) fn run<C: Config>(
         }
         Op::PinnedBy => {
             assert_eq!(heap.pinned_by()?, Some(B));
+            Effect::Nothing
+        }
+        Op::Purge => {
+            heap.purge()?;
             Effect::Nothing
         }
         Op::Walk => {

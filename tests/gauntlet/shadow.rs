@@ -70,6 +70,11 @@ fn step<C: Config>(rig: &mut Rig<C>, random: &mut fastrand::Rng) -> Result<(), E
             rig.check();
             Ok(())
         }
+        (98, _) => {
+            rig.heap.purge().unwrap();
+            rig.check();
+            Ok(())
+        }
         _ => {
             rig.release_one(tag);
             Ok(())

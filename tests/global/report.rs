@@ -151,3 +151,23 @@ fn a_trim_gives_the_kernel_what_is_free_at_the_end() {
         Piece::take(TAG, bytes(least), 2).give_back();
     });
 }
+
+#[test]
+fn a_purge_gives_the_kernel_what_is_free_between_others() {
+    const TAG: Tag = Tag::named("purge");
+    alone(|| {
+        let take = |size| Piece::take(TAG, bytes(size), 3);
+        let pairs: Vec<_> = (0..8).map(|_| (take(1 << 20), take(100_000))).collect();
+        HEAP.trim().unwrap();
+        let (large, kept): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
+        large.into_iter().for_each(Piece::give_back);
+        let trimmed = HEAP.trim().unwrap();
+        assert!(trimmed < 2 << 20, "only the end: {trimmed}");
+        let purged = HEAP.purge().unwrap();
+        assert!(purged > 7 << 20, "{purged}");
+        kept.iter().for_each(Piece::assert_whole);
+        HEAP.check().unwrap();
+        take(1 << 20).give_back();
+        kept.into_iter().for_each(Piece::give_back);
+    });
+}

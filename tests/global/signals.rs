@@ -162,6 +162,7 @@ fn f05_a_handler_inside_the_lock_is_told_so() {
             scope(TAG, || face::alloc(bytes(100))).is_none(),
             HEAP.holding(TAG) == Err(Misuse::Reentered.into()),
             HEAP.trim() == Err(Misuse::Reentered.into()),
+            HEAP.purge() == Err(Misuse::Reentered.into()),
             HEAP.before_fork() == Err(Misuse::Reentered.into()),
             free(at(), bytes(10_000)) == Err(Misuse::Reentered.into()),
         ];
@@ -176,7 +177,7 @@ fn f05_a_handler_inside_the_lock_is_told_so() {
         unsafe { libc::raise(libc::SIGUSR1) };
         // SAFETY: taken above.
         unsafe { HEAP.after_fork() };
-        assert_eq!(TOLD.load(Relaxed), 7);
+        assert_eq!(TOLD.load(Relaxed), 8);
         assert_eq!(objects(TAG), 1);
         held.give_back();
         HEAP.check().unwrap();

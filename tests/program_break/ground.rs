@@ -27,6 +27,13 @@ pub(crate) fn bytes(size: usize) -> Layout {
     Layout::array::<u8>(size).expect("a layout")
 }
 
+/// Bytes of memory that this process really has.
+pub(crate) fn resident() -> usize {
+    let sizes = std::fs::read_to_string("/proc/self/statm").expect("sizes in pages");
+    let pages: usize = sizes.split(' ').nth(1).unwrap().parse().expect("a number");
+    pages * PAGE
+}
+
 /// The system call. 0 only asks.
 pub(crate) fn brk(to: usize) -> usize {
     // SAFETY: rows move the break behind the heap's back on purpose, and know what they unmap.

@@ -56,6 +56,7 @@ fn main() -> ExitCode {
         take_over::refused_when_somebody_else_moved_the_break,
         trimmed::b11_the_break_falls_behind_the_last_block,
         trimmed::b11_the_break_never_falls_past_foreign_bytes,
+        trimmed::pages_of_free_blocks_go_back_and_the_break_stays,
         zeroed::a08_recycled_and_fresh_memory,
         zeroed::a08_memory_regrown_within_a_page,
         zeroed::a08_a_page_that_was_dirty_before_us,

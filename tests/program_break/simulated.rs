@@ -209,6 +209,7 @@ enum Step {
     Free(prop::sample::Index),
     Release,
     Trim,
+    Purge,
     ForeignTakes(usize),
     ForeignGivesBack,
 }
@@ -221,6 +222,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => any::<prop::sample::Index>().prop_map(Step::Free),
         1 => Just(Step::Release),
         2 => Just(Step::Trim),
+        2 => Just(Step::Purge),
         2 => (1..20_000_usize).prop_map(Step::ForeignTakes),
         1 => Just(Step::ForeignGivesBack),
     ]
@@ -257,6 +259,9 @@ fn share_the_break(odd: usize, steps: Vec<Step>) {
             }
             Step::Trim => {
                 heap.trim();
+            }
+            Step::Purge => {
+                heap.purge().expect("a whole row");
             }
             Step::ForeignTakes(bytes) => {
                 let start = with(|it| it.now);

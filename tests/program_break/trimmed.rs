@@ -1,7 +1,7 @@
 //! The break goes down again, if it is ours (B11).
 
 use crate::ground::{
-    Blocks, Foreign, KIB, MIB, Mine, PAGE, brk, fences, heap_at_the_break, take_foreign,
+    Blocks, Foreign, KIB, MIB, Mine, PAGE, brk, fences, heap_at_the_break, resident, take_foreign,
 };
 
 pub(crate) fn b11_the_break_falls_behind_the_last_block() {
@@ -56,5 +56,38 @@ pub(crate) fn b11_the_break_never_falls_past_foreign_bytes() {
     again.assert_intact();
     Foreign::assert_intact(&foreign);
     blocks.assert_intact();
+    heap.check().expect("a whole heap");
+}
+
+pub(crate) fn pages_of_free_blocks_go_back_and_the_break_stays() {
+    let mut heap = heap_at_the_break();
+    let blocks = Blocks::take(&mut heap, 20, 1000);
+    let large = Mine::take(&mut heap, 4 * MIB).expect("room");
+    let behind = Mine::take(&mut heap, 100).expect("room");
+    heap.trim();
+    let (high, before) = (brk(0), resident());
+    large.give_back(&mut heap);
+    let given = heap.purge().expect("a whole row");
+    assert!((4 * MIB - 2 * PAGE..=4 * MIB).contains(&given), "{given}");
+    assert_eq!(brk(0), high, "a block in use stands at the end");
+    assert!(before - resident() > 3 * MIB, "{before} before");
+    blocks.assert_intact();
+    behind.assert_intact();
+
+    // Where somebody else has what follows, the break cannot fall, but pages go.
+    let foreign = take_foreign(100);
+    behind.give_back(&mut heap);
+    let granted = heap.stats().expect("a whole row").granted;
+    let beyond = granted - (heap.end() - heap.base());
+    assert_eq!(heap.trim(), 0);
+    let given = heap.purge().expect("a whole row");
+    assert!(
+        given <= beyond && beyond - given < 2 * PAGE,
+        "{given} of {beyond}"
+    );
+    foreign.assert_intact();
+    blocks.assert_intact();
+    let again = Mine::take_zeroed(&mut heap, 5 * MIB).expect("room");
+    again.assert_intact();
     heap.check().expect("a whole heap");
 }

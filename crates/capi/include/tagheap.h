@@ -883,6 +883,15 @@ th_status th_trim(th_heap *heap,
                   size_t *bytes);
 
 /**
+ * Gives every whole page that no block in use needs back to the kernel: those behind the last block, as th_trim does,
+ * and those inside free blocks, which are touched anew when they are handed out again. A system call for each free
+ * block with a page in it. What was known of blocks freed there is lost: freeing one once more is TH_NOT_A_BLOCK, no
+ * longer TH_DOUBLE_FREE. `bytes`, unless it is null, gets how much.
+ */
+th_status th_purge(th_heap *heap,
+                   size_t *bytes);
+
+/**
  * A table in text: blocks and bytes by tag, and its name where it has one. Written as snprintf writes: at most
  * `capacity` bytes to `text`, a zero byte at the end; `length`, unless it is null, gets the bytes that all of it has
  * without that. `text` may be null if `capacity` is 0. O(blocks and tags).

@@ -50,6 +50,11 @@ unsafe impl Source for Ground {
         each!(self, source => unsafe { source.trim(to) })
     }
 
+    unsafe fn purge(&mut self, from: usize, to: usize) -> usize {
+        // SAFETY: the caller's promise.
+        each!(self, source => unsafe { source.purge(from, to) })
+    }
+
     fn zero_from(&self) -> usize {
         each!(self, source => source.zero_from())
     }

@@ -169,6 +169,11 @@ unsafe impl Source for Break {
         end
     }
 
+    unsafe fn purge(&mut self, from: usize, to: usize) -> usize {
+        // SAFETY: below the break, and by the contract nobody needs what it holds.
+        unsafe { sys::discard(self.base, from, to, PAGE) }
+    }
+
     fn zero_from(&self) -> usize {
         self.zero_from
     }

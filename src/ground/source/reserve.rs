@@ -8,7 +8,7 @@
 use core::ptr::NonNull;
 
 use crate::ground::source::{INDEX_ROOM, Refusal, Source, steps};
-use crate::ground::sys::{HUGE_PAGE, Mapping, PAGE};
+use crate::ground::sys::{self, HUGE_PAGE, Mapping, PAGE};
 use crate::words::error::{OutOfMemory, Shortage};
 use crate::words::size::align_up;
 use crate::words::tag::Tag;
@@ -143,6 +143,12 @@ unsafe impl Source for Reserve {
         // SAFETY: by the contract nobody uses memory from `to` on.
         let done = unsafe { self.mapping.decommit(to, from) };
         if done { to } else { from }
+    }
+
+    /// Whole pages of the kind it has: of a huge page that is taken apart, the kernel keeps all.
+    unsafe fn purge(&mut self, from: usize, to: usize) -> usize {
+        // SAFETY: within what was granted of the mapping, and by the contract nobody needs what it holds.
+        unsafe { sys::discard(self.mapping.base(), from, to, self.page) }
     }
 
     fn zero_from(&self) -> usize {

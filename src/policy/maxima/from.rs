@@ -4,10 +4,10 @@ use crate::ground::lanes::{Each, LANES};
 use crate::policy::maxima::{Maxima, lowest};
 
 impl Maxima {
-    /// The first leaf behind the one at `index` whose number is greater than `bound`.
+    /// The first leaf at `index` or behind it whose number is greater than `bound`.
     #[cold]
-    pub(in crate::policy) fn next(&self, index: usize, bound: i16) -> Option<usize> {
-        let (mut level, mut index) = (0, index + 1);
+    pub(in crate::policy) fn first_from(&self, index: usize, bound: i16) -> Option<usize> {
+        let (mut level, mut index) = (0, index);
         loop {
             let (node, lane) = (index / LANES, index % LANES);
             let lanes = self.above(level, node, bound) & (u32::MAX << lane);

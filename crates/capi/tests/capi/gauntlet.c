@@ -134,6 +134,7 @@ static void c04_null_heaps_and_places_are_errors(th_heap *heap) {
         CHECK(th_deallocate(none[i], block) == wanted && th_release(none[i], level, NULL) == wanted);
         CHECK(th_release_range(none[i], 1, 2, NULL) == wanted && th_merge(none[i], 1, 2, NULL) == wanted);
         CHECK(th_check(none[i]) == wanted && th_trim(none[i], NULL) == wanted);
+        CHECK(th_purge(none[i], NULL) == wanted);
         CHECK(th_set_limit(none[i], level, 1) == wanted && th_set_name(none[i], level, "a") == wanted);
         CHECK(!th_contains(none[i], block) && th_walk(none[i], NULL, NULL) == wanted);
         CHECK(th_table(none[i], NULL, 0, NULL) == wanted && th_last_error(none[i], NULL, 0, NULL) == wanted);
@@ -405,6 +406,27 @@ static void names_limits_and_marks(th_heap *heap) {
     CHECK(th_stats_of_tag(heap, level, &stats) == TH_OK && stats.name[0] == '\0' && stats.allocations == 0);
 }
 
+/* Half of the row is free, between two blocks in use; a buffer has no pages to give. */
+static void a_purge_gives_pages_and_keeps_what_is_in_use(th_heap *heap) {
+    th_status why;
+    const size_t size = 5 << 20;
+    uint8_t *before = take(heap, level, 1000);
+    void *hole = th_allocate(heap, level, size, 16, &why);
+    bool is_large = hole != NULL;
+    if (!is_large) hole = take(heap, level, 2000);
+    uint8_t *behind = take(heap, level, 1000);
+    memset(before, 1, 1000);
+    memset(behind, 2, 1000);
+    CHECK(th_trim(heap, NULL) == TH_OK && th_deallocate(heap, hole) == TH_OK);
+    size_t purged = 1, again = 1;
+    CHECK(th_purge(heap, &purged) == TH_OK && th_purge(heap, NULL) == TH_OK && th_purge(heap, &again) == TH_OK);
+    /* In huge pages, less than one of them is left at each end. */
+    CHECK(is_large ? purged > size - (4 << 20) && purged <= size : purged == 0);
+    CHECK(again == purged && th_check(heap) == TH_OK);
+    for (size_t i = 0; i < 1000; i++) CHECK(before[i] == 1 && behind[i] == 2);
+    CHECK(th_release(heap, level, NULL) == TH_OK);
+}
+
 static void text_is_cut_where_the_room_ends(th_heap *heap) {
     char text[400], small[400];
     size_t length = 0, again = 0;
@@ -447,6 +469,7 @@ static const struct {
     ROW(what_a_pool_owns_is_left_to_the_pool),
     ROW(e01_a_flip_of_a_bit_is_found),
     ROW(names_limits_and_marks),
+    ROW(a_purge_gives_pages_and_keeps_what_is_in_use),
     ROW(text_is_cut_where_the_room_ends),
 };
 
