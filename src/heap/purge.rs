@@ -76,3 +76,50 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         unsafe { self.source.purge(from, to) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use core::alloc::Layout;
+    use std::vec::Vec;
+
+    use crate::policy::directory::Directory;
+    use crate::policy::scan::Scan;
+    use crate::words::header::Key;
+    use crate::words::tag::Tag;
+    use crate::{Reserve, Split, Whole};
+
+    use super::*;
+
+    /// From each block on, for sizes on both sides of what a leaf tells.
+    fn finds_what_a_scan_finds<R: Rule>(rule: R) {
+        let mut random = fastrand::Rng::with_seed(6);
+        let source = Reserve::new().unwrap();
+        let mut heap = Heap::with(source, rule, Directory::new(), Key::FIXED).unwrap();
+        for _ in 0..300 {
+            let most = 1 << random.u32(4..19);
+            let layout = Layout::from_size_align(random.usize(..most), 1).unwrap();
+            heap.allocate(Tag::new(random.u64(1..4)), layout).unwrap();
+        }
+        heap.merge(Tag::new(1), Tag::new(2)).unwrap();
+        #[expect(unsafe_code, reason = "nobody uses any of it")]
+        // SAFETY: no pointer to a block was kept.
+        let released = unsafe { heap.release(Tag::new(2)) }.unwrap();
+        assert!(released.blocks > 150);
+        let mut found = 0;
+        let starts: Vec<_> = heap.walk().map(|block| block.unwrap().at).collect();
+        for at in starts {
+            for size in [1, 48, 4128, 70_000, 131_056, 131_072, 131_088, 300_000] {
+                let ours = heap.placement.find_from(&heap.row, at, size, R::SPLITS);
+                assert_eq!(ours, Scan.find_from(&heap.row, at, size, R::SPLITS));
+                found += usize::from(ours.unwrap().is_some());
+            }
+        }
+        assert!(found > 500, "{found}");
+    }
+
+    #[test]
+    fn blocks_are_found_as_a_scan_finds_them() {
+        finds_what_a_scan_finds(Split);
+        finds_what_a_scan_finds(Whole);
+    }
+}
