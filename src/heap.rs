@@ -43,6 +43,7 @@ mod chosen;
 mod free;
 mod growth;
 mod listed;
+mod merge;
 pub(crate) mod owned;
 mod place;
 mod purge;

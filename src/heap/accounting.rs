@@ -12,7 +12,7 @@ use crate::policy::rule::Rule;
 use crate::tags::account::Account;
 use crate::tags::ledger::{AccountId, Entered};
 use crate::words::error::{Corruption, Error, Shortage};
-use crate::words::stats::{Amount, Mark, Name, TagStats};
+use crate::words::stats::{Mark, Name, TagStats};
 use crate::words::tag::Tag;
 
 impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
@@ -34,7 +34,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
             if let Held::Used(block) = self.row.block(block?.at)?
                 && !tag.is_reserved()
             {
-                account.gain(block.size(), block.requested());
+                account.gain_one(block.size(), block.requested());
             }
         }
         Ok(TagStats {
@@ -124,33 +124,6 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         Ok(())
     }
 
-    /// Gives all blocks of one tag to another, and answers how many blocks and bytes that were.
-    ///
-    /// Counts as neither allocations nor deallocations; what `from` counted it keeps. As long as a
-    /// [`release`](Heap::release) of `from`.
-    ///
-    /// # Errors
-    ///
-    /// As for [`retag`](Heap::retag); nothing was given then.
-    pub fn merge(&mut self, from: Tag, to: Tag) -> Result<Amount, Error> {
-        refuse_reserved(from)?;
-        refuse_reserved(to)?;
-        let held = self.stats_of(from)?;
-        let amount = Amount {
-            blocks: held.blocks,
-            bytes: held.bytes,
-        };
-        if from == to || amount.blocks == 0 {
-            return Ok(amount);
-        }
-        self.verify_tag(from)?;
-        let account = self.open_for(to, amount.bytes)?;
-        self.for_each_of(from, |heap, block| {
-            heap.commit(|heap| heap.transfer(block, to, account));
-        })?;
-        Ok(amount)
-    }
-
     /// A tag's account, opened.
     fn open(&mut self, tag: Tag) -> Result<&mut Account, Error> {
         let account = self.open_for(tag, 0)?;
@@ -161,7 +134,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     }
 
     /// A tag's account, opened, if it may hold so many bytes more.
-    fn open_for(&mut self, tag: Tag, bytes: usize) -> Result<AccountId, Error> {
+    pub(super) fn open_for(&mut self, tag: Tag, bytes: usize) -> Result<AccountId, Error> {
         refuse_reserved(tag)?;
         let layout = Layout::from_size_align(bytes, 1).unwrap_or(Layout::new::<()>());
         let lacking = |cause| out_of_memory(tag, layout, cause);
@@ -173,7 +146,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     }
 
     /// Moves a block to another tag's account and list; it keeps the epoch it was allocated in.
-    fn transfer(&mut self, block: UsedBlock, tag: Tag, account: AccountId) {
+    pub(super) fn transfer(&mut self, block: UsedBlock, tag: Tag, account: AccountId) {
         let (size, requested) = (block.size(), block.requested());
         let (from, place) = (block.tag(), block.slot().place);
         let epoch = self.ledger.epoch_in(from, place);

@@ -7,7 +7,6 @@ use core::ops::Range;
 use crate::ground::source::Source;
 use crate::heap::Heap;
 use crate::memory::block::{Around, UsedBlock};
-use crate::memory::row::Held;
 use crate::policy::placement::Placement;
 use crate::policy::rule::Rule;
 use crate::tags::account::Account;
@@ -16,7 +15,6 @@ use crate::words::error::Corruption;
 use crate::words::extent::Extent;
 use crate::words::header::Freed;
 use crate::words::stats::Amount;
-use crate::words::tag::Tag;
 
 /// How many blocks' headers are fetched at once: enough to hide the misses in one another, few enough for all
 /// of them to stay.
@@ -209,43 +207,46 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         self.free(block, around, Freed::WithItsTag);
     }
 
-    /// Refuses a tag with a damaged block.
-    pub(super) fn verify_tag(&self, tag: Tag) -> Result<(), Corruption> {
-        match self.ledger.account(tag) {
-            Some(account) if account.is_listed() => self.verify_listed(Part::all(account)),
-            _ => self.verify_headers(),
+    /// Starts to fetch the headers of the blocks at some places of a tag's list.
+    #[inline(always)]
+    fn fetch_headers(&self, account: &Account, places: Range<usize>) {
+        if self.row.length() <= NEAR {
+            return;
+        }
+        for entry in self.ledger.entries(account, places) {
+            self.row.prefetch(self.base() + entry.offset());
         }
     }
 
-    /// Does something to each block of a tag that leaves the row's blocks where they are.
-    pub(super) fn for_each_of(
-        &mut self,
-        tag: Tag,
-        mut action: impl FnMut(&mut Self, UsedBlock),
-    ) -> Result<(), Corruption> {
-        let account = self.ledger.account(tag).copied();
-        if let Some(account) = account.filter(Account::is_listed) {
-            for place in 0..account.list.length() {
-                if let Some(block) = self.listed(&account, place)? {
-                    action(self, block);
-                }
+    /// Refuses blocks of a tag if one is damaged; nothing is asked about their neighbours.
+    pub(super) fn verify_own(&self, account: &Account) -> Result<(), Corruption> {
+        for batch in Part::all(account).batches() {
+            self.fetch_headers(account, batch.clone());
+            for place in batch {
+                self.listed(account, place)?;
             }
-            return Ok(());
-        }
-        let mut at = self.base();
-        while at < self.end() {
-            at = match self.row.block(at)? {
-                Held::Free(block) => block.end(),
-                Held::Used(block) => {
-                    let end = block.end();
-                    if block.tag() == tag {
-                        action(self, block);
-                    }
-                    end
-                }
-            };
         }
         Ok(())
+    }
+
+    /// Does something to each block of a tag, all of which were just verified, that leaves them where they are.
+    pub(super) fn for_each_verified(
+        &mut self,
+        account: &Account,
+        mut action: impl FnMut(&mut Self, UsedBlock, Entry),
+    ) {
+        for batch in Part::all(account).batches() {
+            self.fetch_headers(account, batch.clone());
+            for place in batch {
+                let Some(entry) = self.ledger.entry(account, place) else {
+                    continue;
+                };
+                let at = self.base() + entry.offset();
+                if let Some(block) = self.row.verified_before(at, account.tag, place) {
+                    action(self, block, entry);
+                }
+            }
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use crate::ground::table::Plain;
 use crate::tags::list::List;
 use crate::words::error::Shortage;
 use crate::words::size::SMALLEST;
-use crate::words::stats::{Name, TagStats};
+use crate::words::stats::{Amount, Name, TagStats};
 use crate::words::tag::Tag;
 
 /// What is known of one tag.
@@ -58,9 +58,16 @@ impl Account {
 
     /// The tag gets a block.
     #[inline]
-    pub(crate) fn gain(&mut self, size: usize, requested: usize) {
-        self.blocks += 1;
-        self.bytes += size;
+    pub(crate) fn gain_one(&mut self, size: usize, requested: usize) {
+        let bytes = size;
+        self.gain(Amount { blocks: 1, bytes }, requested);
+    }
+
+    /// The tag gets blocks.
+    #[inline]
+    pub(crate) fn gain(&mut self, amount: Amount, requested: usize) {
+        self.blocks += amount.blocks;
+        self.bytes += amount.bytes;
         self.requested += requested;
         if self.bytes > self.peak {
             self.peak = self.bytes;

@@ -179,7 +179,7 @@ impl Ledger {
         let Some(account) = self.accounts.get_mut(id.0) else {
             return Slot::UNLISTED;
         };
-        account.gain(block.size, block.requested);
+        account.gain_one(block.size, block.requested);
         if let Some(size) = block.allocated {
             account.allocations += 1;
             if size > account.largest {
@@ -242,6 +242,45 @@ impl Ledger {
             account.list.unlisted += 1;
         }
         Slot::UNLISTED
+    }
+
+    /// A tag without blocks takes another one's list, which is empty then; whether it has none. Neither's numbers change.
+    pub(crate) fn hand_list_over(&mut self, from: Tag, to: AccountId) -> bool {
+        match self.accounts.get_mut(to.0) {
+            Some(account) if account.blocks == 0 => self.lists.clear(&mut account.list),
+            _ => return false,
+        }
+        let Some(from) = self.accounts.by_tag_mut(from) else {
+            return false;
+        };
+        let list = core::mem::take(&mut from.list);
+        if let Some(to) = self.accounts.get_mut(to.0) {
+            to.list = list;
+        }
+        true
+    }
+
+    /// Enters a block, as another list has it, into a tag's list; its place there. The tag's numbers do not change.
+    #[inline]
+    pub(crate) fn list(&mut self, id: AccountId, entry: Entry, memory: &mut IndexMemory) -> u32 {
+        let Some(account) = self.accounts.get_mut(id.0) else {
+            return Slot::UNLISTED;
+        };
+        self.lists
+            .enter(&mut account.list, entry.offset(), entry.epoch(), memory)
+    }
+
+    /// So many blocks of a tag, all that it has, for which so much was asked, are another's, which lists them.
+    pub(crate) fn hand_over(&mut self, from: Tag, to: AccountId, moved: Amount, requested: usize) {
+        if let Some(from) = self.accounts.by_tag_mut(from) {
+            from.blocks -= moved.blocks;
+            from.bytes -= moved.bytes;
+            from.requested -= requested;
+            self.lists.clear(&mut from.list);
+        }
+        if let Some(to) = self.accounts.get_mut(to.0) {
+            to.gain(moved, requested);
+        }
     }
 
     /// All of a tag's blocks are deallocated.

@@ -89,8 +89,10 @@ fn go<C: Config>(heap: &mut HeapOf<C>, way: Way, mark: Mark) -> Result<Amount, E
     }
 }
 
-/// Whether a release of some blocks meets the header of one, given by its index.
+/// Whether a release of some blocks, or a merge, which asks nothing about neighbours, meets the header of one, given by
+/// its index.
 fn meets<C: Config>(
+    way: Way,
     rig: &Rig<C>,
     blocks: &[Block],
     index: usize,
@@ -98,6 +100,9 @@ fn meets<C: Config>(
 ) -> bool {
     if !rig.has_ledger() {
         return true;
+    }
+    if way == Way::Merge {
+        return goes(&blocks[index]);
     }
     let last = blocks.iter().rposition(goes).unwrap();
     let adjoins =
@@ -233,7 +238,7 @@ fn frees_all_or_nothing<C: Config<Ground: Shaken>>(
             let goes = |block: &Block| {
                 block.tag() == Some(A) && (way != Way::ReleaseSince || block.at >= marked)
             };
-            let meets = meets(&rig, &blocks, index, goes);
+            let meets = meets(way, &rig, &blocks, index, goes);
             if !(meets || misses) {
                 continue;
             }

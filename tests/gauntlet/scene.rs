@@ -178,7 +178,7 @@ pub(crate) struct Means {
 /// - Where free blocks are joined, whoever frees a block asks for its free neighbours: the one in front by
 ///   a scan or from the index; the one behind where it must begin, which without an index tells by
 ///   its header whether it is free.
-/// - A release by a tag's list meets the tag's blocks, and asks for the neighbours of each.
+/// - A release by a tag's list meets the tag's blocks, and asks for the neighbours of each; a merge meets the blocks alone.
 /// - What goes by a walk meets all, and so does what would go by a list if there were one; without an index, a release of
 ///   many blocks.
 pub(crate) fn meets(op: Op, target: Target, means: Means, neighbours_are_free: bool) -> bool {
@@ -218,7 +218,8 @@ pub(crate) fn meets(op: Op, target: Target, means: Means, neighbours_are_free: b
         Op::StatsOf => !has_ledger,
         // No free block has a page.
         Op::Purge => !is_indexed,
-        Op::Release | Op::ReleaseSince | Op::Merge => own || around || !has_ledger,
+        Op::Release | Op::ReleaseSince => own || around || !has_ledger,
+        Op::Merge => own || !has_ledger,
         Op::Allocate => takes(Target::Hole),
         Op::AllocateAtTheEnd => takes_the_end,
         Op::AllocateZeroed if neighbours_are_free => takes(Target::Previous),
