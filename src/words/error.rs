@@ -204,18 +204,21 @@ impl fmt::Display for OutOfMemory {
         } = self;
         write!(
             f,
-            "out of memory: {size} bytes aligned to {align} for tag {tag}: "
-        )?;
-        match cause {
-            Shortage::TooLarge => f.write_str("no address space could hold them"),
-            Shortage::Refused => f.write_str("no free block fits and the memory may not grow"),
-            Shortage::Index => f.write_str("the heap's indexes may not grow"),
-            Shortage::Limit { limit } => write!(f, "the tag's limit is {limit} bytes"),
-            Shortage::Full { total, used } => {
-                write!(f, "the pool is full, {used} of {total} in use")
-            }
-            Shortage::Oversized { most } => write!(f, "the pool serves up to {most} bytes"),
-            Shortage::Overaligned { most } => write!(f, "the pool aligns to {most} at most"),
+            "out of memory: {size} bytes aligned to {align} for tag {tag}: {cause}"
+        )
+    }
+}
+
+impl fmt::Display for Shortage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLarge => f.write_str("no address space could hold them"),
+            Self::Refused => f.write_str("no free block fits and the memory may not grow"),
+            Self::Index => f.write_str("the heap's indexes may not grow"),
+            Self::Limit { limit } => write!(f, "the tag's limit is {limit} bytes"),
+            Self::Full { total, used } => write!(f, "the pool is full, {used} of {total} in use"),
+            Self::Oversized { most } => write!(f, "the pool serves up to {most} bytes"),
+            Self::Overaligned { most } => write!(f, "the pool aligns to {most} at most"),
         }
     }
 }
@@ -246,7 +249,7 @@ impl fmt::Display for Misuse {
                 usable,
             } => write!(
                 f,
-                "size mismatch: {claimed} bytes claimed for the block at {address:#x}, which has {usable}"
+                "size mismatch: {claimed} bytes claimed for the block at {address:#x} of {usable}, which is for another size"
             ),
             Self::AlignMismatch { address, claimed } => {
                 write!(
@@ -300,16 +303,8 @@ impl fmt::Display for Corruption {
     }
 }
 
-impl core::error::Error for Error {
-    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
-        Some(match self {
-            Self::OutOfMemory(error) => error,
-            Self::Misuse(error) => error,
-            Self::Corruption(error) => error,
-        })
-    }
-}
-
+// Its line is that of the error within, which is no source: reporters would print it twice.
+impl core::error::Error for Error {}
 impl core::error::Error for OutOfMemory {}
 impl core::error::Error for Misuse {}
 impl core::error::Error for Corruption {}
@@ -329,5 +324,51 @@ impl From<Misuse> for Error {
 impl From<Corruption> for Error {
     fn from(error: Corruption) -> Self {
         Self::Corruption(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::error::Error as _;
+    use std::string::ToString;
+
+    use super::*;
+
+    /// As reporters print an error: its line, and that of each error behind it.
+    #[test]
+    fn an_error_says_once_what_happened() {
+        let shortage = OutOfMemory {
+            tag: Tag::new(7),
+            size: 8,
+            align: 1,
+            cause: Shortage::Limit { limit: 100 },
+        };
+        let line = "out of memory: 8 bytes aligned to 1 for tag 7: the tag's limit is 100 bytes";
+        for (error, line) in [
+            (Error::from(shortage), line),
+            (
+                Misuse::StaleMark.into(),
+                "stale mark: too old, or not from here",
+            ),
+            (
+                Corruption::Root { at: 16 }.into(),
+                "damaged root block at 0x10",
+            ),
+        ] {
+            assert_eq!(error.to_string(), line);
+            assert!(error.source().is_none(), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_size_within_the_block_is_named_as_one() {
+        let (address, claimed, usable) = (0x1000, 51, 64);
+        let misuse = Misuse::SizeMismatch {
+            address,
+            claimed,
+            usable,
+        };
+        let line = "size mismatch: 51 bytes claimed for the block at 0x1000 of 64, which is for another size";
+        assert_eq!(misuse.to_string(), line);
     }
 }
