@@ -86,9 +86,10 @@ pub(crate) fn run(
     kept[3] = None;
     let warmest = kept.iter().flatten().map(|reading| reading.celsius);
     let warmest = warmest.fold(f32::MIN, f32::max);
-    let latest = kept.iter().flatten().map(|reading| reading.at).max();
+    let latest = kept.iter().flatten().map(|reading| reading.at);
+    let latest = latest.max().unwrap_or_default();
     say(format_args!(
-        "{warmest} degrees at most, the last reading is number {latest:?}\n"
+        "{warmest} degrees at most, the last reading is number {latest}\n"
     ));
 
     for _ in 0..3 {

@@ -46,10 +46,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     sort_on_the_side(&index);
     // SAFETY: all that was allocated under this tag was forgotten; nobody has any of it.
     let released = unsafe { HEAP.release(SCRATCH)? };
-    println!(
-        "The scratch is released in one call: {} blocks, {} bytes.\n",
-        released.blocks, released.bytes
-    );
+    println!("The scratch is released in one call: {released}.\n");
     println!("{}\n", HEAP.report());
 
     println!("{} bytes go back to the kernel.", HEAP.trim()?);

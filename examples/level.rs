@@ -45,10 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let end = heap.end();
     // SAFETY: the level is over, and nobody holds a pointer into it.
     let released = unsafe { heap.release(LEVEL)? };
-    println!(
-        "The level is released in one call: {} blocks, {} bytes. The player stays.\n",
-        released.blocks, released.bytes
-    );
+    println!("The level is released in one call: {released}. The player stays.\n");
     println!("{}\n\n{}\n", heap.drawing(), heap.table());
 
     println!("The next level is loaded into the same memory.\n");

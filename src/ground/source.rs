@@ -11,6 +11,7 @@ pub(crate) mod reserve;
 #[cfg(feature = "take-over")]
 pub(crate) mod take_over;
 
+use core::fmt;
 use core::ptr::NonNull;
 
 use crate::ground::sys::PAGE;
@@ -108,6 +109,17 @@ pub enum Refusal {
     /// Somebody else took it since the frontier was asked for: ask again.
     Overtaken,
 }
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoMemory => "no memory: the source has none now",
+            Self::Overtaken => "overtaken: somebody else took the memory behind the limit",
+        })
+    }
+}
+
+impl core::error::Error for Refusal {}
 
 /// Bytes a source that calls the kernel grows by, at least: a call for each block would cost more
 /// than all else.

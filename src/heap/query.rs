@@ -207,6 +207,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     }
 
     /// A picture of the row in text: each block as its tag and bytes, free ones in brackets. O(blocks) to print.
+    #[must_use = "a picture that nobody prints"]
     pub fn drawing(&self) -> impl Display + '_ {
         Drawing(&self.row)
     }
@@ -233,6 +234,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     /// ```
     ///
     /// In a [`Buffer`](crate::Buffer) too small for a ledger as [`Table`](crate::Table), which makes one of the row alone.
+    #[must_use = "a table that nobody prints"]
     pub fn table(&self) -> impl Display + '_ {
         Tabulated(self)
     }

@@ -7,6 +7,7 @@
 #![allow(unsafe_code)]
 
 use core::alloc::Layout;
+use core::fmt;
 use core::ptr::{self, NonNull};
 
 use crate::pools::kind::{self, Kind};
@@ -37,6 +38,17 @@ impl Level {
     pub const SIZES: [(usize, usize); 4] = [(32, 64), (128, 32), (1024, 8), (256, 16)];
 }
 
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Critical => "critical",
+            Self::Normal => "normal",
+            Self::Large => "large",
+            Self::Temporary => "temporary",
+        })
+    }
+}
+
 /// Slots of four levels, so that requests of one level leave those of others alone.
 ///
 /// A request names its [`Level`]: by [`allocate_at`](Priority::allocate_at), or through the view of a level that
@@ -56,7 +68,7 @@ impl Level {
 /// ```
 ///
 /// The slots of each level are kept as those of a [`Fixed`](crate::Fixed) are, and aligned to the largest power
-/// of two, up to 4096, that divides their size. All memory is taken when the pool is made: by default 19 KiB.
+/// of two, up to 4096, that divides their size. All memory is taken when the pool is made: by default some 20 KiB.
 #[derive(Debug)]
 pub struct Priority<H: Share> {
     sets: Sets<H, 4>,

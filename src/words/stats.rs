@@ -27,6 +27,14 @@ impl Amount {
     }
 }
 
+impl fmt::Display for Amount {
+    /// Such as `408 blocks, 1074480 bytes`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = if self.blocks == 1 { "" } else { "s" };
+        write!(f, "{} block{plural}, {} bytes", self.blocks, self.bytes)
+    }
+}
+
 /// Numbers about a whole heap.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
@@ -154,3 +162,22 @@ impl fmt::Debug for Name {
 /// A moment in a heap's life, see [`Heap::mark`](crate::Heap::mark).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mark(pub(crate) u64);
+
+#[cfg(test)]
+mod tests {
+    use std::string::ToString;
+
+    use super::*;
+
+    #[test]
+    fn an_amount_says_how_many_blocks_and_bytes() {
+        let amounts = [(0, 0), (1, 48), (408, 1_074_480)];
+        let amounts = amounts.map(|(blocks, bytes)| Amount { blocks, bytes }.to_string());
+        let lines = [
+            "0 blocks, 0 bytes",
+            "1 block, 48 bytes",
+            "408 blocks, 1074480 bytes",
+        ];
+        assert_eq!(amounts, lines);
+    }
+}

@@ -136,6 +136,7 @@ impl Image for Bytes<'_> {
 /// Every header is verified before it is followed, and every step goes forward by at least 48 bytes:
 /// a walk over any bytes whatever ends. At the first damage it yields that and is over.
 #[derive(Clone, Debug)]
+#[must_use = "iterators do nothing unless they are asked"]
 pub struct Walk<I> {
     image: I,
     at: usize,

@@ -64,11 +64,7 @@ fn tell() -> core::fmt::Result {
     mem::forget(poem);
     // SAFETY: all that was allocated under this tag was the poem, which nobody has any more.
     let released = unsafe { GLOBAL.release(POEM) }.map_err(|_| core::fmt::Error)?;
-    writeln!(
-        out,
-        "\nThe poem is released in one call: {} blocks, {} bytes.\n",
-        released.blocks, released.bytes
-    )?;
+    writeln!(out, "\nThe poem is released in one call: {released}.\n")?;
     GLOBAL.print_table(&mut out)?;
 
     let next = GLOBAL.under(POEM, || Vec::<String>::with_capacity(1));

@@ -23,6 +23,7 @@ pub struct BumpMark {
 
 impl<H: Share> Bump<H> {
     /// This moment, to [`rewind`](Bump::rewind) to. O(1).
+    #[must_use]
     pub fn mark(&self) -> BumpMark {
         BumpMark {
             chunk: self.chunks.newest().map_or(0, Chunk::base),

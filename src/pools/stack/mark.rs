@@ -18,6 +18,7 @@ pub struct StackMark {
 
 impl<H: Share> Stack<H> {
     /// This moment, to [`rewind`](Stack::rewind) to. O(1).
+    #[must_use]
     pub fn mark(&self) -> StackMark {
         StackMark {
             top: self.top.get(),

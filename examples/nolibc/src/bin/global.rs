@@ -59,11 +59,7 @@ fn tell(out: &mut Output) -> fmt::Result {
     mem::forget(poem);
     // SAFETY: all that was allocated under this tag was the poem, which nobody has any more; there is one thread.
     let released = unsafe { HEAP.release(POEM) }.map_err(|_| fmt::Error)?;
-    writeln!(
-        out,
-        "The poem is released in one call: {} blocks, {} bytes.",
-        released.blocks, released.bytes
-    )?;
+    writeln!(out, "The poem is released in one call: {released}.")?;
     drop(index);
     give_back_twice(out)?;
     HEAP.check().map_err(|_| fmt::Error)?;
