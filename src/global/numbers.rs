@@ -60,6 +60,7 @@ fn count(tag: Tag, held: TagStats) -> Holding {
 ///
 /// O(tags / 256), for what the next 256 are is asked at once.
 #[derive(Debug)]
+#[must_use = "iterators do nothing unless they are asked"]
 pub struct Holdings {
     upcoming: Upcoming,
     last: Option<Tag>,
@@ -136,11 +137,16 @@ impl fmt::Display for Holding {
             "" => write!(f, "{tag:<20}")?,
             name => write!(f, "{name:<20}")?,
         }
-        write!(
-            f,
-            " {objects:>10} {bytes:>14} {:>14} {:>14}",
-            held.bytes, held.peak
-        )
+        // A name may be longer than its column. The numbers behind it have room to spare.
+        let mut at = held.name.as_str().chars().count().max(20);
+        let numbers = [*objects, *bytes, held.bytes, held.peak];
+        for (number, end) in numbers.into_iter().zip([31_usize, 46, 61, 76]) {
+            let digits = number.checked_ilog10().map_or(1, |log| log as usize + 1);
+            let width = digits.max(end.saturating_sub(at + 1));
+            write!(f, " {number:>width$}")?;
+            at += 1 + width;
+        }
+        Ok(())
     }
 }
 

@@ -89,6 +89,31 @@ fn the_table_says_what_is_held() {
 }
 
 #[test]
+fn long_names_leave_the_columns_where_they_are() {
+    let names = [
+        "readers and writers, all of them",
+        "Kühltürme, außen",
+        "short",
+    ];
+    let tags = [Tag::new(77_001), Tag::new(77_002), Tag::new(77_003)];
+    let pieces = tags.map(|tag| Piece::take(tag, bytes(40), 1));
+    for (tag, name) in tags.into_iter().zip(names) {
+        HEAP.set_name(tag, name).unwrap();
+        let line = holding(tag).to_string();
+        let kept: String = name.chars().take(31).collect();
+        assert!(
+            line.starts_with(&kept) && line.ends_with(" 65536"),
+            "{line}"
+        );
+        assert_eq!(line.chars().count(), 20 + 11 + 3 * 15, "{line}");
+    }
+    let plain = holding(Tag::new(77_003)).to_string();
+    assert_eq!(plain[..31], *"short                         1");
+    pieces.into_iter().for_each(Piece::give_back);
+    tags.iter().for_each(|tag| HEAP.set_name(*tag, "").unwrap());
+}
+
+#[test]
 fn many_tags_come_in_order_until_they_are_forgotten() {
     let tags = (0..1000_u64).map(|number| Tag::new(number.reverse_bits() ^ 0x1234_5678));
     let mut tags: Vec<Tag> = tags.filter(|tag| !tag.is_reserved()).collect();
