@@ -217,8 +217,9 @@ impl Global {
     ///
     /// # Errors
     ///
-    /// [`OutOfMemory`](crate::OutOfMemory), [`Misuse::ReservedTag`], and [`Misuse::Reentered`] for a large request
-    /// from a signal handler that came into the heap.
+    /// [`OutOfMemory`](crate::OutOfMemory), [`Misuse::ReservedTag`], [`Misuse::Reentered`] for a large request
+    /// from a signal handler that came into the heap, and [`Corruption`](crate::Corruption) if a header of the heap's is
+    /// damaged.
     #[inline]
     pub fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, Error> {
         let at = match requests::take(layout) {
@@ -299,7 +300,7 @@ impl Global {
     ///
     /// # Errors
     ///
-    /// [`Misuse`] if none that somebody holds starts there.
+    /// [`Misuse`] if none that somebody holds starts there, [`Corruption`](crate::Corruption) if its header is damaged.
     pub fn tag_of(&self, ptr: NonNull<u8>) -> Result<Tag, Error> {
         self.prepare();
         requests::tag_of(ptr)
@@ -309,7 +310,7 @@ impl Global {
     ///
     /// # Errors
     ///
-    /// [`Misuse`] if none that somebody holds starts there.
+    /// [`Misuse`] if none that somebody holds starts there, [`Corruption`](crate::Corruption) if its header is damaged.
     pub fn usable_size(&self, ptr: NonNull<u8>) -> Result<usize, Error> {
         self.prepare();
         requests::usable_size(ptr)
@@ -320,8 +321,8 @@ impl Global {
     ///
     /// # Errors
     ///
-    /// [`Misuse::ReservedTag`] for a tag of the heap's own, [`Corruption`](crate::Corruption) if a header is
-    /// damaged. Nothing is freed then.
+    /// [`Misuse::ReservedTag`] for a tag of the heap's own, [`Misuse::Reentered`] from a signal handler that came into the
+    /// heap while its thread had the lock, [`Corruption`](crate::Corruption) if a header is damaged. Nothing is freed then.
     ///
     /// # Safety
     ///
@@ -381,7 +382,8 @@ impl Global {
     ///
     /// # Errors
     ///
-    /// The first [`Corruption`](crate::Corruption) found.
+    /// The first [`Corruption`](crate::Corruption) found, and [`Misuse::Reentered`] from a signal handler that came into the
+    /// heap while its thread had the lock.
     pub fn check(&self) -> Result<(), Error> {
         self.prepare();
         Ok(center::with(|center| center.heap.check())??)

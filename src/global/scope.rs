@@ -16,6 +16,28 @@ use crate::words::tag::Tag;
 /// let level = scope(Tag::named("level"), || vec![0_u8; 1000]);
 /// # drop(level);
 /// ```
+///
+/// What a future allocates carries the tag that is in force where it is polled. One that is to carry a tag of its own,
+/// on whichever thread, is polled in a scope:
+///
+/// ```
+/// use core::future::{Future, poll_fn};
+/// use core::pin::pin;
+/// use tagheap::{Tag, scope};
+/// # use core::task::{Context, Poll, Waker};
+/// # use tagheap::Global;
+/// # #[global_allocator]
+/// # static HEAP: Global = Global::new();
+///
+/// async fn under<T>(tag: Tag, work: impl Future<Output = T>) -> T {
+///     let mut work = pin!(work);
+///     poll_fn(|context| scope(tag, || work.as_mut().poll(context))).await
+/// }
+/// # let parser = Tag::named("parser");
+/// # let words = pin!(under(parser, async { vec![String::from("harbour"); 100] }));
+/// # let Poll::Ready(words) = words.poll(&mut Context::from_waker(Waker::noop())) else { return };
+/// # assert_eq!((words.len(), HEAP.holding(parser).unwrap().objects), (100, 101));
+/// ```
 pub fn scope<T>(tag: Tag, work: impl FnOnce() -> T) -> T {
     let _until_here = Scope::enter(tag);
     work()

@@ -26,6 +26,8 @@ impl Global {
     }
 
     /// A table in text: objects, bytes and blocks by tag. It allocates nothing itself.
+    /// [`print_report`](Global::print_report) prints it.
+    #[must_use = "a table that nobody prints"]
     pub fn report(&self) -> impl fmt::Display + use<> {
         self.prepare();
         numbers::Report
@@ -41,7 +43,8 @@ impl Global {
     ///
     /// # Errors
     ///
-    /// As for [`Heap::set_name`](crate::Heap::set_name).
+    /// As for [`Heap::set_name`](crate::Heap::set_name), and [`Misuse::Reentered`](crate::Misuse::Reentered) from a
+    /// signal handler that came into the heap.
     pub fn set_name(&self, tag: Tag, name: &str) -> Result<(), Error> {
         self.prepare();
         center::with(|center| center.heap.set_name(tag, name))?
@@ -49,9 +52,13 @@ impl Global {
 
     /// Bounds the bytes of blocks that a tag may hold: spans and large blocks, headers included. O(1).
     ///
+    /// A request beyond is refused: [`allocate`](Global::allocate) answers an error, and the language's own requests get
+    /// a null pointer, which `try_reserve` and the like answer as an error of theirs. All other collections end the program
+    /// then, as they do where there is no memory.
+    ///
     /// # Errors
     ///
-    /// As for [`Heap::set_limit`](crate::Heap::set_limit).
+    /// As for [`set_name`](Global::set_name).
     pub fn set_limit(&self, tag: Tag, limit: Option<usize>) -> Result<(), Error> {
         self.prepare();
         center::with(|center| center.heap.set_limit(tag, limit))?

@@ -42,7 +42,9 @@ impl Tag {
         Self(number)
     }
 
-    /// The tag of this name: up to eight printable ASCII bytes; what is longer is cut off.
+    /// The tag of this name: up to eight printable ASCII bytes; what is longer is cut off, so `requests in` and
+    /// `requests out` are one tag. For long names give numbers to tags, and names to these:
+    /// [`Heap::set_name`](crate::Heap::set_name), [`Global::set_name`](crate::Global::set_name).
     ///
     /// A byte that is not printable ASCII becomes `?`; the empty name is the reserved tag 0.
     pub const fn named(name: &str) -> Self {
