@@ -44,8 +44,8 @@ use crate::words::usage::{Measure, Usage};
 /// # Ok::<(), tagheap::Error>(())
 /// ```
 ///
-/// Only the last piece's address and size are known: that another was given back twice, or comes from nowhere
-/// within the chunks, is noticed only when more pieces come back than were handed out.
+/// Only the last piece's address and size are known: that another was given back twice, or that no piece starts at an
+/// address in the chunks, is noticed only when more pieces come back than were handed out.
 #[derive(Debug)]
 pub struct Bump<H: Share> {
     /// Behind the last piece, in the newest chunk; its end is where it may move to without a look at anything else.

@@ -47,7 +47,7 @@ pub struct Classes<H: Share, const N: usize> {
 
 impl<H: Share, const N: usize> Classes<H, N> {
     /// A pool with a class for each pair of a size in bytes and a count of slots. Takes all its memory now: a
-    /// block for each class, of 48 bytes, 16 bytes for 64 slots, and the slots. O(slots / 64).
+    /// block for each class, as that of a [`Fixed`](crate::Fixed::new). O(slots / 64).
     ///
     /// When the smallest class that fits a request has no free slot, the request is refused, or under
     /// [`WhenFull::Borrow`] takes a slot of the next larger class that fits and has one. A size of 0 counts as 1.

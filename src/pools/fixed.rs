@@ -50,8 +50,8 @@ pub struct Fixed<H: Share> {
 impl<H: Share> Fixed<H> {
     /// A pool of so many slots for `layout`. Takes all its memory now, and touches none of the slots: O(slots / 64).
     ///
-    /// That is one block: 48 bytes, 16 bytes for 64 slots, and the slots; from 4 KiB of slots on up to 63 bytes more, so
-    /// that each lies in as few cache lines as can be.
+    /// That is one block: 48 bytes and 16 bytes for 64 slots, rounded up to the slots' alignment, and the slots; from
+    /// 4 KiB of slots on up to 63 bytes more, so that each lies in as few cache lines as can be.
     ///
     /// # Errors
     ///

@@ -17,6 +17,20 @@ use crate::words::usage::Usage;
 /// Values go in by [`Typed`](crate::Typed), which every kind has; collections by the `Allocator` traits of
 /// `allocator-api2`, which a reference to any kind implements (features `api2-02` and `api2-04`).
 ///
+/// ```
+/// use hashbrown::HashMap; // uses allocator-api2 0.2, so feature `api2-02`
+/// use tagheap::{Bump, Heap, Kind, LocalHeap, Pool, Reserve, Tag};
+///
+/// let heap = LocalHeap::new(Heap::new(Reserve::new()?)?);
+/// let request = Bump::new(Pool::new(&heap, Tag::named("request")));
+/// let mut counts = HashMap::new_in(&request);
+/// for word in "the ships in the harbour".split(' ') {
+///     *counts.entry(word).or_insert(0) += 1;
+/// }
+/// assert_eq!((counts["the"], request.usage()?.live()), (2, 1));
+/// # Ok::<(), tagheap::Error>(())
+/// ```
+///
 /// # Safety
 ///
 /// - A piece is as large and aligned as its layout says, overlaps no other that is in use, and stays where it

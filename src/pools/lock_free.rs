@@ -96,9 +96,9 @@ unsafe impl<H: Share> Sync for LockFree<H> where Guarded<Pool<H>, Futex>: Sync {
 
 impl<H: Share> LockFree<H> {
     /// So many slots in a pool, each for any request up to `layout`, in size and alignment. Takes all its
-    /// memory now: a slot's size rounded up to its alignment, and 8 bytes, for each; from 4 KiB of slots on up to
-    /// 63 bytes more, so that each lies in as few cache lines as can be. O(slots), but leaves the slots' pages
-    /// untouched.
+    /// memory now: a slot's size rounded up to its alignment for each, and 8 bytes for each, these together rounded up
+    /// to that, too; from 4 KiB of slots on up to 63 bytes more, so that each lies in as few cache lines as can be.
+    /// O(slots), but leaves the slots' pages untouched.
     ///
     /// # Errors
     ///

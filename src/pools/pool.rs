@@ -51,6 +51,9 @@ use crate::words::usage::{Alarm, Bell, Measure, Usage};
 /// [`Misuse::TagInUse`](crate::Misuse::TagInUse). If the heap is busy or damaged when a pool is dropped, its blocks stay
 /// in the heap.
 ///
+/// A pool holds its heap by a reference, such as one to a static (`LazyLock<SharedHeap<Reserve>>`), or by value, where
+/// it is the only one on it: so it can stand in a struct.
+///
 /// The cost is the heap's: 32 bytes a request, rounded to 16, and O(log) of the heap's length.
 #[derive(Debug)]
 pub struct Pool<H: Share> {

@@ -97,7 +97,7 @@ use crate::words::usage::{Measure, Usage};
 ///
 /// Foreign addresses, addresses at which no piece starts, pieces given back twice, and layouts of another class
 /// than the piece's are found, all of them, as long as the address was not handed out anew in between: sizes of
-/// one class pass for one another. A last piece given back twice is [`Misuse::NotABlock`](crate::Misuse::NotABlock).
+/// one class pass for one another. A last piece given back twice may be named [`Misuse::NotABlock`](crate::Misuse::NotABlock).
 ///
 /// What somebody writes into a piece that he gave back is found when it is next on its list, and named
 /// [`Corruption::Pool`](crate::Corruption::Pool); from then on requests of this class are served only by pieces that are
