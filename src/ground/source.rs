@@ -22,6 +22,57 @@ use crate::words::size::{align_down, align_up};
 ///
 /// All numbers are addresses in bytes.
 ///
+/// ```
+/// use core::ptr::NonNull;
+/// use tagheap::{Heap, Refusal, Source, Tag};
+/// # use core::alloc::Layout;
+///
+/// /// A bank of memory, granted to the byte.
+/// struct Bank {
+///     base: NonNull<u8>,
+///     limit: usize,
+///     end: usize,
+/// }
+///
+/// // SAFETY: the bank's memory is nobody else's, and is granted up to the limit, which only rises.
+/// unsafe impl Source for Bank {
+///     fn base(&self) -> NonNull<u8> {
+///         self.base
+///     }
+///     fn limit(&self) -> usize {
+///         self.limit
+///     }
+///     fn extend(&mut self, _frontier: usize, to: usize) -> Result<(), Refusal> {
+///         if to > self.end {
+///             return Err(Refusal::NoMemory);
+///         }
+///         self.limit = self.limit.max(to);
+///         Ok(())
+///     }
+///     unsafe fn trim(&mut self, _to: usize) -> usize {
+///         self.zero_from() // takes nothing back
+///     }
+///     fn zero_from(&self) -> usize {
+///         usize::MAX // no memory is known to be zero
+///     }
+///     fn may_map(&self) -> bool {
+///         false // no kernel: without `index_room`, the heap does without indexes, as in a small `Buffer`
+///     }
+/// }
+///
+/// # let memory: &'static mut [u128; 256] = Box::leak(Box::new([0; 256]));
+/// # let (base, bytes) = (NonNull::from(memory).cast::<u8>(), 256 * 16);
+/// let (limit, end) = (base.addr().get(), base.addr().get() + bytes);
+/// let mut heap = Heap::new(Bank { base, limit, end })?;
+/// # heap.allocate(Tag::new(1), Layout::new::<[u8; 1000]>())?;
+/// # let block = heap.allocate_zeroed(Tag::new(1), Layout::new::<[u8; 1000]>())?;
+/// # assert_eq!((unsafe { block.as_ref() }, heap.trim()), ([0; 1000].as_slice(), 0));
+/// # assert!(heap.allocate(Tag::new(1), Layout::new::<[u8; 2000]>()).is_err());
+/// # assert_eq!((heap.stats()?.granted, heap.tags().count()), (128 + 2 * 1040, 0));
+/// # heap.check()?;
+/// # Ok::<(), tagheap::Error>(())
+/// ```
+///
 /// # Safety
 ///
 /// - `base` is a multiple of 16 and not 0, and stays as it is once memory was granted.
