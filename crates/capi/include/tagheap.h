@@ -1198,13 +1198,11 @@ th_status th_pool_limit_time(th_pool *pool,
 th_status th_pool_clear_times(th_pool *pool);
 
 /**
- * The times of a pool with TH_TIMED as text, a line for each operation that there was, to `text`, which has so many
- * bytes: as much of it as there is room for, and a zero byte. `length`, unless it is null, gets the whole text's
- * bytes, without the zero. TH_WRONG_KIND.
+ * The times of a pool with TH_TIMED in text, a line for each operation that there was. As th_table. TH_WRONG_KIND.
  */
 th_status th_pool_times(const th_pool *pool,
                         char *text,
-                        size_t size,
+                        size_t capacity,
                         size_t *length);
 
 /**

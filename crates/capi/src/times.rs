@@ -276,18 +276,16 @@ pub unsafe extern "C" fn th_pool_clear_times(pool: *mut th_pool) -> th_status {
     answer::status(unsafe { on(pool, clear) })
 }
 
-/// The times of a pool with TH_TIMED as text, a line for each operation that there was, to `text`, which has so many
-/// bytes: as much of it as there is room for, and a zero byte. `length`, unless it is null, gets the whole text's
-/// bytes, without the zero. TH_WRONG_KIND.
+/// The times of a pool with TH_TIMED in text, a line for each operation that there was. As th_table. TH_WRONG_KIND.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn th_pool_times(
     pool: *const th_pool,
     text: *mut c_char,
-    size: usize,
+    capacity: usize,
     length: *mut usize,
 ) -> th_status {
     // SAFETY: the header's contract.
-    let mut text = unsafe { Text::new(text, size) };
+    let mut text = unsafe { Text::new(text, capacity) };
     let tell = |pool: &th_pool| {
         // Text takes whatever comes.
         let _ = write!(text, "{}", pool.shared()?.times()?);
