@@ -103,7 +103,7 @@ impl<H: Share> Pool<H> {
         self.alarmed_at(PERCENT, call)
     }
 
-    /// As [`alarmed`](Pool::alarmed), at so many percent.
+    /// As [`alarmed`](Pool::alarmed), at so many percent; more than 100 count as 100.
     #[must_use]
     pub fn alarmed_at(mut self, percent: u8, call: Alarm) -> Self {
         self.watermark = Watermark::calling(percent, call);
