@@ -46,7 +46,7 @@ pub enum Shortage {
     Full {
         /// Bytes, or slots, that the pool has in all.
         total: usize,
-        /// How many of them are in use.
+        /// How many of them are in use; in an arena that grows, those that its chunks have taken.
         used: usize,
     },
     /// The pool serves no request so large.
