@@ -75,6 +75,46 @@ fn what_stands_in_front_of_pieces_is_none() {
     });
 }
 
+/// Chunks cannot go back while somebody visits the heap's blocks: a reset or a way back that needs it is refused, and no
+/// chunk, piece or number is lost.
+#[test]
+fn a_way_back_in_a_busy_heap_changes_nothing() {
+    in_reserve(|heap| {
+        let mut bump = Bump::new(Pool::new(heap, Tag::new(1)));
+        let busy = Err(Error::from(Misuse::Reentered));
+        let start = bump.mark();
+        let first = bump.allocate(bytes(600)).unwrap();
+        let [mark, before] = [bump.mark(), bump.mark()];
+        let later = [1500, 3000].map(|size| bump.allocate(bytes(size)).unwrap());
+        let usage = bump.usage().unwrap();
+        for back in [Some(start), Some(mark), None] {
+            let refused = heap.look(|_heap| match back {
+                Some(mark) => bump.rewind(mark),
+                None => bump.reset(),
+            });
+            assert_eq!(refused.unwrap(), busy);
+            assert_eq!(bump.usage().unwrap(), usage);
+            bump.check().unwrap();
+            for piece in [first, later[0], later[1]] {
+                assert_eq!(bump.contains(piece.cast()), Ok(true));
+            }
+        }
+        let last = bump.allocate(bytes(8)).unwrap();
+        assert_eq!(
+            last.addr().get(),
+            later[1].addr().get() + 3000,
+            "it goes on"
+        );
+        // What needs no chunk to go needs no heap.
+        let mark = bump.mark();
+        bump.allocate(bytes(8)).unwrap();
+        heap.look(|_heap| bump.rewind(mark)).unwrap().unwrap();
+        bump.rewind(before).unwrap();
+        assert_eq!(bump.usage().unwrap().used, 600);
+        bump.check().unwrap();
+    });
+}
+
 /// Half of the chunks went back to the heap, and the next is damaged: nothing is handed out of what went.
 #[test]
 fn a_way_back_that_ends_half_way_leaves_no_room() {

@@ -39,7 +39,8 @@ impl<H: Share> Bump<H> {
     /// # Errors
     ///
     /// [`Misuse::StaleMark`] if what was there then has been taken back already, the mark is another
-    /// arena's, or pooling is switched off; [`Corruption`](crate::Corruption) if a chunk's note is damaged.
+    /// arena's, or pooling is switched off; [`Misuse::Reentered`] if a chunk is to go from inside a lock of the heap's;
+    /// [`Corruption`](crate::Corruption) if a chunk's note is damaged.
     pub fn rewind(&mut self, mark: BumpMark) -> Result<(), Error> {
         // SAFETY: borrowed exclusively, so nobody borrows what was handed out.
         unsafe { self.rewind_shared(mark) }
@@ -60,13 +61,17 @@ impl<H: Share> Bump<H> {
             return Err(Misuse::StaleMark.into());
         }
         self.note_peak();
-        let dropped = self.drop_behind(mark.chunk);
-        self.older.set(mark.older);
-        if let Err(error) = dropped {
-            // What is left has no room: the chunk in which the cursor was may be gone.
-            self.move_to(self.chunks.newest().map_or(0, Chunk::end));
+        let newest = self.chunks.newest();
+        if let Err(error) = self.drop_behind(mark.chunk) {
+            let left = self.chunks.newest();
+            if left != newest {
+                // What is left has no room: the chunk in which the cursor was is gone.
+                self.older.set(mark.older);
+                self.move_to(left.map_or(0, Chunk::end));
+            }
             return Err(error);
         }
+        self.older.set(mark.older);
         self.move_to(mark.cursor);
         // Which pieces came back since, ones from before the mark or later ones, nobody knows.
         let since = self.cursor.allocations() - mark.allocations;

@@ -60,14 +60,15 @@ impl<H: Share> Bump<H> {
         placed.ok_or(Shortage::TooLarge).map_err(lacking)
     }
 
-    /// Gives the newest chunk back to the heap.
+    /// Gives the newest chunk back to the heap, which may be busy: it stays the newest then.
     pub(super) fn drop_newest(&self) -> Result<(), Error> {
         let popped = self.chunks.pop().map_err(|at| self.pool.damage(at))?;
         if let Some(chunk) = popped
             && let Some(layout) = layout_of(chunk.bytes())
         {
             // SAFETY: whoever calls vouches that nobody uses a piece of the newest chunk.
-            unsafe { self.pool.put_chunk(chunk, layout) }?;
+            let given = unsafe { self.pool.put_chunk(chunk, layout) };
+            return given.inspect_err(|_| self.chunks.push(chunk));
         }
         Ok(())
     }

@@ -151,6 +151,35 @@ static void chunks_go_back_to_the_heap(th_heap *heap) {
     CHECK(th_pool_destroy(pool) == TH_OK);
 }
 
+struct busy {
+    th_pool *pool;
+    th_pool_moment moment;
+};
+
+static bool go_back(const th_block *block, void *context) {
+    const struct busy *busy = context;
+    (void)block;
+    CHECK(th_pool_rewind(busy->pool, busy->moment) == TH_REENTERED && th_pool_reset(busy->pool) == TH_REENTERED);
+    return true;
+}
+
+/* While the heap is busy no chunk can go back to it: what is refused then has changed nothing. */
+static void a_busy_heap_keeps_its_chunks(th_heap *heap) {
+    th_status why;
+    struct busy busy = {th_pool_bump(heap, tag, NULL, &why), {{0}}};
+    CHECK(busy.pool != NULL);
+    unsigned char *first = take(busy.pool, 100, 9), *others[30];
+    const size_t before = used(busy.pool);
+    busy.moment = mark(busy.pool);
+    for (int i = 0; i < 30; i++) others[i] = take(busy.pool, 1000, i);
+    const size_t after = used(busy.pool);
+    CHECK(th_walk(heap, go_back, &busy) == TH_OK);
+    CHECK(used(busy.pool) == after && th_pool_check(busy.pool) == TH_OK && th_pool_contains(busy.pool, first));
+    for (int i = 0; i < 30; i++) CHECK(th_pool_contains(busy.pool, others[i]) && others[i][999] == i);
+    CHECK(th_pool_rewind(busy.pool, busy.moment) == TH_OK && used(busy.pool) == before && first[99] == 9);
+    CHECK(th_pool_check(busy.pool) == TH_OK && th_pool_destroy(busy.pool) == TH_OK);
+}
+
 static void count(uint64_t of, const th_usage *usage, void *context) {
     CHECK(of == tag && usage->used > 0);
     ++*(size_t *)context;
@@ -199,6 +228,7 @@ int main(void) {
         puts(name);
     }
     chunks_go_back_to_the_heap(heap);
+    a_busy_heap_keeps_its_chunks(heap);
     CHECK(th_heap_destroy(heap) == TH_OK);
     return 0;
 }
