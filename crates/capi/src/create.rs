@@ -250,6 +250,10 @@ pub unsafe extern "C" fn th_heap_destroy(heap: *mut th_heap) -> th_status {
             for pool in registry.pools() {
                 pool.watch.refuse_ringing()?;
             }
+            // In a buffer, the bytes of their handles may be there for longer than they.
+            for pool in registry.pools() {
+                pool.finish();
+            }
             heap.trim();
             Ok(())
         })?;

@@ -514,8 +514,18 @@ int main(void) {
             CHECK(th_check(heap) == TH_OK);
             th_stats stats;
             CHECK(th_stats_of_heap(heap, &stats) == TH_OK && stats.used.blocks == 0);
+            th_pool *pools[] = {th_pool_bump(heap, level, NULL, &why), th_pool_blocks(heap, other, NULL, &why)};
+            CHECK(pools[0] != NULL && pools[1] != NULL);
             CHECK(th_heap_destroy(heap) == TH_OK);
-            if (kind >= 2) CHECK(th_heap_destroy(heap) == TH_NOT_A_HANDLE);
+            if (kind >= 2) {
+                /* The bytes are there, the heap and its pools are not. */
+                CHECK(th_heap_destroy(heap) == TH_NOT_A_HANDLE);
+                for (int n = 0; n < 2; n++) {
+                    CHECK(th_pool_allocate(pools[n], 10, 8, &why) == NULL && why == TH_NOT_A_HANDLE);
+                    CHECK(th_pool_reset(pools[n]) == TH_NOT_A_HANDLE && th_pool_check(pools[n]) == TH_NOT_A_HANDLE);
+                    CHECK(th_pool_destroy(pools[n]) == TH_NOT_A_HANDLE && th_pool_tag(pools[n]) == 0);
+                }
+            }
             printf("%s\n", name);
         }
     }
