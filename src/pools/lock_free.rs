@@ -23,7 +23,7 @@ use crate::pools::treiber::{Line, Miss, Popped, Stack};
 use crate::sharing::lock::Guarded;
 use crate::sharing::share::Share;
 use crate::sharing::shared_heap::Futex;
-use crate::words::error::{Error, Shortage};
+use crate::words::error::{Error, Misuse, Shortage};
 use crate::words::tag::Tag;
 use crate::words::usage::{Measure, Usage};
 
@@ -148,6 +148,27 @@ impl<H: Share> LockFree<H> {
     pub(crate) fn states(&self) -> (usize, usize, impl Iterator<Item = bool>) {
         let in_use = (0..self.slots).map(|index| self.stack.is_used(index));
         (self.start.addr().get(), self.stride.bytes(), in_use)
+    }
+
+    /// Takes the lock behind which it is checked, and serves with pooling switched off, ahead of a fork; before the heap's,
+    /// see [`SharedHeap`](crate::SharedHeap#fork). Slots come and go without it.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse::Reentered`] if this thread has it already, or waits for it.
+    pub fn before_fork(&self) -> Result<(), Misuse> {
+        self.pool.before_fork()
+    }
+
+    /// Gives the lock back after a fork, in the parent and in the child.
+    ///
+    /// # Safety
+    ///
+    /// This thread called [`before_fork`](LockFree::before_fork), which succeeded, and forked since; it is called
+    /// once in the parent and once in the child.
+    pub unsafe fn after_fork(&self) {
+        // SAFETY: the caller's promise.
+        unsafe { self.pool.after_fork() };
     }
 
     #[inline]

@@ -158,15 +158,19 @@ fn f06_the_child_of_a_fork_uses_its_pools() {
         || {
             drop(locked.own([0_u64; 8]).unwrap());
             drop(slots.own([0_u64; 8]).unwrap());
+            slots.check().unwrap();
             visit(&heap).unwrap();
         },
         || {
             locked.before_fork().unwrap();
+            slots.before_fork().unwrap();
             heap.before_fork().unwrap();
             // SAFETY: the child calls what it may.
             let process = unsafe { libc::fork() };
             // SAFETY: in the parent and in the child, once each.
             unsafe { heap.after_fork() };
+            // SAFETY: as above.
+            unsafe { slots.after_fork() };
             // SAFETY: as above.
             unsafe { locked.after_fork() };
             process

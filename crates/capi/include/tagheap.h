@@ -1135,7 +1135,8 @@ th_status th_pool_usage_of(const th_pool *pool,
 uint64_t th_pool_tag(const th_pool *pool);
 
 /**
- * Takes the pool's lock ahead of a fork, if it has one; see th_heap_before_fork, which comes after it.
+ * Takes the pool's lock ahead of a fork, if it has one; see th_heap_before_fork, which comes after it. A pool of
+ * th_pool_lock_free has one for th_pool_check, and for all with TH_PASS_THROUGH.
  */
 th_status th_pool_before_fork(th_pool *pool);
 

@@ -10,7 +10,7 @@ use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use heap::{
-    Buddy, Bump, Classes, Fixed, FreeList, Level, LockFree, Locked, Misuse, Pool, Priority,
+    Buddy, Bump, Classes, Error, Fixed, FreeList, Level, LockFree, Locked, Misuse, Pool, Priority,
     SizeClasses, Split, Stack, Tag, Usage, WhenFull,
 };
 
@@ -38,9 +38,19 @@ struct Holder<P> {
 impl Special for Pool<Ours> {}
 impl Special for Fixed<Ours> {}
 impl Special for SizeClasses<Ours> {}
-impl Special for LockFree<Ours> {}
 impl Special for FreeList<Ours> {}
 impl Special for Buddy<Ours> {}
+
+impl Special for LockFree<Ours> {
+    fn before_fork(&self) -> Result<(), Error> {
+        Ok(LockFree::before_fork(self)?)
+    }
+
+    unsafe fn after_fork(&self) {
+        // SAFETY: the caller's promise.
+        unsafe { LockFree::after_fork(self) };
+    }
+}
 
 impl Special for Bump<Ours> {
     fn mark(&self) -> Answer<Words> {

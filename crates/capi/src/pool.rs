@@ -241,7 +241,8 @@ pub unsafe extern "C" fn th_pool_tag(pool: *const th_pool) -> u64 {
     unsafe { on(pool, |pool| Ok(pool.tag().number())) }.unwrap_or(0)
 }
 
-/// Takes the pool's lock ahead of a fork, if it has one; see th_heap_before_fork, which comes after it.
+/// Takes the pool's lock ahead of a fork, if it has one; see th_heap_before_fork, which comes after it. A pool of
+/// th_pool_lock_free has one for th_pool_check, and for all with TH_PASS_THROUGH.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn th_pool_before_fork(pool: *mut th_pool) -> th_status {
     // SAFETY: the header's contract.

@@ -65,6 +65,18 @@ pub(crate) trait Special: Kind {
     unsafe fn rewind(&self, _words: Words) -> Answer<()> {
         Err(th_status::TH_WRONG_KIND.into())
     }
+
+    /// Takes a lock that the kind has by itself ahead of a fork.
+    fn before_fork(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// Gives it back.
+    ///
+    /// # Safety
+    ///
+    /// This thread called `before_fork`, and forked since.
+    unsafe fn after_fork(&self) {}
 }
 
 /// A pool of any kind, with a lock or without, timed or not.
@@ -141,10 +153,13 @@ impl<K: Special> Pooled for Alone<K> {
     }
 
     fn before_fork(&self) -> Result<(), Error> {
-        Ok(())
+        self.0.before_fork()
     }
 
-    unsafe fn after_fork(&self) {}
+    unsafe fn after_fork(&self) {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.after_fork() };
+    }
 }
 
 impl<K: Special> Pooled for Locked<K> {

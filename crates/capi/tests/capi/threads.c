@@ -25,7 +25,7 @@
 enum { THREADS = 4, ROUNDS = 4000, KEPT = 16 };
 
 static th_heap *heap;
-static th_pool *pools[3];
+static th_pool *pools[3], *passing;
 static atomic_bool stop;
 
 static void *work(void *argument) {
@@ -74,6 +74,9 @@ static void *worry(void *argument) {
         CHECK(block != NULL && th_deallocate(heap, block) == TH_OK);
         block = th_pool_allocate(pools[1], 10, 8, NULL);
         CHECK(block != NULL && th_pool_deallocate(pools[1], block, 10, 8) == TH_OK);
+        block = th_pool_allocate(passing, 10, 8, NULL);
+        CHECK(block != NULL && th_pool_deallocate(passing, block, 10, 8) == TH_OK);
+        CHECK(th_pool_check(pools[0]) == TH_OK);
         block = th_global_allocate(200, 10);
         CHECK(block != NULL);
         th_global_deallocate(block);
@@ -82,24 +85,29 @@ static void *worry(void *argument) {
 }
 
 static void take_locks(void) {
-    CHECK(th_pool_before_fork(pools[1]) == TH_OK && th_pool_before_fork(pools[2]) == TH_OK);
+    for (int p = 0; p < 3; p++) CHECK(th_pool_before_fork(pools[p]) == TH_OK);
+    CHECK(th_pool_before_fork(passing) == TH_OK);
     CHECK(th_heap_before_fork(heap) == TH_OK && th_global_before_fork() == TH_OK);
 }
 
 static void give_locks(void) {
     CHECK(th_global_after_fork() == TH_OK && th_heap_after_fork(heap) == TH_OK);
-    CHECK(th_pool_after_fork(pools[2]) == TH_OK && th_pool_after_fork(pools[1]) == TH_OK);
+    CHECK(th_pool_after_fork(passing) == TH_OK);
+    for (int p = 3; p-- > 0;) CHECK(th_pool_after_fork(pools[p]) == TH_OK);
 }
 
 static void a_child_finds_the_locks_free(void) {
     pthread_t worried;
     CHECK(pthread_create(&worried, NULL, worry, NULL) == 0);
-    for (int n = 0; n < 50; n++) {
+    for (int n = 0; n < 200; n++) {
         const pid_t child = fork();
         CHECK(child >= 0);
         if (child == 0) {
+            /* Deadly for a child that waits for a thread which is not here. */
+            alarm(20);
             void *block = th_allocate(heap, 300, 10, 16, NULL);
             void *piece = th_pool_allocate(pools[1], 10, 8, NULL);
+            if (th_pool_allocate(passing, 10, 8, NULL) == NULL || th_pool_check(pools[0]) != TH_OK) _exit(2);
             _exit(block != NULL && piece != NULL && th_global_allocate(1, 1) != NULL && th_check(heap) == TH_OK ? 0 : 1);
         }
         int status;
@@ -151,6 +159,9 @@ int main(void) {
     pools[1] = th_pool_fixed_growing(heap, 2, 32, 8, 64, &locked, &why);
     pools[2] = th_pool_blocks(heap, 3, &locked, &why);
     CHECK(pools[0] != NULL && pools[1] != NULL && pools[2] != NULL);
+    const th_pool_options passes = {.flags = TH_PASS_THROUGH};
+    passing = th_pool_lock_free(heap, 4, 32, 8, 1, &passes, &why);
+    CHECK(passing != NULL);
 
     pthread_t threads[THREADS];
     uint64_t numbers[THREADS];
@@ -170,6 +181,7 @@ int main(void) {
     a_child_finds_the_locks_free();
     a_handler_is_served_or_refused();
     for (int p = 0; p < 3; p++) CHECK(th_pool_destroy(pools[p]) == TH_OK);
+    CHECK(th_pool_destroy(passing) == TH_OK);
     CHECK(th_heap_destroy(heap) == TH_OK);
     puts("threads");
     return 0;
