@@ -244,7 +244,11 @@ unsafe impl<H: Share> Kind for Bump<H> {
         self.refuse_foreign(ptr)?;
         let at = ptr.addr().get();
         let more = new.size() - kind::at_least_one(old).size().min(new.size());
-        let last = self.is_last(ptr, kind::at_least_one(old)) && at.is_multiple_of(new.align());
+        let aligned = at.is_multiple_of(new.align());
+        if aligned && more == 0 {
+            return Ok(NonNull::slice_from_raw_parts(ptr, new.size()));
+        }
+        let last = aligned && self.is_last(ptr, kind::at_least_one(old));
         if let Some(chunk) = self.chunks.newest()
             && last
             && more <= self.stop(chunk, self.cursor.position()) - self.cursor.position()

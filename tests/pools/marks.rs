@@ -75,6 +75,27 @@ fn what_stands_in_front_of_pieces_is_none() {
     });
 }
 
+/// Be it the last or not, and the arena full: it takes nothing.
+#[test]
+fn a_piece_resized_to_its_own_size_stays() {
+    in_reserve(|heap| {
+        let bump = Bump::new(Pool::new(heap, Tag::new(1)).bounded(1 << 10));
+        let sizes = [0, 1, 40, 600].map(bytes);
+        let pieces = sizes.map(|size| bump.allocate(size).unwrap().cast());
+        while bump.allocate(bytes(1)).is_ok() {}
+        let before = bump.usage().unwrap();
+        for (piece, size) in pieces.into_iter().zip(sizes) {
+            assert_eq!(resize(&bump, piece, size, size).unwrap().cast(), piece);
+        }
+        // One of no bytes has an address of its own, and so a byte.
+        let one = resize(&bump, pieces[0], bytes(0), bytes(1)).unwrap();
+        assert_eq!(one.cast(), pieces[0]);
+        assert_eq!(bump.usage().unwrap(), before);
+        assert!(resize(&bump, pieces[2], bytes(40), bytes(41)).is_err());
+        bump.check().unwrap();
+    });
+}
+
 /// Chunks cannot go back while somebody visits the heap's blocks: a reset or a way back that needs it is refused, and no
 /// chunk, piece or number is lost.
 #[test]
