@@ -100,10 +100,11 @@ pub unsafe extern "C" fn th_pool_deallocate(
     align: usize,
 ) -> th_status {
     let give = |pool: &th_pool| {
-        let (kind, layout) = (pool.kind()?, layout(pool.tag(), size, align)?);
+        let kind = pool.kind()?;
         let Some(piece) = NonNull::new(piece.cast()) else {
             return Ok(());
         };
+        let layout = layout(pool.tag(), size, align)?;
         // SAFETY: the caller holds the piece, by the header's contract.
         Ok(unsafe { kind.deallocate(piece, layout) }?)
     };

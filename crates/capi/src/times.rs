@@ -284,18 +284,18 @@ pub unsafe extern "C" fn th_pool_times(
     capacity: usize,
     length: *mut usize,
 ) -> th_status {
-    // SAFETY: the header's contract.
-    let mut text = unsafe { Text::new(text, capacity) };
     let tell = |pool: &th_pool| {
+        let times = pool.shared()?.times()?;
+        // SAFETY: the header's contract.
+        let mut text = unsafe { Text::new(text, capacity) };
         // Text takes whatever comes.
-        let _ = write!(text, "{}", pool.shared()?.times()?);
-        Ok(())
+        let _ = write!(text, "{times}");
+        Ok(text.length())
     };
     // SAFETY: the header's contract.
-    let told = unsafe { on(pool, tell) };
+    let answer = unsafe { on(pool, tell) };
     // SAFETY: as above.
-    unsafe { put(length, text.length()) };
-    answer::status(told)
+    answer::status(answer.map(|whole| unsafe { put(length, whole) }))
 }
 
 /// Says how many cycles of the time-stamp counter a second has, as a device's maker does: then pools with TH_TIMED

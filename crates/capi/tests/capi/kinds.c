@@ -58,7 +58,7 @@ static void what_all_kinds_do(th_heap *heap, const struct kind *kind, options wi
     static char elsewhere[64];
     void *mine = th_allocate(heap, 1, 32, 16, &why);
     CHECK(mine != NULL);
-    CHECK(th_pool_deallocate(pool, NULL, 1, 1) == TH_OK);
+    CHECK(th_pool_deallocate(pool, NULL, 1, 1) == TH_OK && th_pool_deallocate(pool, NULL, SIZE_MAX, 0) == TH_OK);
     CHECK(th_pool_deallocate(pool, elsewhere, 32, 16) != TH_OK || kind->again == TH_OK);
     CHECK(th_pool_deallocate(pool, mine, 32, 16) != TH_OK || kind->again == TH_OK);
     CHECK(!th_pool_contains(pool, elsewhere) && !th_pool_contains(pool, mine) && !th_pool_contains(pool, NULL));
