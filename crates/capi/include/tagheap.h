@@ -10,7 +10,11 @@
  * need no creation. Pointers must not be null where nothing else is said; those that are, are answered by TH_NULL.
  *
  * A heap or pool made without TH_LOCKED is for one thread at a time. With it, any thread may call, and each call
- * has it for itself; a call from a signal handler that interrupted another one is answered by TH_REENTERED.
+ * has it for itself; a call from a signal handler on what its thread was using is answered by TH_REENTERED.
+ *
+ * A pool's lock is taken before its heap's. So whoever has the heap, in a th_visit_block or in a handler that
+ * interrupted a call, must use no pool with a lock: another thread may have that, and wait for the heap. Handlers may
+ * use one heap, and pools of th_pool_lock_free.
  */
 
 #ifndef TAGHEAP_H
@@ -508,7 +512,7 @@ typedef struct {
  * TH_PASS_THROUGH, call only if they have a bound.
  *
  * Called in the request that reached it, be it in a signal handler, when all is in order but the piece is not handed
- * out yet. It may use other pools, and the heap. Its own pool is busy: with TH_LOCKED, all calls on it answer
+ * out yet. It may use other pools, and the heap. Its own pool is busy: with a lock, all calls on it answer
  * TH_REENTERED but those about its tag or its times; without, those that reset, rewind or end it, and so does
  * th_heap_destroy. It returns as functions do: no longjmp, no exception.
  */
@@ -627,9 +631,9 @@ size_t th_heap_size(void);
  * A heap in the caller's own bytes: first its handle, see th_heap_size, then its memory. Without TH_LOCKED, no
  * system call is made.
  *
- * The bytes, whatever they hold, are the heap's until it is destroyed, and the caller's again then. Of 64 KiB and
- * more, a twelfth and 4 KiB are the heap's indexes; smaller buffers have none: a heap in one scans its blocks,
- * and knows no limits, names or marks. `flags` is TH_LOCKED or 0.
+ * The bytes, whatever they hold, are the heap's until it is destroyed, and the caller's again then. Where 64 KiB
+ * and more lie behind the handle, a twelfth of them and 4 KiB are the heap's indexes; smaller buffers have
+ * none: a heap in one scans its blocks, and knows no limits, names or marks. `flags` is TH_LOCKED or 0.
  *
  * Null on failure; `why`, unless it is null, gets the status: TH_NO_MEMORY if the bytes are too few, TH_NULL,
  * TH_BAD_FLAGS.
@@ -738,8 +742,8 @@ void *th_resize(th_heap *heap,
 void *th_resize_zeroed(th_heap *heap, void *block, size_t size, size_t align, th_status *why);
 
 /**
- * Gives a block to another tag. Fails as th_deallocate does, and with TH_RESERVED_TAG, TH_TAG_IN_USE, TH_LIMIT or
- * TH_NO_INDEX for the new tag.
+ * Gives a block to another tag. Fails as th_deallocate does, with TH_NULL for a null block, and with TH_RESERVED_TAG,
+ * TH_TAG_IN_USE, TH_LIMIT or TH_NO_INDEX for the new tag.
  */
 th_status th_retag(th_heap *heap,
                    void *block,
@@ -751,17 +755,18 @@ th_status th_retag(th_heap *heap,
 bool th_contains(const th_heap *heap, const void *block);
 
 /**
- * Whose a block is, to `tag`. Fails as th_deallocate does.
+ * Whose a block is, to `tag`, be it a pool's. Fails as th_deallocate does otherwise, and with TH_NULL for a
+ * null block.
  */
 th_status th_tag_of(const th_heap *heap, const void *block, uint64_t *tag);
 
 /**
- * Bytes that a block has, at least as many as were asked for, to `size`. Fails as th_deallocate does.
+ * Bytes that a block has, at least as many as were asked for, to `size`. Fails as th_tag_of does.
  */
 th_status th_usable_size(const th_heap *heap, const void *block, size_t *size);
 
 /**
- * Bytes that were asked for in a block, to `size`. Fails as th_deallocate does.
+ * Bytes that were asked for in a block, to `size`. Fails as th_tag_of does.
  */
 th_status th_requested_size(const th_heap *heap, const void *block, size_t *size);
 
@@ -840,8 +845,8 @@ th_status th_forget(th_heap *heap, uint64_t tag);
 th_status th_stats_of_heap(const th_heap *heap, th_stats *stats);
 
 /**
- * Numbers about a tag, to `stats`; all zero for one that was never used. O(1), but in a heap without indexes,
- * where blocks are counted and what else is kept by tag is zero.
+ * Numbers about a tag, to `stats`; for one that was never used all zero but `tag` and `limit`. O(1), but in
+ * a heap without indexes, where blocks are counted and what else is kept by tag is as for one never used.
  */
 th_status th_stats_of_tag(const th_heap *heap, uint64_t tag, th_tag_stats *stats);
 
@@ -960,7 +965,7 @@ th_pool *th_pool_fixed_growing(th_heap *heap,
  * As th_pool_fixed, for threads and signal handlers that take and give back slots at once, without a lock.
  *
  * Its heap has a lock if several threads use the pool; that is for reset, check and destroy. It needs no TH_LOCKED.
- * With TH_PASS_THROUGH it is not for signal handlers.
+ * With TH_PASS_THROUGH it has a lock, and is not for signal handlers.
  */
 th_pool *th_pool_lock_free(th_heap *heap,
                            uint64_t tag,
@@ -987,7 +992,7 @@ th_pool *th_pool_bump(th_heap *heap,
  *
  * Pieces of up to 32 KiB, rounded up to one of a row of sizes, come from chunks that grow with the pool; what is
  * given back serves the next request of its size. Larger ones are blocks of the heap's own. A reset keeps the
- * chunks.
+ * chunks, unless larger ones are out: then all goes back.
  * Double frees, interior and foreign pointers are found.
  */
 th_pool *th_pool_size_classes(th_heap *heap,
@@ -1163,8 +1168,8 @@ th_status th_pool_mark(const th_pool *pool, th_pool_moment *moment);
 
 /**
  * Takes all pieces back that were handed out since a moment, which can be rewound to again. Nobody uses them any
- * more; what was handed out before stays in use. An arena's chunks taken since go back to the heap: O(chunks); a
- * stack: O(pieces).
+ * more; what was handed out before stays in use, but of what an arena made larger in place since only the bytes
+ * that it had then. An arena's chunks taken since go back to the heap: O(chunks); a stack: O(pieces).
  *
  * TH_STALE_MARK if what was in use then has been given back, reset or rewound since, as far as that is known: what
  * has grown beyond the moment again may pass for what was there. Always, if the moment is no pool's or another's,

@@ -21,7 +21,7 @@ use crate::pooled::th_pool;
 /// TH_PASS_THROUGH, call only if they have a bound.
 ///
 /// Called in the request that reached it, be it in a signal handler, when all is in order but the piece is not handed
-/// out yet. It may use other pools, and the heap. Its own pool is busy: with TH_LOCKED, all calls on it answer
+/// out yet. It may use other pools, and the heap. Its own pool is busy: with a lock, all calls on it answer
 /// TH_REENTERED but those about its tag or its times; without, those that reset, rewind or end it, and so does
 /// th_heap_destroy. It returns as functions do: no longjmp, no exception.
 pub type th_alarm =

@@ -229,8 +229,8 @@ unsafe fn resize(
     unsafe { answer::block(answer, why) }
 }
 
-/// Gives a block to another tag. Fails as th_deallocate does, and with TH_RESERVED_TAG, TH_TAG_IN_USE, TH_LIMIT or
-/// TH_NO_INDEX for the new tag.
+/// Gives a block to another tag. Fails as th_deallocate does, with TH_NULL for a null block, and with TH_RESERVED_TAG,
+/// TH_TAG_IN_USE, TH_LIMIT or TH_NO_INDEX for the new tag.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn th_retag(heap: *mut th_heap, block: *mut c_void, tag: u64) -> th_status {
     let tag = Tag::new(tag);
@@ -257,7 +257,8 @@ pub unsafe extern "C" fn th_contains(heap: *const th_heap, block: *const c_void)
     unsafe { on(heap, contains) }.unwrap_or(false)
 }
 
-/// Whose a block is, to `tag`. Fails as th_deallocate does.
+/// Whose a block is, to `tag`, be it a pool's. Fails as th_deallocate does otherwise, and with TH_NULL for a
+/// null block.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn th_tag_of(
     heap: *const th_heap,
@@ -272,7 +273,7 @@ pub unsafe extern "C" fn th_tag_of(
     }
 }
 
-/// Bytes that a block has, at least as many as were asked for, to `size`. Fails as th_deallocate does.
+/// Bytes that a block has, at least as many as were asked for, to `size`. Fails as th_tag_of does.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn th_usable_size(
     heap: *const th_heap,
@@ -283,7 +284,7 @@ pub unsafe extern "C" fn th_usable_size(
     unsafe { ask(heap, block, size, Heap::usable_size) }
 }
 
-/// Bytes that were asked for in a block, to `size`. Fails as th_deallocate does.
+/// Bytes that were asked for in a block, to `size`. Fails as th_tag_of does.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn th_requested_size(
     heap: *const th_heap,

@@ -113,9 +113,9 @@ pub extern "C" fn th_heap_size() -> usize {
 /// A heap in the caller's own bytes: first its handle, see th_heap_size, then its memory. Without TH_LOCKED, no
 /// system call is made.
 ///
-/// The bytes, whatever they hold, are the heap's until it is destroyed, and the caller's again then. Of 64 KiB and
-/// more, a twelfth and 4 KiB are the heap's indexes; smaller buffers have none: a heap in one scans its blocks,
-/// and knows no limits, names or marks. `flags` is TH_LOCKED or 0.
+/// The bytes, whatever they hold, are the heap's until it is destroyed, and the caller's again then. Where 64 KiB
+/// and more lie behind the handle, a twelfth of them and 4 KiB are the heap's indexes; smaller buffers have
+/// none: a heap in one scans its blocks, and knows no limits, names or marks. `flags` is TH_LOCKED or 0.
 ///
 /// Null on failure; `why`, unless it is null, gets the status: TH_NO_MEMORY if the bytes are too few, TH_NULL,
 /// TH_BAD_FLAGS.

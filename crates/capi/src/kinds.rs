@@ -151,7 +151,7 @@ pub unsafe extern "C" fn th_pool_fixed_growing(
 /// As th_pool_fixed, for threads and signal handlers that take and give back slots at once, without a lock.
 ///
 /// Its heap has a lock if several threads use the pool; that is for reset, check and destroy. It needs no TH_LOCKED.
-/// With TH_PASS_THROUGH it is not for signal handlers.
+/// With TH_PASS_THROUGH it has a lock, and is not for signal handlers.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn th_pool_lock_free(
     heap: *mut th_heap,
@@ -192,7 +192,7 @@ pub unsafe extern "C" fn th_pool_bump(
 ///
 /// Pieces of up to 32 KiB, rounded up to one of a row of sizes, come from chunks that grow with the pool; what is
 /// given back serves the next request of its size. Larger ones are blocks of the heap's own. A reset keeps the
-/// chunks.
+/// chunks, unless larger ones are out: then all goes back.
 /// Double frees, interior and foreign pointers are found.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn th_pool_size_classes(

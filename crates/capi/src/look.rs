@@ -153,8 +153,8 @@ pub unsafe extern "C" fn th_stats_of_heap(heap: *const th_heap, stats: *mut th_s
     unsafe { tell(heap, stats, count) }
 }
 
-/// Numbers about a tag, to `stats`; all zero for one that was never used. O(1), but in a heap without indexes,
-/// where blocks are counted and what else is kept by tag is zero.
+/// Numbers about a tag, to `stats`; for one that was never used all zero but `tag` and `limit`. O(1), but in
+/// a heap without indexes, where blocks are counted and what else is kept by tag is as for one never used.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn th_stats_of_tag(
     heap: *const th_heap,

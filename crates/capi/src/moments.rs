@@ -106,8 +106,8 @@ pub unsafe extern "C" fn th_pool_mark(
 }
 
 /// Takes all pieces back that were handed out since a moment, which can be rewound to again. Nobody uses them any
-/// more; what was handed out before stays in use. An arena's chunks taken since go back to the heap: O(chunks); a
-/// stack: O(pieces).
+/// more; what was handed out before stays in use, but of what an arena made larger in place since only the bytes
+/// that it had then. An arena's chunks taken since go back to the heap: O(chunks); a stack: O(pieces).
 ///
 /// TH_STALE_MARK if what was in use then has been given back, reset or rewound since, as far as that is known: what
 /// has grown beyond the moment again may pass for what was there. Always, if the moment is no pool's or another's,

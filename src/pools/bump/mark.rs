@@ -54,7 +54,7 @@ impl<H: Share> Bump<H> {
     ///
     /// # Safety
     ///
-    /// Nobody uses what was handed out since the mark.
+    /// Nobody uses what was handed out since the mark, nor what a piece from before it was made larger by in place.
     pub unsafe fn rewind_shared(&self, mark: BumpMark) -> Result<(), Error> {
         let stale = mark.allocations > self.cursor.allocations() || !self.reaches(&mark)?;
         if self.pool.passes() || stale {
