@@ -63,6 +63,10 @@ pub(crate) enum Home {
     Buffer,
 }
 
+/// How often who notes what went wrong looks whether he can, and who reads it.
+const SPINS: usize = 100;
+const CHANCES: usize = 1000;
+
 /// What is the same in every handle of a heap's.
 const MARK: u64 = 0x7468_5f68_6561_7021;
 
@@ -124,17 +128,35 @@ impl th_heap {
         self.sharing.look(work)?
     }
 
-    /// Notes what went wrong, for people to read. Who is in another's way notes nothing.
+    /// Notes what went wrong, for people to read. A handler that interrupted its own thread here notes nothing.
     pub(crate) fn note<T>(&self, answer: Answer<T>) -> Answer<T> {
         answer.inspect_err(|failure| {
-            if let Some(mut last) = self.last.try_lock() {
+            if let Some(mut last) = self.try_last(SPINS, core::hint::spin_loop) {
                 *last = Some(*failure);
             }
         })
     }
 
-    pub(crate) fn last(&self) -> Option<Failure> {
-        self.last.try_lock().and_then(|last| *last)
+    /// What was noted last.
+    pub(crate) fn last(&self) -> Answer<Option<Failure>> {
+        let last = self.try_last(CHANCES, rustix::thread::sched_yield);
+        Ok(*last.ok_or(Misuse::Reentered)?)
+    }
+
+    /// The note, unless whoever has it keeps it while it is asked for so often: each has it for some instructions, unless a
+    /// handler interrupted him.
+    fn try_last(
+        &self,
+        often: usize,
+        wait: fn(),
+    ) -> Option<lock_api::MutexGuard<'_, Futex, Option<Failure>>> {
+        (0..often).find_map(|_| {
+            let last = self.last.try_lock();
+            if last.is_none() {
+                wait();
+            }
+            last
+        })
     }
 }
 

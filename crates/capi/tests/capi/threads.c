@@ -117,6 +117,26 @@ static void a_child_finds_the_locks_free(void) {
     CHECK(pthread_join(worried, NULL) == 0);
 }
 
+static void *fail(void *argument) {
+    (void)argument;
+    while (!atomic_load(&stop)) CHECK(th_deallocate(heap, &stop) == TH_NOT_FROM_HERE);
+    return NULL;
+}
+
+/* Once something has gone wrong there is something to tell, whoever else is noting or asking. */
+static void what_went_wrong_is_told_in_any_thread(void) {
+    pthread_t failing[THREADS];
+    CHECK(th_deallocate(heap, &stop) == TH_NOT_FROM_HERE);
+    atomic_store(&stop, false);
+    for (int i = 0; i < THREADS; i++) CHECK(pthread_create(&failing[i], NULL, fail, NULL) == 0);
+    for (int n = 0; n < 300000; n++) {
+        char text[200];
+        CHECK(th_last_error(heap, text, sizeof text, NULL) == TH_OK && strstr(text, "not from this heap") != NULL);
+    }
+    atomic_store(&stop, true);
+    for (int i = 0; i < THREADS; i++) CHECK(pthread_join(failing[i], NULL) == 0);
+}
+
 static volatile sig_atomic_t served, refused;
 
 /* Whatever it interrupted: the lock-free pool serves, the others may say that they are re-entered. */
@@ -179,6 +199,7 @@ int main(void) {
 
     CHECK(pthread_atfork(take_locks, give_locks, give_locks) == 0);
     a_child_finds_the_locks_free();
+    what_went_wrong_is_told_in_any_thread();
     a_handler_is_served_or_refused();
     for (int p = 0; p < 3; p++) CHECK(th_pool_destroy(pools[p]) == TH_OK);
     CHECK(th_pool_destroy(passing) == TH_OK);
