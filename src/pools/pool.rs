@@ -52,7 +52,30 @@ use crate::words::usage::{Alarm, Bell, Measure, Usage};
 /// in the heap.
 ///
 /// A pool holds its heap by a reference, such as one to a static (`LazyLock<SharedHeap<Reserve>>`), or by value, where
-/// it is the only one on it: so it can stand in a struct.
+/// it is the only one on it: so it can stand in a struct. With feature `alloc`, several pools in one struct own their heap
+/// together:
+///
+/// ```
+/// use std::rc::Rc;
+/// use tagheap::{Bump, Error, Heap, Kind, LocalHeap, Pool, Reserve, SizeClasses, Tag, Typed};
+///
+/// type Ours = Rc<LocalHeap<Reserve>>;
+///
+/// struct Parser {
+///     tree: Bump<Ours>,
+///     names: SizeClasses<Ours>,
+/// }
+///
+/// let heap = Rc::new(LocalHeap::new(Heap::new(Reserve::new()?)?));
+/// let mut parser = Parser {
+///     tree: Bump::new(Pool::new(heap.clone(), Tag::named("tree"))),
+///     names: SizeClasses::new(Pool::new(heap, Tag::named("names"))),
+/// };
+/// let name = parser.names.alloc_str("harbour")?;
+/// parser.tree.alloc(name.len())?;
+/// parser.tree.reset()?;
+/// # Ok::<(), Error>(())
+/// ```
 ///
 /// The cost is the heap's: 32 bytes a request, rounded to 16, and O(log) of the heap's length.
 #[derive(Debug)]

@@ -18,7 +18,8 @@ use crate::words::error::{Error, Misuse};
 use crate::words::stats::{Amount, Mark, TagStats};
 use crate::words::tag::Tag;
 
-/// A heap that several hold, such as pools: `&LocalHeap` in one thread, `&SharedHeap` in many.
+/// A heap that several hold, such as pools: `&LocalHeap` in one thread, `&SharedHeap` in many; with feature `alloc` also
+/// `Rc<LocalHeap>` and `Arc<SharedHeap>`, so that it goes with the last of them.
 ///
 /// Every call has the heap for itself. One that comes while the same thread is in another, from a signal
 /// handler or a callback, is answered by [`Misuse::Reentered`].

@@ -7,8 +7,13 @@ use core::alloc::Layout;
 use core::cell::RefCell;
 use core::ptr::NonNull;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread;
 
-use tagheap::{Bump, Error, Heap, Kind, LocalHeap, Misuse, Own, Pool, Reserve, Share, Tag, Typed};
+use tagheap::{
+    Bump, Error, Heap, Kind, LocalHeap, Misuse, Own, Pool, Reserve, Share, SharedHeap, Tag, Typed,
+};
 
 use crate::in_reserve;
 
@@ -287,4 +292,66 @@ fn resizes_and_releases_sets(heap: &impl Share) {
 fn a_heap_in_several_hands_resizes_blocks_and_releases_sets_of_tags() {
     in_reserve(resizes_and_releases_sets);
     resizes_and_releases_sets(&crate::threads::shared());
+}
+
+/// Several pools of one struct, whichever goes first; each releases its own.
+#[test]
+fn a_heap_goes_with_the_last_of_the_pools_that_own_it() {
+    struct Both {
+        first: Bump<Rc<LocalHeap<Reserve>>>,
+        second: Pool<Rc<LocalHeap<Reserve>>>,
+    }
+    for first_goes in [true, false] {
+        let heap = Rc::new(LocalHeap::new(Heap::new(Reserve::new().unwrap()).unwrap()));
+        let seen = Rc::downgrade(&heap);
+        let mut both = Both {
+            first: Bump::new(Pool::new(heap.clone(), PARENT)),
+            second: Pool::new(heap, CHILD),
+        };
+        assert_eq!(both.first.alloc_str("harbour").unwrap(), "harbour");
+        both.second.alloc([1_u8; 5000]).unwrap();
+        both.first.reset().unwrap();
+        both.first.alloc(3).unwrap();
+        assert!(
+            seen.upgrade()
+                .is_some_and(|mut heap| Rc::get_mut(&mut heap).is_none())
+        );
+        let Both { first, second } = both;
+        let blocks = |tag| seen.upgrade().unwrap().stats_of(tag).unwrap().blocks;
+        if first_goes {
+            drop(first);
+            assert_eq!((blocks(PARENT), blocks(CHILD)), (0, 1));
+            second.alloc(6).unwrap();
+            drop(second);
+        } else {
+            drop(second);
+            assert_eq!((blocks(PARENT), blocks(CHILD)), (1, 0));
+            first.alloc(6).unwrap();
+            drop(first);
+        }
+        assert!(seen.upgrade().is_none());
+    }
+}
+
+#[test]
+fn a_heap_goes_with_the_last_of_the_threads_that_own_it() {
+    let heap: SharedHeap<_> = SharedHeap::new(Heap::new(Reserve::new().unwrap()).unwrap());
+    let heap = Arc::new(heap);
+    let seen = Arc::downgrade(&heap);
+    let threads: Vec<_> = (1..=4)
+        .map(|number| {
+            let pool = Pool::new(Arc::clone(&heap), Tag::new(number));
+            thread::spawn(move || {
+                let words: Vec<_> = (0..500).map(|n| pool.alloc(number * n).unwrap()).collect();
+                let sum: u64 = words.iter().map(|word| **word).sum();
+                assert_eq!(sum, number * 500 * 499 / 2);
+                pool.heap().look(|heap| heap.check()).unwrap().unwrap();
+            })
+        })
+        .collect();
+    drop(heap);
+    threads
+        .into_iter()
+        .for_each(|thread| thread.join().unwrap());
+    assert!(seen.upgrade().is_none());
 }
