@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use tagheap::{Error, HEADER, Misuse, OutOfMemory, SMALLEST, Shortage, Tag, UNIT};
+use tagheap::{Error, HEADER, Heap, Misuse, OutOfMemory, Reserve, SMALLEST, Shortage, Tag, UNIT};
 
 use crate::support::{Careless, Config, Rig, Stepped, block_size, bytes, layout};
 
@@ -204,6 +204,36 @@ fn a08_zeroed_is_zero_after_a_trim<C: Config>() {
         rig.free(grown);
     }
     rig.contents();
+}
+
+/// The kernel does not empty pages that are locked in memory.
+#[test]
+fn a08_zeroed_is_zero_after_trims_of_locked_pages() {
+    const LARGE: usize = 4 << 20;
+    let mut heap = Heap::new(Reserve::new().unwrap()).unwrap();
+    heap.allocate(A, bytes(1000)).unwrap();
+    for round in 1..4 {
+        let dirty = heap.allocate(A, bytes(LARGE)).unwrap().cast::<u8>();
+        // SAFETY: the block has so many bytes.
+        unsafe { dirty.write_bytes(0xa5, LARGE) };
+        let middle = dirty.map_addr(|at| at.saturating_add(LARGE / 2));
+        // SAFETY: the page belongs to the block.
+        if unsafe { libc::mlock(middle.as_ptr().cast(), 1) } != 0 {
+            return;
+        }
+        // SAFETY: nobody uses it any more.
+        unsafe { heap.deallocate(dirty, bytes(LARGE)) }.unwrap();
+        // The first finds them so; others find nothing to do, or other pages.
+        for _ in 0..round {
+            heap.trim();
+            heap.allocate(B, bytes(100_000)).unwrap();
+            heap.release_tag(B).unwrap();
+        }
+        let fresh = heap.allocate_zeroed(A, bytes(LARGE)).unwrap();
+        // SAFETY: the heap says that all of it is zero.
+        let zeros = unsafe { fresh.as_ref() };
+        assert!(zeros.iter().all(|byte| *byte == 0), "round {round}");
+    }
 }
 
 fn a10_growth_to_a_greater_alignment_keeps_the_contents<C: Config>() {

@@ -30,6 +30,8 @@ pub struct Reserve {
     limit: usize,
     /// Bytes of the pages that it would have: its limit is a multiple where there is room.
     page: usize,
+    /// Address behind the last page that was given back but kept its bytes, as one locked in memory does; 0 for none.
+    kept: usize,
 }
 
 /// Bytes to reserve where nothing else is said: 64 GiB.
@@ -74,6 +76,7 @@ impl Reserve {
             mapping,
             limit,
             page: PAGE,
+            kept: 0,
         })
     }
 
@@ -136,13 +139,16 @@ unsafe impl Source for Reserve {
     }
 
     unsafe fn trim(&mut self, to: usize) -> usize {
-        let Some(to) = align_up(to, self.page).filter(|to| *to < self.limit) else {
-            return self.limit;
-        };
-        let from = core::mem::replace(&mut self.limit, to);
-        // SAFETY: by the contract nobody uses memory from `to` on.
-        let done = unsafe { self.mapping.decommit(to, from) };
-        if done { to } else { from }
+        if let Some(to) = align_up(to, self.page).filter(|to| *to < self.limit) {
+            let from = core::mem::replace(&mut self.limit, to);
+            // SAFETY: by the contract nobody uses memory from `to` on.
+            if !unsafe { self.mapping.decommit(to, from) } {
+                self.kept = self.kept.max(from);
+            } else if from >= self.kept {
+                self.kept = 0;
+            }
+        }
+        self.limit.max(self.kept)
     }
 
     /// Whole pages of the kind it has: of a huge page that is taken apart, the kernel keeps all.
