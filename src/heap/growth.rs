@@ -300,7 +300,8 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
             heap.row.grant(heap.source.limit());
             heap.root.resize(&heap.row);
         });
-        self.row.zeroed(zero_from);
+        // What is granted still was not granted anew, and keeps its bytes.
+        self.row.zeroed(zero_from.max(self.row.limit()));
         before - self.row.limit()
     }
 }

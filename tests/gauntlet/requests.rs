@@ -1,8 +1,12 @@
 //! A: requests of every size and alignment.
 
+use core::ptr::NonNull;
 use std::collections::BTreeSet;
 
-use tagheap::{Error, HEADER, Heap, Misuse, OutOfMemory, Reserve, SMALLEST, Shortage, Tag, UNIT};
+use tagheap::{
+    Error, HEADER, Heap, Misuse, OutOfMemory, Refusal, Reserve, SMALLEST, Shortage, Source, Tag,
+    UNIT,
+};
 
 use crate::support::{Careless, Config, Rig, Stepped, block_size, bytes, layout};
 
@@ -233,6 +237,58 @@ fn a08_zeroed_is_zero_after_trims_of_locked_pages() {
         // SAFETY: the heap says that all of it is zero.
         let zeros = unsafe { fresh.as_ref() };
         assert!(zeros.iter().all(|byte| *byte == 0), "round {round}");
+    }
+}
+
+/// A source of which all that is granted after a trim is zero, and which says no more than that.
+#[derive(Debug)]
+struct Fresh(Reserve);
+
+// SAFETY: what it says is true of the reservation, whose memory it is.
+unsafe impl Source for Fresh {
+    fn base(&self) -> NonNull<u8> {
+        self.0.base()
+    }
+
+    fn limit(&self) -> usize {
+        self.0.limit()
+    }
+
+    fn extend(&mut self, frontier: usize, to: usize) -> Result<(), Refusal> {
+        self.0.extend(frontier, to)
+    }
+
+    unsafe fn trim(&mut self, to: usize) -> usize {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.trim(to) };
+        0
+    }
+
+    fn zero_from(&self) -> usize {
+        self.0.zero_from()
+    }
+
+    fn index_room(&self) -> usize {
+        self.0.index_room()
+    }
+}
+
+/// The page on which the row ends is not given back, and keeps its bytes.
+#[test]
+fn a08_zeroed_is_zero_where_a_trim_left_something() {
+    let mut heap = Heap::new(Fresh(Reserve::new().unwrap())).unwrap();
+    for size in [10_000, 100_000, 1_000_000] {
+        heap.allocate(A, bytes(100)).unwrap();
+        let dirty = heap.allocate(A, bytes(size)).unwrap().cast::<u8>();
+        // SAFETY: the block has so many bytes.
+        unsafe { dirty.write_bytes(0xa5, size) };
+        // SAFETY: nobody uses it any more.
+        unsafe { heap.deallocate(dirty, bytes(size)) }.unwrap();
+        assert!(heap.trim() > 0);
+        let fresh = heap.allocate_zeroed(A, bytes(size)).unwrap();
+        // SAFETY: the heap says that all of it is zero.
+        let zeros = unsafe { fresh.as_ref() };
+        assert!(zeros.iter().all(|byte| *byte == 0), "{size}");
     }
 }
 
