@@ -14,7 +14,7 @@ use crate::tags::ledger::Ledger;
 use crate::words::error::{Corruption, Error, OutOfMemory, Shortage};
 use crate::words::header::Key;
 use crate::words::root::Root;
-use crate::words::size::{Fit, SMALLEST, UNIT};
+use crate::words::size::{Fit, SMALLEST, UNIT, align_down};
 use crate::words::slot::Slot;
 use crate::words::tag::Tag;
 use crate::words::walk::Image;
@@ -189,7 +189,8 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         for _ in 0..ATTEMPTS {
             let frontier = self.source.frontier()?;
             let foreign = (frontier != limit).then_some(Foreign {
-                from: limit,
+                // A fence is whole units.
+                from: align_down(limit, UNIT),
                 to: frontier,
             });
             let start = foreign.as_ref().map_or(end, |foreign| foreign.to);

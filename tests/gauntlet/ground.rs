@@ -152,6 +152,8 @@ pub(crate) struct Knobs {
     pub(crate) refuse: Cell<(usize, usize)>,
     /// How often somebody else comes first, with so many bytes each time.
     pub(crate) overtake: Cell<(usize, usize)>,
+    /// By how many bytes the limit falls short of where it could be.
+    pub(crate) short: Cell<usize>,
     /// Where the break stands, whoever moved it.
     pub(crate) top: Cell<usize>,
     /// Bytes that belong to somebody else.
@@ -309,7 +311,8 @@ unsafe impl Source for Steps {
     }
 
     fn limit(&self) -> usize {
-        (self.top - self.base.addr().get()).saturating_sub(HEADER) + self.base.addr().get()
+        let kept = HEADER + self.knobs.short.get();
+        (self.top - self.base.addr().get()).saturating_sub(kept) + self.base.addr().get()
     }
 
     fn frontier(&self) -> Result<usize, Corruption> {
@@ -341,7 +344,8 @@ unsafe impl Source for Steps {
             intrude(&self.memory, &self.knobs, bytes);
             return Err(Refusal::Overtaken);
         }
-        let exact = to.checked_add(HEADER).ok_or(Refusal::NoMemory)?;
+        let kept = HEADER + self.knobs.short.get();
+        let exact = to.checked_add(kept).ok_or(Refusal::NoMemory)?;
         if exact > self.memory.end() {
             return Err(Refusal::NoMemory);
         }
@@ -351,7 +355,7 @@ unsafe impl Source for Steps {
     }
 
     unsafe fn trim(&mut self, to: usize) -> usize {
-        let top = to + HEADER;
+        let top = to + HEADER + self.knobs.short.get();
         if self.knobs.top.get() == self.top && top < self.top {
             self.top = top;
             self.knobs.top.set(top);

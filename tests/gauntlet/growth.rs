@@ -1,8 +1,8 @@
 //! B: the end of the row, and a source that refuses, is overtaken, or shrinks.
 
 use tagheap::{
-    Corruption, Error, HEADER, Heap, OutOfMemory, Reserve, SMALLEST, Shortage, Source, State, Tag,
-    UNIT,
+    Corruption, Error, HEADER, Heap, OutOfMemory, Reserve, SMALLEST, Shortage, Source,
+    State, Tag, UNIT,
 };
 
 use crate::support::{Careless, Config, Ground, Rig, Stepped, bytes, heap_over, layout};
@@ -20,6 +20,7 @@ stamp!(stepped:
     b03_a_refusal_is_not_remembered,
     b04_each_growth_may_be_refused,
     b06_foreign_memory_is_fenced_and_left_alone,
+    b06_foreign_memory_behind_a_limit_within_a_unit_is_fenced,
     b06_a_block_does_not_grow_across_foreign_memory,
     b07_foreign_memory_that_goes_again_leaves_nothing_behind,
     b08_a_break_below_the_row_is_corruption,
@@ -224,6 +225,27 @@ impl<C: Config<Ground = Stepped>> Rig<C> {
             self.heap.end() >= fence,
             "the row ends behind its last fence"
         );
+    }
+}
+
+/// What a source has granted need not be whole units.
+fn b06_foreign_memory_behind_a_limit_within_a_unit_is_fenced<C: Config<Ground = Stepped>>() {
+    for (short, size) in (1..UNIT).flat_map(|short| [10, 60, 100].map(|size| (short, size))) {
+        let ground = Stepped::new(1 << 14);
+        ground.knobs.short.set(short);
+        let mut heap = heap_over::<C>(ground.source()).unwrap();
+        for _ in 0..3 {
+            heap.allocate(A, bytes(size)).unwrap();
+            ground.intrude(100);
+            let behind = heap.allocate(A, bytes(1000)).unwrap().cast::<u8>();
+            assert!(behind.addr().get() > ground.foreign().last().unwrap().1);
+            heap.check().unwrap();
+        }
+        assert_eq!(heap.blocks_of(Tag::FOREIGN).count(), 3);
+        heap.release_tag(A).unwrap();
+        heap.trim();
+        heap.check().unwrap();
+        assert!(ground.foreign_is_untouched());
     }
 }
 
