@@ -85,7 +85,7 @@ pub(super) fn found<S: Source, R: Rule, P: Placement>(
     mut placement: P,
     key: Key,
 ) -> Result<Heap<S, R, P>, Error> {
-    let size = source.index_room() + Root::BLOCK;
+    let size = source.index_room().saturating_add(Root::BLOCK);
     let lacking = |cause| OutOfMemory {
         tag: Tag::HEAP,
         size,

@@ -1,7 +1,9 @@
 //! B: the end of the row, and a source that refuses, is overtaken, or shrinks.
 
+use core::ptr::NonNull;
+
 use tagheap::{
-    Corruption, Error, HEADER, Heap, OutOfMemory, Reserve, SMALLEST, Shortage, Source,
+    Corruption, Error, HEADER, Heap, OutOfMemory, Refusal, Reserve, SMALLEST, Shortage, Source,
     State, Tag, UNIT,
 };
 
@@ -358,6 +360,43 @@ fn b10_a_source_that_grants_nothing_makes_no_heap<C: Config<Ground = Stepped>>()
             (length + 2 * UNIT) / UNIT * UNIT >= UNIT + 128 + HEADER
         );
     }
+}
+
+/// A source without memory that wants more of it for indexes than there are addresses.
+#[derive(Debug)]
+struct Greedy;
+
+// SAFETY: nothing is ever granted.
+unsafe impl Source for Greedy {
+    fn base(&self) -> NonNull<u8> {
+        NonNull::<u128>::dangling().cast()
+    }
+
+    fn limit(&self) -> usize {
+        self.base().addr().get()
+    }
+
+    fn extend(&mut self, _frontier: usize, _to: usize) -> Result<(), Refusal> {
+        Err(Refusal::NoMemory)
+    }
+
+    unsafe fn trim(&mut self, _to: usize) -> usize {
+        usize::MAX
+    }
+
+    fn zero_from(&self) -> usize {
+        usize::MAX
+    }
+
+    fn index_room(&self) -> usize {
+        usize::MAX - 15
+    }
+}
+
+#[test]
+fn b10_room_for_indexes_beyond_all_addresses_is_refused() {
+    let error = Heap::new(Greedy).map(|_| ()).unwrap_err();
+    assert!(matches!(error, Error::OutOfMemory(lacking) if lacking.cause == Shortage::Refused));
 }
 
 /// A source whose base does not follow its frontier has no place for the root block then.
