@@ -78,7 +78,8 @@ use crate::words::size::{align_down, align_up};
 /// - `base` is a multiple of 16 and not 0, and stays as it is once memory was granted.
 /// - Memory from `base` to `limit` is readable, writable, and nobody else's until the source is
 ///   dropped or `trim` takes it back, except what lies between an old limit and a higher
-///   `frontier`.
+///   `frontier`: that is somebody else's, and need only be readable, for the heap looks at a pointer into
+///   it that it is asked about.
 /// - Where `frontier` can lie beyond the limit, the 32 bytes from the limit on belong to the heap too:
 ///   the header of a block that fences the memory between the two stands there.
 /// - Moving the source's value does not move its memory.
