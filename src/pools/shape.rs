@@ -210,6 +210,14 @@ mod tests {
         }
         assert!(Shape::single(Layout::new::<u64>(), usize::MAX / 8).is_none());
         assert!(Shape::growing(Layout::new::<u64>(), usize::MAX / 16).is_none());
+        // Of this alignment there is no layout of a byte.
+        let Ok(nothing) = Layout::from_size_align(0, 1 << 63) else {
+            unreachable!("no bytes, however aligned");
+        };
+        for count in [0, 1, 100] {
+            assert!(Shape::single(nothing, count).is_none());
+            assert!(Shape::growing(nothing, count).is_none());
+        }
     }
 
     #[test]

@@ -12,7 +12,8 @@ use crate::words::size::LINE;
 /// What the first of equal slots is aligned to, given how one lies, padded: so that each lies in as few lines as can
 /// be. A slot of a line's length that lies in two costs two misses.
 pub(crate) const fn in_lines(slot: Layout) -> usize {
-    let natural = 1 << slot.size().trailing_zeros();
+    // The lowest bit: the largest power of two in it.
+    let natural = slot.size() & slot.size().wrapping_neg();
     let lines = if natural < LINE { natural } else { LINE };
     if lines > slot.align() {
         lines
