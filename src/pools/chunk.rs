@@ -136,11 +136,13 @@ impl Chunk {
 
 /// Chunks of a pool that grows: each has a note at its start that leads to the one before it.
 ///
-/// The note has a header's form, with a key of the pool's own: where the older chunk is in place of the tag,
-/// and its check word finds damage before it is followed.
+/// The note has a header's form, with a key of the pool's own: where the older chunk is in place of the tag, the
+/// chunk's number in place of the slot, and its check word finds damage before it is followed.
 #[derive(Debug)]
 pub(crate) struct Chunks {
     newest: Cell<Option<Chunk>>,
+    /// The number of the one put there last; 0 if none was.
+    pushed: Cell<u32>,
     key: Key,
 }
 
@@ -151,6 +153,7 @@ impl Chunks {
     pub(crate) fn new() -> Self {
         Self {
             newest: Cell::new(None),
+            pushed: Cell::new(0),
             key: Key::from_seed(sys::noise()),
         }
     }
@@ -168,11 +171,33 @@ impl Chunks {
         );
         let older = self.newest.get().map_or(0, Chunk::base);
         let tag = Tag::new(older as u64);
-        let note = Header::used(chunk.base(), chunk.bytes, tag, 0, self.key);
+        let number = self.pushed.get().wrapping_add(1).max(1);
+        self.pushed.set(number);
+        let note = Header::used(chunk.base(), chunk.bytes, tag, number, self.key);
         // SAFETY: the chunk is the pool's own, aligned to 16, and has room for the note; nobody holds a piece
         // of a chunk that is new.
         unsafe { chunk.start.cast::<Header>().write(note) };
         self.newest.set(Some(chunk));
+    }
+
+    /// The number of a chunk of these, not 0. No other has it before 2^32 were put there.
+    ///
+    /// # Errors
+    ///
+    /// Its address, if its note is damaged.
+    pub(crate) fn number(&self, chunk: Chunk) -> Result<u64, usize> {
+        Ok(self.note(chunk)?.slot.into())
+    }
+
+    /// The chunk of a number.
+    pub(crate) fn numbered(&self, number: u64) -> Result<Option<Chunk>, usize> {
+        for chunk in self.iter() {
+            let chunk = chunk?;
+            if self.number(chunk)? == number {
+                return Ok(Some(chunk));
+            }
+        }
+        Ok(None)
     }
 
     /// Whether there is no chunk behind the newest, if that.
@@ -209,6 +234,7 @@ impl Chunks {
     pub(crate) fn retain(&self, mut keep: impl FnMut(Chunk) -> bool) -> Result<(), usize> {
         let kept = Self {
             newest: Cell::new(None),
+            pushed: Cell::new(0),
             key: self.key,
         };
         let whole = loop {

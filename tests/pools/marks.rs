@@ -30,6 +30,32 @@ fn a_mark_behind_the_end_of_another_chunk_is_stale() {
     });
 }
 
+/// However large the other is, and however much is in it.
+#[test]
+fn a_mark_in_another_chunk_at_the_same_place_is_stale() {
+    in_reserve(|heap| {
+        let mut bump = Bump::new(Pool::new(heap, Tag::new(1)));
+        bump.allocate(bytes(600)).unwrap();
+        let start = bump.mark();
+        bump.allocate(bytes(300)).unwrap();
+        let first = bump.allocate(bytes(2000)).unwrap().addr();
+        let mark = bump.mark();
+        bump.rewind(start).unwrap();
+
+        let second = bump.allocate(bytes(2000)).unwrap().addr();
+        assert_eq!(second, first, "in another chunk");
+        for chunks in 1..3 {
+            let before = bump.usage().unwrap();
+            assert_eq!(bump.rewind(mark), Err(Error::from(Misuse::StaleMark)));
+            assert_eq!(bump.usage().unwrap(), before, "nothing changed");
+            bump.check().unwrap();
+            bump.allocate(bytes(4000 * chunks)).unwrap();
+        }
+        bump.rewind(start).unwrap();
+        assert_eq!(bump.usage().unwrap().used, 600);
+    });
+}
+
 /// What was given back after a mark was given back, though the way to the mark leads past it.
 #[test]
 fn a_way_back_forgets_nothing_that_was_given_back() {

@@ -6,27 +6,31 @@
 #![allow(unsafe_code)]
 
 use crate::pools::bump::Bump;
-use crate::pools::chunk::Chunk;
+use crate::pools::chunk::{Chunk, NOTE};
 use crate::sharing::share::Share;
 use crate::words::error::{Error, Misuse};
 
 /// A moment in the life of a [`Bump`], see [`Bump::mark`].
 #[derive(Clone, Copy, Debug)]
 pub struct BumpMark {
-    /// The newest chunk's address, or 0.
-    chunk: usize,
+    /// The newest chunk's number, or 0; [`NONE`] if its note is damaged.
+    chunk: u64,
     cursor: usize,
     older: usize,
     allocations: u64,
     deallocations: u64,
 }
 
+/// No chunk has this number.
+const NONE: u64 = u64::MAX;
+
 impl<H: Share> Bump<H> {
     /// This moment, to [`rewind`](Bump::rewind) to. O(1).
     #[must_use]
     pub fn mark(&self) -> BumpMark {
+        let number = |chunk| self.chunks.number(chunk).unwrap_or(NONE);
         BumpMark {
-            chunk: self.chunks.newest().map_or(0, Chunk::base),
+            chunk: self.chunks.newest().map_or(0, number),
             cursor: self.cursor.position(),
             older: self.older.get(),
             allocations: self.cursor.allocations(),
@@ -38,8 +42,9 @@ impl<H: Share> Bump<H> {
     ///
     /// # Errors
     ///
-    /// [`Misuse::StaleMark`] if what was there then has been taken back already, the mark is another
-    /// arena's, or pooling is switched off; [`Misuse::Reentered`] if a chunk is to go from inside a lock of the heap's;
+    /// [`Misuse::StaleMark`] if what was there then has been taken back already, unless as much came to its place in
+    /// the same chunk since, if the mark is another arena's, or if pooling is switched off;
+    /// [`Misuse::Reentered`] if a chunk is to go from inside a lock of the heap's;
     /// [`Corruption`](crate::Corruption) if a chunk's note is damaged.
     pub fn rewind(&mut self, mark: BumpMark) -> Result<(), Error> {
         // SAFETY: borrowed exclusively, so nobody borrows what was handed out.
@@ -56,13 +61,13 @@ impl<H: Share> Bump<H> {
     ///
     /// Nobody uses what was handed out since the mark, nor what a piece from before it was made larger by in place.
     pub unsafe fn rewind_shared(&self, mark: BumpMark) -> Result<(), Error> {
-        let stale = mark.allocations > self.cursor.allocations() || !self.reaches(&mark)?;
-        if self.pool.passes() || stale {
-            return Err(Misuse::StaleMark.into());
-        }
+        let base = match self.base_of(&mark)? {
+            Some(base) if !self.pool.passes() => base,
+            _ => return Err(Misuse::StaleMark.into()),
+        };
         self.note_peak();
         let newest = self.chunks.newest();
-        if let Err(error) = self.drop_behind(mark.chunk) {
+        if let Err(error) = self.drop_behind(base) {
             let left = self.chunks.newest();
             if left != newest {
                 // What is left has no room: the chunk in which the cursor was is gone.
@@ -91,15 +96,26 @@ impl<H: Share> Bump<H> {
         Ok(())
     }
 
-    /// Whether a mark's chunk is there, and the mark at or before the cursor or that chunk's end.
-    fn reaches(&self, mark: &BumpMark) -> Result<bool, Error> {
-        let newest = self.chunks.newest().map_or(0, Chunk::base);
-        if mark.chunk == newest {
-            return Ok(mark.cursor <= self.cursor.position());
+    /// Where a mark's chunk starts, or 0 where there was none; `None` unless it is there, and the mark in it and at or
+    /// before the cursor.
+    fn base_of(&self, mark: &BumpMark) -> Result<Option<usize>, Error> {
+        if mark.allocations > self.cursor.allocations() {
+            return Ok(None);
         }
-        let found = self.chunks.holding(mark.chunk);
-        let found = found.map_err(|at| self.pool.damage(at))?;
-        let reached = |chunk: Chunk| chunk.base() == mark.chunk && mark.cursor <= chunk.end();
-        Ok(mark.chunk == 0 || found.is_some_and(reached))
+        if mark.chunk == 0 {
+            return Ok(Some(0));
+        }
+        let found = self.chunks.numbered(mark.chunk);
+        let Some(chunk) = found.map_err(|at| self.pool.damage(at))? else {
+            return Ok(None);
+        };
+        let is_newest = self.chunks.newest() == Some(chunk);
+        let end = if is_newest {
+            self.cursor.position()
+        } else {
+            chunk.end()
+        };
+        let places = chunk.base() + NOTE..=end;
+        Ok(places.contains(&mark.cursor).then_some(chunk.base()))
     }
 }
