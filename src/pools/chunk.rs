@@ -165,14 +165,18 @@ impl Chunks {
 
     /// Puts a chunk in front of the others. It has a multiple of 16 bytes, more than its note has.
     pub(crate) fn push(&self, chunk: Chunk) {
+        let number = self.pushed.get().wrapping_add(1).max(1);
+        self.pushed.set(number);
+        self.push_numbered(chunk, number);
+    }
+
+    fn push_numbered(&self, chunk: Chunk, number: u32) {
         debug_assert!(
             chunk.bytes > NOTE && chunk.bytes.is_multiple_of(UNIT),
             "a chunk has room for its note"
         );
         let older = self.newest.get().map_or(0, Chunk::base);
         let tag = Tag::new(older as u64);
-        let number = self.pushed.get().wrapping_add(1).max(1);
-        self.pushed.set(number);
         let note = Header::used(chunk.base(), chunk.bytes, tag, number, self.key);
         // SAFETY: the chunk is the pool's own, aligned to 16, and has room for the note; nobody holds a piece
         // of a chunk that is new.
@@ -224,6 +228,15 @@ impl Chunks {
         };
         self.newest.set(self.older(newest)?);
         Ok(Some(newest))
+    }
+
+    /// Undoes a [`pop`](Chunks::pop): puts a chunk, whose note nobody wrote to since, in front of the others, under the
+    /// number it had.
+    pub(crate) fn put_back(&self, popped: Chunk) {
+        match self.note(popped) {
+            Ok(note) => self.push_numbered(popped, note.slot),
+            Err(_) => self.push(popped),
+        }
     }
 
     /// Takes those chunks from the others that are not to be kept. Each is asked for once.

@@ -133,6 +133,7 @@ fn a_way_back_in_a_busy_heap_changes_nothing() {
         let first = bump.allocate(bytes(600)).unwrap();
         let [mark, before] = [bump.mark(), bump.mark()];
         let later = [1500, 3000].map(|size| bump.allocate(bytes(size)).unwrap());
+        let newest = bump.mark();
         let usage = bump.usage().unwrap();
         for back in [Some(start), Some(mark), None] {
             let refused = heap.look(|_heap| match back {
@@ -152,6 +153,9 @@ fn a_way_back_in_a_busy_heap_changes_nothing() {
             later[1].addr().get() + 3000,
             "it goes on"
         );
+        // The newest chunk is known by marks of before.
+        bump.rewind(newest).unwrap();
+        assert_eq!(bump.usage().unwrap().used, usage.used);
         // What needs no chunk to go needs no heap.
         let mark = bump.mark();
         bump.allocate(bytes(8)).unwrap();

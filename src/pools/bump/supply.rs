@@ -68,7 +68,7 @@ impl<H: Share> Bump<H> {
         {
             // SAFETY: whoever calls vouches that nobody uses a piece of the newest chunk.
             let given = unsafe { self.pool.put_chunk(chunk, layout) };
-            return given.inspect_err(|_| self.chunks.push(chunk));
+            return given.inspect_err(|_| self.chunks.put_back(chunk));
         }
         Ok(())
     }
@@ -85,7 +85,12 @@ impl<H: Share> Bump<H> {
         while self.chunks.newest().is_some() && given.is_ok() {
             given = self.drop_newest();
         }
-        self.chunks.push(newest);
+        if given.is_ok() {
+            // No mark of before leads to it any more.
+            self.chunks.push(newest);
+        } else {
+            self.chunks.put_back(newest);
+        }
         given
     }
 }
