@@ -89,7 +89,7 @@ pub use crate::{
         size_classes::SizeClasses,
         stack::{Stack, mark::StackMark},
         timed::{Elapsed, Operation, Timed, Timing},
-        typed::{Own, Typed},
+        typed::{Typed, own::Own},
     },
     sharing::{
         local_heap::LocalHeap,

@@ -838,6 +838,30 @@ pub(crate) fn holds_values<R: Recipe>(heap: &impl Share) {
     assert_eq!((*number, &*text, &*copied), (8, "CIAO", &[1, 2, 3][..]));
     assert_eq!(made, [0, 2, 4, 6]);
 
+    let texts = ["ships", "harbour"].map(String::from);
+    let cloned = kind.own_slice_clone(&texts).unwrap();
+    assert_eq!(
+        (
+            &cloned[..],
+            kind.alloc_slice_clone(&[Some(3)]).unwrap().len()
+        ),
+        (&texts[..], 1)
+    );
+    let listed = kind
+        .alloc_slice_fill_iter([1_u32, 2].map(u64::from))
+        .unwrap();
+    let (written, number) = (
+        kind.alloc_fmt(format_args!("{listed:?}")).unwrap(),
+        &*number,
+    );
+    assert_eq!(
+        (&*written, *kind.alloc_with(|| number + 1).unwrap()),
+        ("[1, 2]", 9)
+    );
+    let owners = ["a", "b"].map(|text| kind.own_fmt(format_args!("{text}{number}")).unwrap());
+    assert!(owners[0] < owners[1] && owners[0] == kind.own_str("a8").unwrap());
+    drop((cloned, owners));
+
     let live = kind.usage().unwrap().live();
     kind.alloc(Counted(&dropped, false)).unwrap();
     assert_eq!(
@@ -883,6 +907,19 @@ pub(crate) fn holds_values<R: Recipe>(heap: &impl Share) {
     };
     assert!(catch_unwind(AssertUnwindSafe(unfinished)).is_err());
     assert_eq!(dropped.load(Ordering::Relaxed), 3);
+    assert_eq!(kind.usage().unwrap().live(), before + 1);
+
+    // What is not made leaves no piece.
+    let unmade = || {
+        kind.alloc_with(|| panic!("as the test wants it"))
+            .map(|(): &mut _| ())
+    };
+    assert!(catch_unwind(AssertUnwindSafe(unmade)).is_err());
+    let unmade = || {
+        kind.own_with::<u64>(|| panic!("as the test wants it"))
+            .map(drop)
+    };
+    assert!(catch_unwind(AssertUnwindSafe(unmade)).is_err());
     assert_eq!(kind.usage().unwrap().live(), before + 1);
 
     let owned = kind.own_str("ciao").unwrap();

@@ -37,6 +37,7 @@ mod storm;
 mod threads;
 mod timed;
 mod treiber;
+mod values;
 mod watermarks;
 
 use std::cell::Cell;
