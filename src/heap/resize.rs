@@ -91,6 +91,8 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
 
     /// As [`grow`](Heap::grow), with all bytes behind the first `old.size()` zero.
     ///
+    /// Memory that comes fresh from the kernel is zero and not written again.
+    ///
     /// # Errors
     ///
     /// As for [`grow`](Heap::grow).
@@ -105,10 +107,15 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         old: Layout,
         new: Layout,
     ) -> Result<NonNull<[u8]>, Error> {
+        let touched = self.row.touched();
         // SAFETY: the caller's promise is the same.
         let grown = unsafe { self.grow(ptr, old, new)? };
         let block = self.row.holder(grown.cast::<u8>().addr().get())?;
-        self.row.zero(&block, old.size(), new.size());
+        // As the source says now, which may have grown behind somebody else's memory.
+        let zero_from = touched.max(self.source.zero_from());
+        let unclean = zero_from.saturating_sub(block.payload());
+        let (kept, end) = (old.size(), new.size());
+        self.row.zero(&block, kept, unclean.clamp(kept, end));
         Ok(grown)
     }
 

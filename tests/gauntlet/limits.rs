@@ -91,7 +91,9 @@ fn g04_sizes_of_gigabytes_touch_no_pages<C: Config<Ground = Reserved>>() {
     let last = heap.allocate(A, bytes(1)).unwrap().cast();
     // In place: nothing is copied.
     let last = heap.enlarge(last, bytes(1), bytes(6 << 30)).unwrap();
-    let last = heap.reduce(last, bytes(6 << 30), bytes(3 << 30)).unwrap();
+    let (old, new) = (bytes(6 << 30), bytes(7 << 30));
+    let last = heap.enlarge_zeroed(last, old, new).unwrap();
+    let last = heap.reduce(last, new, bytes(3 << 30)).unwrap();
     assert!(resident() < before + (1 << 30), "pages were touched");
     assert_eq!(heap.release_tag(B).unwrap().blocks, 12);
     heap.check().unwrap();
