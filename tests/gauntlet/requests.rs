@@ -8,7 +8,7 @@ use tagheap::{
     UNIT,
 };
 
-use crate::support::{Careless, Config, Rig, Stepped, block_size, bytes, layout};
+use crate::support::{Careless, Config, Rig, Shaken, Stepped, block_size, bytes, layout};
 
 const A: Tag = Tag::named("a");
 const B: Tag = Tag::named("b");
@@ -29,6 +29,8 @@ stamp!(buffer_and_reserve:
 );
 
 stamp!(stepped: a04_a05_what_cannot_be_is_not_asked_of_the_source);
+
+stamp!(shaken: a08_what_grows_into_fresh_memory_is_zero);
 
 fn a01_size_zero_is_a_block_of_its_own<C: Config>() {
     let mut rig = Rig::<C>::new(C::MANY * SMALLEST + 4096);
@@ -290,6 +292,23 @@ fn a08_zeroed_is_zero_where_a_trim_left_something() {
         let zeros = unsafe { fresh.as_ref() };
         assert!(zeros.iter().all(|byte| *byte == 0), "{size}");
     }
+}
+
+/// In place, elsewhere, and behind somebody else's memory, where the source's is as dirty as it comes.
+fn a08_what_grows_into_fresh_memory_is_zero<C: Config<Ground: Shaken>>() {
+    let mut rig = Rig::<C>::new(1 << 20);
+    let last = rig.take(A, 100);
+    let grown = rig.resize(last, bytes(9000), true).unwrap();
+    assert_eq!(grown, last, "in place");
+    rig.take(B, 1);
+    let moved = rig.resize(grown, bytes(30_000), true).unwrap();
+    assert_ne!(moved, grown);
+    rig.ground.stepped().intrude(5000);
+    let behind = rig.resize(moved, bytes(70_000), true).unwrap();
+    assert_ne!(behind, moved);
+    rig.resize(behind, bytes(150_000), true).unwrap();
+    assert!(rig.ground.stepped().foreign_is_untouched());
+    rig.contents();
 }
 
 fn a10_growth_to_a_greater_alignment_keeps_the_contents<C: Config>() {
