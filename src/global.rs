@@ -100,11 +100,11 @@ const UNTAGGED: Tag = Tag::named("untagged");
 /// more than 8 KiB, is a block of the heap's own, some 100 ns behind a lock.
 ///
 /// So a tag takes 64 KiB for each class that each thread uses under it, and in each thread some 4 KiB of books, and up to
-/// 2 KiB more for each such class, which serve another tag once the thread has no span under this one. The books are under
-/// `Tag::named("tagheap")`, which no report counts: [`holding`](Global::holding) tells. Besides, a thread keeps slots at hand that were given back, for each class up to
-/// 128 or 64 KiB of them, whichever is less, and with them spans in which nothing is in use. These go with the thread,
-/// with the tag, when somebody [trims](Global::trim), and before a request of the thread's is refused: under a tag's
-/// limit those of the tag, else all. What other threads keep is theirs.
+/// 2 KiB more for each such class, which serve another tag once the thread has no span under this one. The books are
+/// under `Tag::named("tagheap")`, which no report counts: [`holding`](Global::holding) tells. Besides, a thread keeps
+/// slots at hand that were given back, for each class up to 128 or 64 KiB of them, whichever is less, and with them spans
+/// in which nothing is in use. These go with the thread, with the tag, when somebody [trims](Global::trim), and before a
+/// request of the thread's is refused: under a tag's limit those of the tag, else all. What other threads keep is theirs.
 ///
 /// # Threads
 ///

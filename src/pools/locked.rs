@@ -42,7 +42,8 @@ use crate::words::usage::Usage;
 ///
 /// The lock is any of `lock_api`'s; by default a [`Futex`]. The heap's own lock is taken inside it, when the
 /// kind takes a chunk. So whoever has the heap, in a [`look`](crate::Share::look) at it or in a signal handler that
-/// interrupted a call, must not ask for the pool: another thread may have it, and wait for the heap. How threads are told apart, see [`SharedHeap`](crate::SharedHeap).
+/// interrupted a call, must not ask for the pool: another thread may have it, and wait for the heap. How threads are told
+/// apart, see [`SharedHeap`](crate::SharedHeap).
 ///
 /// # Fork
 ///
