@@ -5,8 +5,6 @@ pub(crate) mod atomic {
     pub(crate) use core::hint::spin_loop;
     pub(crate) use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 }
-#[cfg(feature = "alloc")]
-mod counted;
 pub(crate) mod local_heap;
 pub(crate) mod lock;
 pub(crate) mod share;

@@ -354,18 +354,30 @@ pub unsafe trait Share {
     }
 }
 
-// SAFETY: the same heap as the value referred to.
-unsafe impl<H: Share + ?Sized> Share for &H {
-    type Source = H::Source;
-    type Rule = H::Rule;
-    type Placement = H::Placement;
+macro_rules! leads_to_a_share {
+    ($pointer:ty) => {
+        // SAFETY: the same heap as the value pointed to, which stays where it is, and is neither replaced nor dropped, as long
+        // as such a pointer is there: a reference borrows it; of what is counted, nobody gets it exclusively, or out, while
+        // there is another pointer to it, and a pool has one.
+        unsafe impl<H: Share + ?Sized> Share for $pointer {
+            type Source = H::Source;
+            type Rule = H::Rule;
+            type Placement = H::Placement;
 
-    #[inline(always)]
-    unsafe fn with<T>(
-        &self,
-        work: impl FnOnce(&mut Heap<Self::Source, Self::Rule, Self::Placement>) -> T,
-    ) -> Result<T, Misuse> {
-        // SAFETY: the caller's promise.
-        unsafe { (**self).with(work) }
-    }
+            #[inline(always)]
+            unsafe fn with<T>(
+                &self,
+                work: impl FnOnce(&mut Heap<Self::Source, Self::Rule, Self::Placement>) -> T,
+            ) -> Result<T, Misuse> {
+                // SAFETY: the caller's promise.
+                unsafe { (**self).with(work) }
+            }
+        }
+    };
 }
+
+leads_to_a_share!(&H);
+#[cfg(feature = "alloc")]
+leads_to_a_share!(alloc::rc::Rc<H>);
+#[cfg(feature = "alloc")]
+leads_to_a_share!(alloc::sync::Arc<H>);
