@@ -54,6 +54,7 @@ mod table;
 
 use core::alloc::Layout;
 use core::marker::PhantomData;
+use core::ops::Range;
 use core::ptr::NonNull;
 
 use crate::ground::source::Source;
@@ -170,10 +171,9 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     pub fn allocate_zeroed(&mut self, tag: Tag, layout: Layout) -> Result<NonNull<[u8]>, Error> {
         let request = self.request(tag, layout)?;
         let place = self.find(&request)?;
-        let zero_from = self.row.touched().max(self.source.zero_from());
+        let touched = self.row.touched();
         let block = self.take(place, &request);
-        let unclean = zero_from.saturating_sub(block.payload()).min(layout.size());
-        self.row.zero(&block, 0, unclean);
+        self.zero(&block, 0..layout.size(), touched);
         Ok(self.payload(&block, layout))
     }
 
@@ -227,6 +227,15 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         }
         // SAFETY: the caller's promise is the same.
         unsafe { self.deallocate(ptr, layout) }
+    }
+
+    /// Makes bytes of a payload zero, but for those that are: they were never in the row, of which `touched` is told as it
+    /// was before the block came there, and are zero by the source's word, which may have grown since.
+    fn zero(&mut self, block: &UsedBlock, bytes: Range<usize>, touched: usize) {
+        let zero_from = touched.max(self.source.zero_from());
+        let unclean = zero_from.saturating_sub(block.payload());
+        let end = unclean.min(bytes.end).max(bytes.start);
+        self.row.zero(block, bytes.start, end);
     }
 
     /// The payload as the caller gets it: the bytes asked for.

@@ -111,11 +111,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         // SAFETY: the caller's promise is the same.
         let grown = unsafe { self.grow(ptr, old, new)? };
         let block = self.row.holder(grown.cast::<u8>().addr().get())?;
-        // As the source says now, which may have grown behind somebody else's memory.
-        let zero_from = touched.max(self.source.zero_from());
-        let unclean = zero_from.saturating_sub(block.payload());
-        let (kept, end) = (old.size(), new.size());
-        self.row.zero(&block, kept, unclean.clamp(kept, end));
+        self.zero(&block, old.size()..new.size(), touched);
         Ok(grown)
     }
 
