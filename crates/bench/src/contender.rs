@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::deadline::Deadline;
 use crate::job::{Job, Workload};
-use crate::workloads;
+use crate::{stats, workloads};
 
 /// An allocator in the comparison. A new one is made for each measurement, in a process of its own.
 ///
@@ -198,10 +198,12 @@ pub(crate) const fn entry<C: Contender>() -> Entry {
 }
 
 /// What one measurement found.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Outcome {
-    /// Nanoseconds per operation.
+    /// Nanoseconds per operation, the median of all turns.
     pub(crate) nanoseconds: f64,
+    /// Those of each turn.
+    pub(crate) turns: Vec<f64>,
     /// Operations that the time allowed, of those that were planned.
     pub(crate) done: usize,
     pub(crate) planned: usize,
@@ -212,10 +214,16 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    /// The outcome of `planned` operations, `done` of which took `nanoseconds` each.
-    pub(crate) const fn new(nanoseconds: f64, done: usize, planned: usize) -> Self {
+    /// The outcome of `planned` operations, `done` of which took `nanoseconds` each, all in one turn.
+    pub(crate) fn new(nanoseconds: f64, done: usize, planned: usize) -> Self {
+        Self::of_turns(vec![nanoseconds], done, planned)
+    }
+
+    /// The outcome of `planned` operations, `done` of which took so many nanoseconds each, turn by turn.
+    pub(crate) fn of_turns(turns: Vec<f64>, done: usize, planned: usize) -> Self {
         Self {
-            nanoseconds,
+            nanoseconds: stats::median(&mut turns.clone()),
+            turns,
             done,
             planned,
             footprint: None,

@@ -19,6 +19,11 @@ impl Deadline {
         Self::after(Duration::from_millis(if job.quick { 50 } else { 600 }))
     }
 
+    /// For repeating it within one turn.
+    pub(crate) fn of_turn(job: &Job) -> Self {
+        Self::after(Duration::from_millis(if job.quick { 4 } else { 50 }))
+    }
+
     fn after(time: Duration) -> Self {
         Self(Instant::now() + time)
     }

@@ -72,13 +72,8 @@ fn best_peer(case: &Case) -> Option<&Series> {
 
 /// The goals of a case.
 pub(crate) fn goals(case: &Case) -> Vec<Goal> {
-    let own = case.median(OWN);
-    let over = |median: Option<f64>| Some(own? / median?);
-    let over_reference = over(
-        reference_of(case)
-            .and_then(Series::spread)
-            .map(|s| s.median),
-    );
+    let over_reference = reference_of(case).and_then(|other| case.ratio(OWN, other.contender));
+    let over_twin = case.ratio(OWN, TWIN);
     let goal = |what: String, bound, figure| Goal {
         workload: title(case.workload),
         what,
@@ -87,7 +82,7 @@ pub(crate) fn goals(case: &Case) -> Vec<Goal> {
     };
     let n = case.n;
     match case.workload {
-        Workload::FirstFit => first_fit(case, over_reference, over(case.median(TWIN))),
+        Workload::FirstFit => first_fit(case, over_reference, over_twin),
         Workload::Churn => {
             let footprint = case.series(OWN).and_then(|own| own.median(|o| o.footprint));
             vec![
@@ -112,7 +107,7 @@ pub(crate) fn goals(case: &Case) -> Vec<Goal> {
             goal(
                 "times faster than the twin".into(),
                 Bound::AtLeast(400.0),
-                over(case.median(TWIN)).map(f64::recip),
+                over_twin.map(f64::recip),
             ),
             heaps(case, "mimalloc v2", Bound::AtMost(1.0)),
             goal(
@@ -126,7 +121,7 @@ pub(crate) fn goals(case: &Case) -> Vec<Goal> {
             vec![goal(
                 format!("ns, {n} other tags"),
                 Bound::AtMost(20.0),
-                own,
+                case.median(OWN),
             )]
         }
         Workload::FixedLifo | Workload::FixedRandom => pools(
@@ -151,9 +146,7 @@ pub(crate) fn goals(case: &Case) -> Vec<Goal> {
             goal(
                 "SizeClasses' time over bumpalo's, reset".into(),
                 Bound::AtMost(1.2),
-                case.median("SizeClasses")
-                    .zip(case.median("bumpalo, reset"))
-                    .map(|(own, peer)| own / peer),
+                case.ratio("SizeClasses", "bumpalo, reset"),
             ),
             heaps(case, "mimalloc", Bound::AtMost(0.1)),
         ],
@@ -180,8 +173,7 @@ fn global(case: &Case) -> Vec<Goal> {
         bound: Bound::AtMost(bound),
         figure,
     };
-    let peer = best_peer(case).and_then(|peer| case.median(peer.contender));
-    let time = case.median(GLOBAL).zip(peer).map(|(own, peer)| own / peer);
+    let time = best_peer(case).and_then(|peer| case.ratio(GLOBAL, peer.contender));
     let what = format!("{GLOBAL}'s time over the best peer's, n = {}", case.n);
     let mut goals = vec![goal(what, if is_churn { 1.0 } else { 1.1 }, time)];
     if is_churn {
@@ -195,15 +187,11 @@ fn global(case: &Case) -> Vec<Goal> {
 fn heaps(case: &Case, whose: &str, bound: Bound) -> Goal {
     let is_heaps = |series: &&Series| series.contender.starts_with(whose);
     let peer = case.series.iter().find(is_heaps);
-    let peer = peer.and_then(|peer| case.median(peer.contender));
     Goal {
         workload: title(case.workload),
         what: format!("SizeClasses' time over {whose}'s heaps'"),
         bound,
-        figure: case
-            .median("SizeClasses")
-            .zip(peer)
-            .map(|(own, peer)| own / peer),
+        figure: peer.and_then(|peer| case.ratio("SizeClasses", peer.contender)),
     }
 }
 
@@ -213,10 +201,7 @@ fn pools(case: &Case, pairs: &[(&str, &str)]) -> Vec<Goal> {
         workload: title(case.workload),
         what: format!("{own}'s time over {peer}'s, n = {}", case.n),
         bound: Bound::AtMost(1.0),
-        figure: case
-            .median(own)
-            .zip(case.median(peer))
-            .map(|(own, peer)| own / peer),
+        figure: case.ratio(own, peer),
     };
     pairs.iter().map(goal).collect()
 }
@@ -262,6 +247,7 @@ mod tests {
                 resident: Some(1.2),
                 ..Outcome::new(*time, 1, 1)
             }],
+            gave_up: false,
         });
         Case {
             workload,

@@ -22,6 +22,7 @@ mod report;
 mod resident;
 mod start;
 mod stats;
+mod turns;
 mod workloads;
 
 use std::error::Error;

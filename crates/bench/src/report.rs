@@ -150,7 +150,6 @@ fn table(case: &Case, style: Style) -> Table {
     if has_resident {
         header.push("resident / live".into());
     }
-    let median = |series: &Series| Some(series.spread()?.median);
     let mut table = style.table(&header);
     for series in &case.series {
         let Some(spread) = series.spread() else {
@@ -159,8 +158,19 @@ fn table(case: &Case, style: Style) -> Table {
         let [middle, least, greatest] = [spread.median, spread.least, spread.greatest]
             .map(|value| number(value / unit(case.workload)));
         let over = |other: Option<&Series>| {
-            let ratio = other.and_then(median).map(|other| spread.median / other);
-            ratio.map_or_else(String::new, number)
+            let ratio = other.and_then(|other| series.over(other));
+            ratio.map_or_else(String::new, |ratio| {
+                let (low, high) = ratio.middle;
+                match series.contender == other.map_or("", |other| other.contender) {
+                    true => number(ratio.median),
+                    false => format!(
+                        "{} ({}..{})",
+                        number(ratio.median),
+                        number(low),
+                        number(high)
+                    ),
+                }
+            })
         };
         let mut cells = vec![
             series.contender.to_owned(),
@@ -219,10 +229,9 @@ pub(crate) fn print_matrix(cases: &[Case], style: Style) {
     let mut table = style.table(&header);
     for name in names(cases) {
         let cells = cases.iter().map(|case| {
-            let median = case.median(name)?;
-            let reference = reference_of(case)?.spread()?.median;
-            let shown = number(median / unit(case.workload));
-            Some(format!("{shown} ({}×)", number(median / reference)))
+            let shown = number(case.median(name)? / unit(case.workload));
+            let ratio = case.ratio(name, reference_of(case)?.contender)?;
+            Some(format!("{shown} ({}×)", number(ratio)))
         });
         let cells = cells.map(|cell| cell.unwrap_or_else(|| "–".into()));
         table.add_row(

@@ -11,12 +11,13 @@ pub(crate) fn median(values: &mut [f64]) -> f64 {
     }
 }
 
-/// Median, least and greatest of some values.
+/// How some values are spread: the least, the greatest, the median, and between which two the middle half lies.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Spread {
     pub(crate) median: f64,
     pub(crate) least: f64,
     pub(crate) greatest: f64,
+    pub(crate) middle: (f64, f64),
 }
 
 impl Spread {
@@ -28,6 +29,10 @@ impl Spread {
             median,
             least: *values.first()?,
             greatest: *values.last()?,
+            middle: (
+                *values.get(values.len() / 4)?,
+                *values.get((values.len() - 1) - values.len() / 4)?,
+            ),
         })
     }
 }
@@ -42,6 +47,15 @@ mod tests {
         assert_eq!(median(&mut [4.0, 1.0, 3.0, 2.0]), 2.5);
         assert_eq!(median(&mut [7.0]), 7.0);
         assert!(median(&mut []).is_nan());
+    }
+
+    #[test]
+    fn the_middle_half_leaves_a_quarter_out_at_each_end() {
+        let middle = |count: u32| Spread::of((0..count).map(f64::from)).unwrap().middle;
+        assert_eq!(middle(1), (0.0, 0.0));
+        assert_eq!(middle(4), (1.0, 2.0));
+        assert_eq!(middle(7), (1.0, 5.0));
+        assert_eq!(middle(100), (25.0, 74.0));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::contender::slots::{Slots, Value};
 use crate::deadline::Deadline;
 use crate::job::{Job, Order};
 use crate::stats;
+use crate::turns;
 
 /// Pairs between two looks at the clock, or a few more.
 const BATCH: usize = 4096;
@@ -41,17 +42,23 @@ impl Plan {
     }
 }
 
-/// Nanoseconds per pair of a take and a free: the median of batches, so that turns of other processes in
-/// between do not count.
+/// Nanoseconds per pair of a take and a free, turn by turn, in each the median of batches: so turns of other processes
+/// in between do not count.
 pub(crate) fn run<S: Slots>(job: &Job, pool: &mut S) -> Option<Outcome> {
     let plan = Plan::new(job, job.n, 0);
     let mut hand = Hand::new(pool, &plan)?;
     hand.repeat(plan.warm_up, Deadline::to_repeat(job), || false)?;
-    let mut times = hand.repeat(plan.timed, Deadline::to_repeat(job), || false)?;
+    let pairs = plan.timed / turns::count(job);
+    let mut times = Vec::with_capacity(turns::count(job));
+    let mut done = 0;
+    for turn in turns::of(job) {
+        turn.warm_up(|| hand.batch().map(drop))?;
+        let mut turn = hand.repeat(pairs, Deadline::of_turn(job), || false)?;
+        times.push(stats::median(&mut turn.each));
+        done += turn.pairs;
+    }
     hand.check();
-    let median = stats::median(&mut times.each);
-    let done = times.pairs;
-    Some(Outcome::new(median, done, plan.timed.max(done)))
+    Some(Outcome::of_turns(times, done, plan.timed.max(done)))
 }
 
 /// How long batches took.

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use crate::contender::{Contender, Outcome};
 use crate::job::{Job, Workload};
+use crate::turns::Turn;
 
 const PAGE: usize = 4096;
 
@@ -18,6 +19,7 @@ pub(super) fn run<C: Contender>(job: &Job, again: bool) -> Option<Outcome> {
         // SAFETY: allocated with this layout, and used no more.
         unsafe { contender.deallocate(at, last) };
     }
+    Turn::wait(job);
     let start = Instant::now();
     grow(&mut contender, &sizes)?;
     let time = start.elapsed();

@@ -4,7 +4,7 @@ use crate::contender::{Block, Contender, Outcome, Piece, layout, touch};
 use crate::deadline::Deadline;
 use crate::job::Job;
 use crate::processor;
-use crate::stats;
+use crate::turns;
 use crate::workloads::release::release;
 
 /// Tags of what stays.
@@ -15,6 +15,9 @@ const LEVEL: u32 = TAGS + 1;
 
 /// One in so many of what was there before the level is freed: holes for its first objects.
 const HOLES: usize = 10;
+
+/// Objects that are loaded and freed in a turn, or more.
+const OBJECTS: usize = 50_000;
 
 /// What is there before the level, and the sizes of the level's objects.
 #[derive(Debug)]
@@ -39,7 +42,7 @@ impl Plan {
     }
 }
 
-/// Nanoseconds per object of the level, loaded and freed: the median of rounds, the first of which does not count.
+/// Nanoseconds per object of the level, loaded and freed, turn by turn.
 pub(super) fn run<C: Contender>(job: &Job) -> Option<Outcome> {
     let plan = Plan::new(job);
     let mut contender = C::new();
@@ -49,21 +52,26 @@ pub(super) fn run<C: Contender>(job: &Job) -> Option<Outcome> {
     assert_apart(&kept, &level);
     release(&mut contender, LEVEL, &level);
 
-    let deadline = Deadline::to_repeat(job);
-    // Rounds are timed in batches of 100,000 objects or more.
-    let batch = (100_000 / plan.level.len()).max(1);
-    let mut times = Vec::new();
-    while times.len() < 3 || (!deadline.is_over() && times.len() < 1000) {
+    let batch = OBJECTS.div_ceil(plan.level.len());
+    let mut times = Vec::with_capacity(turns::count(job));
+    for turn in turns::of(job) {
+        turn.warm_up(|| round(&mut contender, &plan.level, &mut level))?;
         let start = processor::time();
         for _ in 0..batch {
-            load(&mut contender, &plan.level, &mut level)?;
-            release(&mut contender, LEVEL, &level);
+            round(&mut contender, &plan.level, &mut level)?;
         }
         let objects = batch * plan.level.len();
         times.push((processor::time() - start).as_nanos() as f64 / objects as f64);
     }
     let done = times.len();
-    Some(Outcome::new(stats::median(&mut times), done, done))
+    Some(Outcome::of_turns(times, done, done))
+}
+
+/// Loads and frees the level.
+fn round<C: Contender>(contender: &mut C, sizes: &[u32], level: &mut Vec<Block>) -> Option<()> {
+    load(contender, sizes, level)?;
+    release(contender, LEVEL, level);
+    Some(())
 }
 
 /// Loads the level, and writes to each object; `None` where that takes too long.

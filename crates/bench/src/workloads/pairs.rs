@@ -7,6 +7,7 @@ use crate::contender::{Block, Contender, Outcome, Piece, Role, assert_apart, lay
 use crate::deadline::Deadline;
 use crate::job::{Job, Workload};
 use crate::resident;
+use crate::turns::{self, Turn};
 
 /// Tags among which the blocks are distributed.
 const TAGS: u32 = 16;
@@ -19,64 +20,95 @@ struct Pair {
     size: u32,
 }
 
-/// All that happens, known before anything is timed.
-#[derive(Debug, PartialEq, Eq)]
+/// What happens, known before anything is timed, the same for every contender.
+#[derive(Debug, Clone)]
 struct Plan {
     row: Vec<Piece>,
-    /// To bring the contender into its steady state, and its memory into the process.
-    warm_up: Vec<Pair>,
+    /// Blocks alive.
+    alive: u32,
+    workload: Workload,
+    random: fastrand::Rng,
+    /// The next pairs that are not timed: they bring the contender into its steady state, and the caches to where they
+    /// were before others had their turns.
+    first: Vec<Pair>,
+    /// The pairs after them.
     timed: Vec<Pair>,
 }
 
 impl Plan {
     fn new(job: &Job) -> Self {
         let mut random = job.random();
-        let every_second = job.workload == Workload::FirstFit;
-        let size = |random: &mut fastrand::Rng| match job.workload {
-            Workload::FirstFit => random.u32(16..=512),
-            // Each doubling as often as any other.
-            _ => (16.0 * 256_f64.powf(random.f64())) as u32,
-        };
+        let workload = job.workload;
+        let every_second = workload == Workload::FirstFit;
         let row: Vec<_> = (0..job.n)
             .map(|index| Piece {
                 tag: random.u32(1..=TAGS),
-                size: size(&mut random),
+                size: size(workload, &mut random),
                 // The last one stays.
                 freed: every_second && index.is_multiple_of(2),
             })
             .collect();
-        let alive = row.iter().filter(|piece| !piece.freed).count() as u32;
-        let mut pairs = |count| -> Vec<_> {
-            (0..job.operations(count))
-                .map(|_| Pair {
-                    victim: random.u32(0..alive),
-                    size: size(&mut random),
-                })
-                .collect()
-        };
-        let count = if every_second { 300_000 } else { 500_000 };
-        Self {
+        let count = job.operations(if every_second { 300_000 } else { 500_000 });
+        let none = Pair { victim: 0, size: 0 };
+        let mut plan = Self {
+            alive: row.iter().filter(|piece| !piece.freed).count() as u32,
             row,
-            warm_up: pairs(count),
-            timed: pairs(count),
+            workload,
+            random,
+            first: vec![none; count / 6],
+            timed: vec![none; count / turns::count(job)],
+        };
+        plan.go_on();
+        plan
+    }
+
+    /// Has other pairs from here on, in the same memory: the contender may be what hands out this program's.
+    fn go_on(&mut self) {
+        for pair in self.first.iter_mut().chain(&mut self.timed) {
+            *pair = Pair {
+                victim: self.random.u32(0..self.alive),
+                size: size(self.workload, &mut self.random),
+            };
         }
     }
 }
 
-/// Nanoseconds per pair.
+/// The size of a block of the workload, in bytes.
+fn size(workload: Workload, random: &mut fastrand::Rng) -> u32 {
+    match workload {
+        Workload::FirstFit => random.u32(16..=512),
+        // Each doubling as often as any other.
+        _ => (16.0 * 256_f64.powf(random.f64())) as u32,
+    }
+}
+
+/// Nanoseconds per pair, turn by turn.
 pub(super) fn run<C: Contender>(job: &Job) -> Option<Outcome> {
-    let plan = Plan::new(job);
+    let mut plan = Plan::new(job);
     let before = resident::bytes();
     let mut contender = C::new();
     let mut blocks = contender.arrange(&plan.row, Deadline::to_arrange())?;
-    repeat(job, &mut contender, &mut blocks, &plan.warm_up)?;
+    let deadline = Deadline::to_repeat(job);
+    // As many as are timed later.
+    for _ in 0..6 {
+        repeat(deadline, &mut contender, &mut blocks, &plan.first)?;
+        plan.go_on();
+    }
 
-    let start = Instant::now();
-    let done = repeat(job, &mut contender, &mut blocks, &plan.timed)?;
-    let time = start.elapsed();
-
-    let nanoseconds = time.as_nanos() as f64 / done as f64;
-    let outcome = Outcome::new(nanoseconds, done, plan.timed.len());
+    let mut times = Vec::with_capacity(turns::count(job));
+    let mut all_done = 0;
+    for _ in 0..turns::count(job) {
+        plan.go_on();
+        Turn::wait(job);
+        let deadline = Deadline::of_turn(job);
+        repeat(deadline, &mut contender, &mut blocks, &plan.first)?;
+        let deadline = Deadline::of_turn(job);
+        let start = Instant::now();
+        let done = repeat(deadline, &mut contender, &mut blocks, &plan.timed)?;
+        times.push(start.elapsed().as_nanos() as f64 / done as f64);
+        all_done += done;
+    }
+    let outcome = Outcome::of_turns(times, all_done, plan.timed.len() * turns::count(job));
     let own = blocks.capacity() * size_of::<Block>();
     let gained = resident::bytes().saturating_sub(before + own);
     if C::ROLE != Role::Limit {
@@ -95,14 +127,13 @@ pub(super) fn run<C: Contender>(job: &Job) -> Option<Outcome> {
 
 /// How many of the pairs could be done in time.
 fn repeat<C: Contender>(
-    job: &Job,
+    deadline: Deadline,
     contender: &mut C,
     blocks: &mut [Block],
     pairs: &[Pair],
 ) -> Option<usize> {
-    let deadline = Deadline::to_repeat(job);
     let mut done = 0;
-    let mut batch = 16;
+    let mut batch = 1;
     while done < pairs.len() && !(done > 0 && deadline.is_over()) {
         let end = pairs.len().min(done + batch);
         for index in done..end {
@@ -152,9 +183,21 @@ mod tests {
     #[test]
     fn a_seed_gives_the_same_operations_each_time() {
         for workload in [Workload::FirstFit, Workload::Churn, Workload::GlobalChurn] {
-            let plan = Plan::new(&job(workload, 1));
-            assert_eq!(plan, Plan::new(&job(workload, 1)));
-            assert_ne!(plan, Plan::new(&job(workload, 2)));
+            let mut plan = Plan::new(&job(workload, 1));
+            let mut again = plan.clone();
+            let mut same = Plan::new(&job(workload, 1));
+            assert_eq!(plan.row, same.row);
+            assert_eq!((&plan.first, &plan.timed), (&same.first, &same.timed));
+            let other = Plan::new(&job(workload, 2));
+            assert_ne!(plan.row, other.row);
+            assert_ne!(plan.timed, other.timed);
+
+            plan.go_on();
+            same.go_on();
+            assert_eq!((&plan.first, &plan.timed), (&same.first, &same.timed));
+            assert_ne!(plan.timed, again.timed);
+            again.go_on();
+            assert_eq!(plan.timed, again.timed);
         }
     }
 

@@ -4,16 +4,15 @@ use std::ptr::NonNull;
 
 use crate::contender::regions::Regions;
 use crate::contender::{Outcome, assert_apart, layout, touch};
-use crate::deadline::Deadline;
 use crate::job::Job;
 use crate::processor;
-use crate::stats;
+use crate::turns;
 
 /// How many pools there are at a time.
 const POOLS: usize = 8;
 
-/// Nanoseconds per object, with its share of its pool's making and release: the median of rounds, the first of
-/// which does not count. Sizes are known at run time; each object's first word is written.
+/// Nanoseconds per object, with its share of its pool's making and release, turn by turn. Sizes are known at run time;
+/// each object's first word is written.
 pub(crate) fn run<R: Regions>(job: &Job, regions: &R) -> Option<Outcome> {
     let mut random = job.random();
     let sizes: Vec<_> = (0..job.n).map(|_| random.u32(16..=512)).collect();
@@ -24,20 +23,26 @@ pub(crate) fn run<R: Regions>(job: &Job, regions: &R) -> Option<Outcome> {
     let pools = fill(regions, &sizes, &mut objects, 0)?;
     assert_apart(objects.iter().flatten().copied());
     end::<R>(pools, &mut objects);
-    let deadline = Deadline::to_repeat(job);
     // Rounds are timed in batches of 100,000 objects or more.
     let batch = (100_000 / job.n).max(1);
-    let mut times = Vec::new();
-    while times.len() < 3 || (!deadline.is_over() && times.len() < 1000) {
+    let mut times = Vec::with_capacity(turns::count(job));
+    for turn in turns::of(job) {
+        turn.warm_up(|| round(regions, &sizes, &mut objects, 0))?;
         let start = processor::time();
         for number in 0..batch {
-            let pools = fill(regions, &sizes, &mut objects, number as u64 + 1)?;
-            end::<R>(pools, &mut objects);
+            round(regions, &sizes, &mut objects, number)?;
         }
         times.push((processor::time() - start).as_nanos() as f64 / (batch * job.n) as f64);
     }
     let done = times.len();
-    Some(Outcome::new(stats::median(&mut times), done, done))
+    Some(Outcome::of_turns(times, done, done))
+}
+
+/// Pools of a round that has this number: opened, filled, and released.
+fn round<R: Regions>(regions: &R, sizes: &[u32], objects: &mut Lists, number: usize) -> Option<()> {
+    let pools = fill(regions, sizes, objects, number as u64 + 1)?;
+    end::<R>(pools, objects);
+    Some(())
 }
 
 /// The objects of each pool.

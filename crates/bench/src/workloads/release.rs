@@ -1,6 +1,7 @@
 //! Freeing one pool of many at once: `release`.
 
 use std::hint::black_box;
+use std::ops::RangeFrom;
 use std::time::Instant;
 
 use crate::contender::{Block, Contender, Outcome, Piece};
@@ -8,6 +9,7 @@ use crate::deadline::Deadline;
 use crate::job::Job;
 use crate::resident;
 use crate::stats;
+use crate::turns;
 
 /// Bytes that are written between two releases, so that each meets cold caches.
 const EVICTING: usize = 8 << 20;
@@ -38,7 +40,8 @@ impl Plan {
     }
 }
 
-/// Nanoseconds per pool; the median of some pools.
+/// Nanoseconds per pool; the median of some pools. All in one turn: where others had theirs in between, the row would lie
+/// in no cache at all.
 pub(super) fn run<C: Contender>(job: &Job) -> Option<Outcome> {
     let plan = Plan::new(job);
     let before = resident::bytes();
@@ -64,20 +67,43 @@ pub(super) fn run<C: Contender>(job: &Job) -> Option<Outcome> {
     })
 }
 
-/// Nanoseconds per release of a tag that has no blocks, each time another one.
+/// Nanoseconds per release of a tag that has no blocks, each time another one, turn by turn.
 pub(super) fn run_empty<C: Contender>(job: &Job) -> Option<Outcome> {
     let plan = Plan::new(job);
     let mut contender = C::new();
     contender.arrange(&plan.row, Deadline::to_arrange())?;
 
-    let planned = job.operations(1_000_000);
-    let deadline = Deadline::to_repeat(job);
+    let planned = job.operations(1_000_000) / turns::count(job);
+    let mut times = Vec::with_capacity(turns::count(job));
+    let mut tags = 1_000_000..;
+    let mut all_done = 0;
+    for turn in turns::of(job) {
+        let mut more = || repeat_empty(&mut contender, &mut tags, 1000, job);
+        turn.warm_up(|| more().map(drop))?;
+        let start = Instant::now();
+        let done = repeat_empty(&mut contender, &mut tags, planned, job)?;
+        times.push(start.elapsed().as_nanos() as f64 / done as f64);
+        all_done += done;
+    }
+    Some(Outcome::of_turns(
+        times,
+        all_done,
+        planned * turns::count(job),
+    ))
+}
+
+/// Releases tags that have no blocks: `planned` ones, or a few more, or as many as the time of a turn allows.
+fn repeat_empty<C: Contender>(
+    contender: &mut C,
+    tags: &mut RangeFrom<u32>,
+    planned: usize,
+    job: &Job,
+) -> Option<usize> {
+    let deadline = Deadline::of_turn(job);
     let mut batch = 1;
     let mut done = 0;
-    let start = Instant::now();
     while done < planned && !(done > 0 && deadline.is_over()) {
-        for index in done..done + batch {
-            let tag = 1_000_000 + index as u32;
+        for tag in tags.take(batch) {
             // SAFETY: nothing was allocated under this tag.
             if !unsafe { contender.release(black_box(tag)) } {
                 return None;
@@ -86,9 +112,7 @@ pub(super) fn run_empty<C: Contender>(job: &Job) -> Option<Outcome> {
         done += batch;
         batch = (batch * 2).min(4096);
     }
-    let time = start.elapsed();
-    let nanoseconds = time.as_nanos() as f64 / done as f64;
-    Some(Outcome::new(nanoseconds, done, planned))
+    Some(done)
 }
 
 /// Releases the pool, or frees its blocks one by one where there is no such call.

@@ -8,28 +8,26 @@ use crate::deadline::Deadline;
 use crate::job::Job;
 use crate::place::{Times, place};
 use crate::processor;
+use crate::turns;
 
 /// Requests that are timed together.
 const BATCH: usize = 64;
 
-/// Nanoseconds per request of n objects of 16 to 1024 bytes: the median of batches. Each object's first word is
-/// written.
+/// Nanoseconds per request of n objects of 16 to 1024 bytes, turn by turn, in each the median of batches. Each object's
+/// first word is written.
 pub(crate) fn run<R: Regions>(job: &Job, regions: &R) -> Option<Outcome> {
     let mut random = job.random();
     let sizes: Vec<_> = (0..BATCH * job.n).map(|_| random.u32(16..=1024)).collect();
     let mut objects = Vec::with_capacity(job.n);
-    let deadline = Deadline::to_repeat(job);
     let mut number = 1;
     let mut pool = Some(regions.open(number));
-    let serve = [
+    let serve: [Serve<R>; 4] = [
         serve::<R, 0>,
         serve::<R, 16>,
         serve::<R, 32>,
         serve::<R, 48>,
     ];
-    let mut times = Times::default();
-    while times.count() < 3 * serve.len() || (!deadline.is_over() && times.count() < 10_000) {
-        let serve = serve[times.next()];
+    let mut batch = |serve: Serve<R>| -> Option<f64> {
         let start = processor::time();
         for request in sizes.chunks(job.n) {
             serve(pool.as_mut()?, request, &mut objects)?;
@@ -38,11 +36,26 @@ pub(crate) fn run<R: Regions>(job: &Job, regions: &R) -> Option<Outcome> {
             unsafe { regions.renew(&mut pool, &objects, number) }?;
             objects.clear();
         }
-        times.push((processor::time() - start).as_nanos() as f64 / BATCH as f64);
+        Some((processor::time() - start).as_nanos() as f64 / BATCH as f64)
+    };
+    let mut by_turn = Vec::with_capacity(turns::count(job));
+    let mut done = 0;
+    for turn in turns::of(job) {
+        turn.warm_up(|| batch(serve[0]).map(drop))?;
+        let mut times = Times::default();
+        let deadline = Deadline::of_turn(job);
+        while times.count() < 3 * serve.len() || (!deadline.is_over() && times.count() < 200) {
+            times.push(batch(serve[times.next()])?);
+        }
+        done += times.count();
+        by_turn.push(times.best()?);
     }
-    let done = times.count();
-    Some(Outcome::new(times.best()?, done, done))
+    Some(Outcome::of_turns(by_turn, done, done))
 }
+
+/// What puts the objects of a request into a pool.
+type Serve<R> =
+    fn(&mut <R as Regions>::Region<'_>, &[u32], &mut Vec<(NonNull<u8>, u32)>) -> Option<()>;
 
 /// The objects of a request. A function of its own, so that the loop is compiled alike whatever is around it.
 #[inline(never)]
