@@ -61,7 +61,7 @@ use crate::words::stats::Amount;
 use crate::words::tag::Tag;
 
 pub use numbers::{Holding, Holdings};
-pub use scope::scope;
+pub use scope::{current_tag, scope, scope_async};
 
 /// The tag of what is allocated outside any scope.
 const UNTAGGED: Tag = Tag::named("untagged");

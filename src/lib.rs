@@ -57,7 +57,7 @@ mod faces;
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 pub use crate::{
-    global::{Global, Holding, Holdings, scope},
+    global::{Global, Holding, Holdings, current_tag, scope, scope_async},
     ground::clock::assume_cycles_per_second,
     ground::fatal::fatal,
     ground::source::{

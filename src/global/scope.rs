@@ -1,6 +1,9 @@
 //! Under which tag a thread allocates.
 
-use crate::global::local;
+use core::future::{Future, poll_fn};
+use core::pin::pin;
+
+use crate::global::{UNTAGGED, local};
 use crate::words::tag::Tag;
 
 /// Runs `work`: what this thread allocates meanwhile, through [`Global`](crate::Global), carries the tag.
@@ -17,30 +20,59 @@ use crate::words::tag::Tag;
 /// # drop(level);
 /// ```
 ///
-/// What a future allocates carries the tag that is in force where it is polled. One that is to carry a tag of its own,
-/// on whichever thread, is polled in a scope:
-///
-/// ```
-/// use core::future::{Future, poll_fn};
-/// use core::pin::pin;
-/// use tagheap::{Tag, scope};
-/// # use core::task::{Context, Poll, Waker};
-/// # use tagheap::Global;
-/// # #[global_allocator]
-/// # static HEAP: Global = Global::new();
-///
-/// async fn under<T>(tag: Tag, work: impl Future<Output = T>) -> T {
-///     let mut work = pin!(work);
-///     poll_fn(|context| scope(tag, || work.as_mut().poll(context))).await
-/// }
-/// # let parser = Tag::named("parser");
-/// # let words = pin!(under(parser, async { vec![String::from("harbour"); 100] }));
-/// # let Poll::Ready(words) = words.poll(&mut Context::from_waker(Waker::noop())) else { return };
-/// # assert_eq!((words.len(), HEAP.holding(parser).unwrap().objects), (100, 101));
-/// ```
+/// What a future allocates carries the tag that is in force where it is polled: [`scope_async`] gives it one of its own.
 pub fn scope<T>(tag: Tag, work: impl FnOnce() -> T) -> T {
     let _until_here = Scope::enter(tag);
     work()
+}
+
+/// Runs a future: what its polls allocate through [`Global`](crate::Global), on whichever threads, carries the tag.
+///
+/// The scope of [`scope`] around each poll; in between, and once the future is dropped, its thread allocates as before.
+/// What its destructor allocates, if it is dropped before its end, carries the tag in force there. It can be sent to
+/// other threads if `work` can.
+///
+/// ```
+/// use core::pin::pin;
+/// use core::task::{Context, Poll, Waker};
+/// use tagheap::{Global, Tag, scope_async};
+///
+/// #[global_allocator]
+/// static HEAP: Global = Global::new();
+///
+/// const PARSER: Tag = Tag::named("parser");
+///
+/// let words = pin!(scope_async(PARSER, async { vec![String::from("harbour"); 100] }));
+/// // What a runtime does, again and again.
+/// if let Poll::Ready(words) = words.poll(&mut Context::from_waker(Waker::noop())) {
+///     assert_eq!(HEAP.holding(PARSER)?.objects, words.len() + 1);
+/// }
+/// # Ok::<(), tagheap::Error>(())
+/// ```
+pub async fn scope_async<T>(tag: Tag, work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
+    poll_fn(|context| scope(tag, || work.as_mut().poll(context))).await
+}
+
+/// The tag under which the calling thread allocates through [`Global`](crate::Global): that of its scope, or
+/// [`UNTAGGED`](crate::Global::UNTAGGED) outside any. O(1).
+///
+/// For work that goes on elsewhere under the tag of whoever asked for it:
+///
+/// ```
+/// use std::thread;
+/// use tagheap::{Tag, current_tag, scope};
+///
+/// let level = Tag::named("level");
+/// let of_worker = scope(level, || {
+///     let tag = current_tag();
+///     thread::spawn(move || scope(tag, current_tag)).join()
+/// });
+/// assert_eq!(of_worker.unwrap(), level);
+/// ```
+#[must_use]
+pub fn current_tag() -> Tag {
+    local::tag().unwrap_or(UNTAGGED)
 }
 
 /// The tag that is in force again when this goes.
