@@ -69,7 +69,8 @@ unsafe impl Source for Ground {
         ask!(self, source => source.may_reach(to))
     }
 
+    /// Spans and what is larger than their slots are large blocks.
     fn prefers_huge_pages(&self) -> bool {
-        ask!(self, source => source.prefers_huge_pages())
+        matches!(self, Self::Reserve(source) if source.is_in_huge_pages())
     }
 }

@@ -2,6 +2,7 @@
 
 use core::ptr::NonNull;
 use std::fs;
+use std::panic::{self, AssertUnwindSafe};
 
 use tagheap::{Global, Heap, Reserve, Source, Tag};
 
@@ -36,6 +37,64 @@ fn the_kernel_is_asked_for_huge_pages_where_the_user_wants_them() {
     );
     assert_ne!(is_advised(small.base()), Some(true));
     assert_ne!(is_advised(huge.base()), Some(false));
+}
+
+/// Bytes of this process for which the kernel was asked for huge pages; `None` where it knows of none.
+fn advised() -> Option<usize> {
+    fs::metadata("/sys/kernel/mm/transparent_hugepage").ok()?;
+    let maps = fs::read_to_string("/proc/self/smaps").unwrap();
+    let mut size = 0;
+    let mut sum = 0;
+    for line in maps.lines() {
+        let mut words = line.split_ascii_whitespace();
+        match words.next() {
+            Some("Size:") => size = words.next().unwrap().parse::<usize>().unwrap() << 10,
+            Some("VmFlags:") if words.any(|flag| flag == "hg") => sum += size,
+            _ => {}
+        }
+    }
+    Some(sum)
+}
+
+/// Small blocks make the indexes of the heap long; spans and large blocks of a program's heap do not.
+#[test]
+fn large_indexes_lie_in_huge_pages_and_a_programs_do_not() {
+    static PROGRAM: Global = Global::new();
+    let asked_for_small_blocks = || {
+        let mut heap = Heap::new(Reserve::new().unwrap()).unwrap();
+        let before = advised()?;
+        for _ in 0..1_000_000 {
+            heap.allocate(A, bytes(48)).unwrap();
+        }
+        heap.check().unwrap();
+        Some(advised()? > before + HUGE)
+    };
+    let asked_for_a_program = || {
+        PROGRAM.allocate(bytes(1)).unwrap();
+        let before = advised()?;
+        for _ in 0..100_000 {
+            PROGRAM.allocate(bytes(1000)).unwrap();
+        }
+        PROGRAM.check().unwrap();
+        Some(advised()? > before)
+    };
+    in_a_child(|| asked_for_small_blocks() != Some(false));
+    in_a_child(|| asked_for_a_program() != Some(true));
+}
+
+/// What holds in a process that has this thread alone.
+fn in_a_child(holds: impl FnOnce() -> bool) {
+    // SAFETY: the child uses what libc prepares for a fork, and heaps that are not made yet, and exits.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        let held = panic::catch_unwind(AssertUnwindSafe(holds)).unwrap_or(false);
+        // SAFETY: ends the child, and runs nothing of the parent's.
+        unsafe { libc::_exit(i32::from(!held)) };
+    }
+    let mut status = 0;
+    // SAFETY: our own child.
+    let ended = unsafe { libc::waitpid(child, &raw mut status, 0) };
+    assert_eq!((ended, status), (child, 0));
 }
 
 #[test]
@@ -101,19 +160,11 @@ fn a_handles_first_call_makes_the_heap_where_it_says() {
         |_| _ = HUGE_HEAP.reset_peak(A),
         |_| _ = HUGE_HEAP.forget(A),
     ];
-    for (number, call) in calls.into_iter().enumerate() {
-        // SAFETY: the child uses what libc prepares for a fork, and this heap, which is not made yet, and exits.
-        let child = unsafe { libc::fork() };
-        if child == 0 {
+    for call in calls {
+        in_a_child(|| {
             call(wild);
             let large = HUGE_HEAP.allocate(bytes(1 << 20));
-            let asked = large.is_ok_and(|at| is_advised(at.addr().get()) != Some(false));
-            // SAFETY: ends the child, and runs nothing of the parent's.
-            unsafe { libc::_exit(i32::from(!asked)) };
-        }
-        let mut status = 0;
-        // SAFETY: our own child.
-        let ended = unsafe { libc::waitpid(child, &raw mut status, 0) };
-        assert_eq!((ended, status), (child, 0), "call {number}");
+            large.is_ok_and(|at| is_advised(at.addr().get()) != Some(false))
+        });
     }
 }

@@ -84,9 +84,8 @@ impl Reserve {
     ///
     /// In a large heap the processor looks up fewer translations, and fresh memory takes one fault instead of
     /// 512: the README says what that came to. In return the heap takes 2 MiB at a time, and what lies unused between
-    /// its blocks is resident too, even where nobody ever wrote: a sparse heap may take several times the memory. The
-    /// same goes for indexes of 2 MiB and more, which most touch here and there: a row of 100 MiB that never had a hole
-    /// is released from for the first time in a fifth of the time.
+    /// its blocks is resident too, even where nobody ever wrote: a sparse heap may take several times the memory.
+    /// (Indexes of 2 MiB and more ask for huge pages without that.)
     ///
     /// Call it before a heap grows here. A kernel that is told never to give huge pages gives small ones; one that
     /// gives them to whoever asks (`madvise` in `/sys/kernel/mm/transparent_hugepage/enabled`) is the usual case.
@@ -104,6 +103,11 @@ impl Reserve {
         self
     }
 
+    /// Whether it asks for huge pages.
+    pub(crate) fn is_in_huge_pages(&self) -> bool {
+        self.page == HUGE_PAGE
+    }
+
     /// Bytes of address space reserved.
     pub fn capacity(&self) -> usize {
         self.mapping.end() - self.mapping.base().addr().get()
@@ -115,10 +119,6 @@ impl Reserve {
 unsafe impl Source for Reserve {
     fn base(&self) -> NonNull<u8> {
         self.mapping.base()
-    }
-
-    fn prefers_huge_pages(&self) -> bool {
-        self.page == HUGE_PAGE
     }
 
     fn limit(&self) -> usize {
