@@ -1,10 +1,11 @@
 //! Values that are not what they said: iterators that end early or go on, texts that change from one writing to the next.
 
+use core::alloc::Layout;
 use core::cell::Cell;
 use core::fmt;
 use std::rc::Rc;
 
-use tagheap::{Bump, Kind, Pool, SizeClasses, Tag, Typed};
+use tagheap::{Buddy, Bump, Error, Fixed, Kind, Pool, SizeClasses, Stack, Tag, Typed};
 
 use crate::in_reserve;
 
@@ -86,6 +87,32 @@ fn a_length_beyond_all_memory_is_refused() {
         // Without size, all of them fit.
         let nothing = bump.alloc_slice_fill_iter([(); 5]).unwrap();
         assert_eq!((nothing.len(), bump.usage().unwrap().live()), (5, 0));
+    });
+}
+
+#[test]
+fn a_length_beyond_all_memory_is_counted_and_has_the_pools_tag() {
+    fn refused<K: Kind>(pool: &K, tag: Tag, counted: u64) {
+        let error = pool.alloc_slice_fill_with(usize::MAX / 2, |_| 0_u64);
+        let Err(Error::OutOfMemory(refused)) = error else {
+            panic!("served or misnamed");
+        };
+        let said = (refused.tag, refused.size, refused.align);
+        assert_eq!(said, (tag, usize::MAX, 8));
+        let usage = pool.usage().unwrap();
+        assert_eq!((usage.failures, usage.live()), (counted, 0));
+    }
+    in_reserve(|heap| {
+        let tag = Tag::new(1);
+        let pool = || Pool::new(heap, tag);
+        refused(&pool(), tag, 1);
+        refused(&Bump::new(pool()), tag, 1);
+        refused(&SizeClasses::new(pool()), tag, 1);
+        refused(&Bump::new(pool().bounded(1000)), tag, 1);
+        let layout = Layout::new::<[u64; 8]>();
+        refused(&Fixed::new(pool(), layout, 10).unwrap(), tag, 1);
+        refused(&Stack::new(pool(), 1000).unwrap(), tag, 1);
+        refused(&Buddy::new(pool(), 1024, 16).unwrap(), tag, 1);
     });
 }
 

@@ -69,7 +69,7 @@ pub(super) fn each<T, K: Kind + ?Sized>(
     values: impl ExactSizeIterator<Item = T>,
 ) -> Result<NonNull<[T]>, Error> {
     let length = values.len();
-    let place = place::<T, K>(kind, array::<T>(length)?)?;
+    let place = place::<T, K>(kind, array::<T, K>(kind, length)?)?;
     let mut count = 0;
     for value in values.take(length) {
         // SAFETY: a part of the piece, which has room for so many values.
@@ -91,7 +91,10 @@ fn cut<T, K: Kind + ?Sized>(
     piece: NonNull<[T]>,
     count: usize,
 ) -> Result<NonNull<[T]>, Error> {
-    let (old, new) = (array::<T>(piece.len())?, array::<T>(count)?);
+    let (old, new) = (
+        array::<T, K>(kind, piece.len())?,
+        array::<T, K>(kind, count)?,
+    );
     let (mut place, start) = (piece.cast::<T>(), piece.cast::<u8>());
     if new.size() == 0 {
         place = NonNull::dangling();
@@ -160,7 +163,7 @@ pub(super) fn formatted<K: Kind + ?Sized>(
     let mut length = Length(0);
     // What refuses to be written is left out.
     let _ = length.write_fmt(text);
-    let place = place::<u8, K>(kind, array::<u8>(length.0)?)?;
+    let place = place::<u8, K>(kind, array::<u8, K>(kind, length.0)?)?;
     let bytes = NonNull::slice_from_raw_parts(place, length.0);
     let mut room = Room { bytes, filled: 0 };
     let _ = room.write_fmt(text);
@@ -170,14 +173,36 @@ pub(super) fn formatted<K: Kind + ?Sized>(
     Ok(as_text(bytes))
 }
 
-fn array<T>(length: usize) -> Result<Layout, Error> {
+#[inline]
+fn array<T, K: Kind + ?Sized>(kind: &K, length: usize) -> Result<Layout, Error> {
     Layout::array::<T>(length).map_err(|_| {
-        OutOfMemory {
-            tag: Tag::FREE,
-            size: size_of::<T>().saturating_mul(length),
-            align: align_of::<T>(),
-            cause: Shortage::TooLarge,
-        }
-        .into()
+        let bytes = size_of::<T>().saturating_mul(length);
+        beyond(kind, bytes, align_of::<T>())
     })
+}
+
+/// The refusal of more bytes than a layout can have. The pool is asked for as many as one can: so it counts the
+/// request, and says whose it is.
+#[cold]
+fn beyond<K: Kind + ?Sized>(kind: &K, size: usize, align: usize) -> Error {
+    let mut refused = OutOfMemory {
+        tag: Tag::FREE,
+        size,
+        align,
+        cause: Shortage::TooLarge,
+    };
+    let most = (isize::MAX as usize) & !(align - 1);
+    if let Ok(layout) = Layout::from_size_align(most, align) {
+        match kind.allocate(layout) {
+            Err(Error::OutOfMemory(of)) => refused = OutOfMemory { size, ..of },
+            Err(error) => return error,
+            // No address space has so many bytes; of a pool that answers them all the same it is none the less.
+            Ok(piece) => drop(Piece {
+                start: piece.cast(),
+                layout,
+                kind,
+            }),
+        }
+    }
+    refused.into()
 }
