@@ -54,7 +54,8 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         self.ledger.iter()
     }
 
-    /// Calls a tag by a name besides: up to 31 bytes; a longer one is cut, between two characters. O(1).
+    /// Calls a tag by a name besides: up to 31 bytes; a longer one is cut, between two characters, and a
+    /// control character becomes `?`. O(1).
     ///
     /// [`stats_of`](Heap::stats_of), [`tags`](Heap::tags) and [`table`](Heap::table) tell it; a picture, which is made from
     /// the row alone, does not.

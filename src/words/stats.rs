@@ -125,7 +125,8 @@ impl Name {
     /// Bytes that a name can have.
     pub const CAPACITY: usize = 31;
 
-    /// The name, cut at 31 bytes, or before the character that goes beyond them.
+    /// The name, cut at 31 bytes, or before the character that goes beyond them. A control character of ASCII's, such
+    /// as a newline, becomes `?`: a name is one line.
     pub fn new(text: &str) -> Self {
         let most = text.len().min(Self::CAPACITY);
         let length = (0..=most)
@@ -134,7 +135,7 @@ impl Name {
             .unwrap_or(0);
         let mut name = Self::default();
         for (place, byte) in name.bytes.iter_mut().zip(text.bytes().take(length)) {
-            *place = byte;
+            *place = if byte.is_ascii_control() { b'?' } else { byte };
         }
         name.length = length as u8;
         name
@@ -179,5 +180,12 @@ mod tests {
             "408 blocks, 1074480 bytes",
         ];
         assert_eq!(amounts, lines);
+    }
+
+    #[test]
+    fn a_name_is_one_line() {
+        let name = Name::new("tab\there, \u{1b}[31mred\r\n\0é\u{7f}");
+        assert_eq!(name.as_str(), "tab?here, ?[31mred???é?");
+        assert_eq!(Name::new(&"\n".repeat(40)).as_str(), "?".repeat(31));
     }
 }

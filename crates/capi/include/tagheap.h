@@ -823,11 +823,14 @@ th_status th_merge(th_heap *heap, uint64_t from, uint64_t to, th_amount *moved);
 th_status th_set_limit(th_heap *heap, uint64_t tag, size_t bytes);
 
 /**
- * Calls a tag by a name besides: UTF-8 that ends with a zero byte, of which up to 31 bytes are kept.
+ * Calls a tag by a name besides: UTF-8 that ends with a zero byte, of which up to 31 bytes are kept; a control
+ * character becomes `?`.
  *
  * TH_NULL, TH_BAD_TEXT, TH_RESERVED_TAG, TH_NO_INDEX, TH_REENTERED on failure.
  */
-th_status th_set_name(th_heap *heap, uint64_t tag, const char *name);
+th_status th_set_name(th_heap *heap,
+                      uint64_t tag,
+                      const char *name);
 
 /**
  * Lets a tag's peak begin anew, at what it holds now.

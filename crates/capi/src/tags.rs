@@ -217,7 +217,8 @@ pub unsafe extern "C" fn th_set_limit(heap: *mut th_heap, tag: u64, bytes: usize
     unsafe { keep(heap, tag, |heap, tag| Ok(heap.set_limit(tag, limit)?)) }
 }
 
-/// Calls a tag by a name besides: UTF-8 that ends with a zero byte, of which up to 31 bytes are kept.
+/// Calls a tag by a name besides: UTF-8 that ends with a zero byte, of which up to 31 bytes are kept; a control
+/// character becomes `?`.
 ///
 /// TH_NULL, TH_BAD_TEXT, TH_RESERVED_TAG, TH_NO_INDEX, TH_REENTERED on failure.
 #[unsafe(no_mangle)]
