@@ -6,3 +6,8 @@ mod maxima;
 pub(crate) mod placement;
 pub(crate) mod rule;
 pub(crate) mod scan;
+
+/// What this crate alone implements.
+mod sealed {
+    pub trait Sealed {}
+}

@@ -21,6 +21,7 @@ use crate::policy::leaf::{self, LARGE, MARK, UNITS, number, size};
 use crate::policy::maxima::Maxima;
 use crate::policy::placement::{Placement, takes};
 use crate::policy::scan::Scan;
+use crate::policy::sealed::Sealed;
 use crate::words::error::{Corruption, Shortage};
 use crate::words::extent::Extent;
 use crate::words::size::{Fit, UNIT, align_down};
@@ -177,6 +178,8 @@ fn put(leaves: &mut [i16], (index, number): (usize, i16)) {
         *leaf = number;
     }
 }
+
+impl Sealed for Directory {}
 
 impl Placement for Directory {
     fn begin(&mut self, base: usize) {

@@ -1,6 +1,7 @@
 //! Which free block an allocation takes: the one with the lowest address into which it fits.
 
 use crate::ground::table::IndexMemory;
+use crate::policy::sealed::Sealed;
 use crate::words::error::{Corruption, Shortage};
 use crate::words::extent::Extent;
 use crate::words::size::Fit;
@@ -9,8 +10,9 @@ use crate::words::walk::{Block, Image, Walk};
 /// Finds free blocks in the row.
 ///
 /// Every placement gives the same answers, those of [`Scan`](crate::Scan); they differ in what an answer
-/// costs. A placement may remember free blocks: it is told of each one that appears or vanishes.
-pub trait Placement: core::fmt::Debug {
+/// costs. A placement may remember free blocks: it is told of each one that appears or vanishes. Two exist, `Scan` and
+/// [`Directory`](crate::Directory): the heap writes where their answers say that there is room.
+pub trait Placement: Sealed + core::fmt::Debug {
     /// The lowest free block of `row` into which `fit` fits: split by its alignment in front and by its
     /// size behind where `splits`, else only where nothing would be left in front.
     ///

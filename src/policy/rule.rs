@@ -1,7 +1,9 @@
 //! What becomes of free blocks: split and coalesced, or reused whole.
 
+use crate::policy::sealed::Sealed;
+
 /// What becomes of free blocks. Two rules exist, [`Split`] and [`Whole`].
-pub trait Rule: sealed::Sealed + Copy + core::fmt::Debug {
+pub trait Rule: Sealed + Copy + core::fmt::Debug {
     /// Whether a block too large for a request is split, and free neighbours coalesce.
     const SPLITS: bool;
 }
@@ -24,9 +26,5 @@ impl Rule for Whole {
     const SPLITS: bool = false;
 }
 
-mod sealed {
-    pub trait Sealed {}
-
-    impl Sealed for super::Split {}
-    impl Sealed for super::Whole {}
-}
+impl Sealed for Split {}
+impl Sealed for Whole {}

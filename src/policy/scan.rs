@@ -2,6 +2,7 @@
 
 use crate::ground::table::IndexMemory;
 use crate::policy::placement::{Placement, takes};
+use crate::policy::sealed::Sealed;
 use crate::words::error::{Corruption, Shortage};
 use crate::words::extent::Extent;
 use crate::words::size::Fit;
@@ -12,6 +13,8 @@ use crate::words::walk::{Block, Image, Walk};
 /// It verifies every header that it passes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Scan;
+
+impl Sealed for Scan {}
 
 impl Placement for Scan {
     fn find(&self, row: &impl Image, fit: Fit, splits: bool) -> Result<Option<Extent>, Corruption> {

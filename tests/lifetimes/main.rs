@@ -1,4 +1,5 @@
-//! What the compiler must refuse: uses after a reset, a rewind, a release (D08), and from the wrong thread (D10).
+//! What the compiler must refuse: uses after a reset, a rewind, a release (D08), and from the wrong thread (D10), and safe
+//! code in the place of what is trusted (P01).
 //!
 //! The programs under `refused/` differ from ones that compile in the lines that end in a comment such as
 //! `//~ E0502`: there, and nowhere else, the compiler must find this error. Its words are not compared, for every
@@ -62,4 +63,9 @@ fn d08_nothing_outlives_its_pool() {
 #[test]
 fn d10_what_stays_in_a_thread_is_neither_sent_nor_shared() {
     assert!(refuses("d10_") >= 10);
+}
+
+#[test]
+fn p01_safe_code_does_not_stand_in_for_what_is_trusted() {
+    assert!(refuses("p01_") >= 1);
 }
