@@ -36,11 +36,13 @@ global_asm!(
 /// A routine of the twin: at most three words in, one out.
 pub type Routine = unsafe extern "C" fn(usize, usize, usize) -> usize;
 
-/// Calls a routine of the twin; a test's caller looks at more than the answer.
-pub type Caller = fn(Routine, [usize; 3]) -> usize;
+/// Calls a routine of the twin; a test's caller looks at more than the answer. Whoever calls it has a twin for which the
+/// routine is.
+pub type Caller = unsafe fn(Routine, [usize; 3]) -> usize;
 
-/// Moves the twin's break to an address, or only tells it for address 0; answers where it stands.
-pub type BreakRoutine = extern "C" fn(usize) -> usize;
+/// Moves the twin's break to an address, or only tells it for address 0; answers where it stands. Whoever calls it owns
+/// that break.
+pub type BreakRoutine = unsafe extern "C" fn(usize) -> usize;
 
 unsafe extern "C" {
     static mut th_twin_start: usize;
@@ -113,7 +115,9 @@ impl<R: Rule> Twin<R> {
         } else {
             th_twin_whole_allocate
         };
-        let payload = (self.caller)(routine, [tag.number() as usize, size, align]);
+        let words = [tag.number() as usize, size, align];
+        // SAFETY: a routine of this twin's.
+        let payload = unsafe { (self.caller)(routine, words) };
         (payload != 0).then_some(payload)
     }
 
@@ -124,7 +128,8 @@ impl<R: Rule> Twin<R> {
         } else {
             th_twin_whole_deallocate
         };
-        match (self.caller)(routine, [payload, 0, 0]) {
+        // SAFETY: as above; it looks at what the address is before it writes.
+        match unsafe { (self.caller)(routine, [payload, 0, 0]) } {
             0 => Deallocation::Done,
             2 => Deallocation::DoubleFree,
             _ => Deallocation::NotABlock,
@@ -138,7 +143,8 @@ impl<R: Rule> Twin<R> {
         } else {
             th_twin_whole_release
         };
-        let blocks = (self.caller)(routine, [tag.number() as usize, 0, 0]);
+        // SAFETY: as above.
+        let blocks = unsafe { (self.caller)(routine, [tag.number() as usize, 0, 0]) };
         (blocks != usize::MAX).then_some(blocks)
     }
 }
@@ -174,13 +180,21 @@ impl<R: Rule> Image for Twin<R> {
 }
 
 /// Calls a routine of the twin and nothing more.
-pub fn call(routine: Routine, [a, b, c]: [usize; 3]) -> usize {
+///
+/// # Safety
+///
+/// The routine is one of a twin that the caller has.
+pub unsafe fn call(routine: Routine, [a, b, c]: [usize; 3]) -> usize {
     // SAFETY: the routines follow the calling convention and change the twin's row and state only.
     unsafe { routine(a, b, c) }
 }
 
 /// The kernel's `brk`, for a program without libc in which the twin owns the break.
-pub extern "C" fn kernel_break(to: usize) -> usize {
-    // SAFETY: whoever starts a twin with this routine vouches that the break is the twin's.
+///
+/// # Safety
+///
+/// The break is the twin's, and what lies beyond the address is nobody's.
+pub unsafe extern "C" fn kernel_break(to: usize) -> usize {
+    // SAFETY: the caller vouches for that.
     unsafe { crate::ground::sys::brk(to) }
 }

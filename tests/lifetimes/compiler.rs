@@ -26,7 +26,7 @@ impl Compiler {
         let output = run("CARGO", "cargo", |cargo| {
             cargo
                 .args(["check", "--quiet", "--lib", "--message-format=json"])
-                .args(["--features", "alloc"])
+                .args(["--features", "alloc,twin"])
                 .args(["--package", env!("CARGO_PKG_NAME"), "--target-dir"])
                 .arg(Path::new(env!("CARGO_TARGET_TMPDIR")).join("lifetimes"))
                 .current_dir(env!("CARGO_MANIFEST_DIR"));

@@ -114,7 +114,11 @@ const UNTOUCHED: [usize; 10] = [
 /// # Panics
 ///
 /// If the routine changed a register that it must save, the stack above it, or the direction flag.
-pub fn checked_call(routine: Routine, words: [usize; 3]) -> usize {
+///
+/// # Safety
+///
+/// The routine is one of a twin that the caller has.
+pub unsafe fn checked_call(routine: Routine, words: [usize; 3]) -> usize {
     let mut saved = [0; 10];
     // SAFETY: the routine takes at most three words; both arrays are as long as the assembly expects.
     let answer = unsafe { th_trace_call(routine, words.as_ptr(), saved.as_mut_ptr()) };
@@ -150,13 +154,17 @@ mod tests {
 
     #[test]
     fn words_and_answer_pass() {
-        assert_eq!(checked_call(sum, [1, 20, 300]), 321);
+        // SAFETY: it adds.
+        let answer = unsafe { checked_call(sum, [1, 20, 300]) };
+        assert_eq!(answer, 321);
     }
 
     #[test]
     fn what_must_be_saved_is_looked_at() {
         for routine in [spoils_r12, spoils_the_stack, leaves_the_direction_set] as [Routine; 3] {
-            std::panic::catch_unwind(|| checked_call(routine, [0; 3])).unwrap_err();
+            // SAFETY: what they spoil is restored.
+            let call = || unsafe { checked_call(routine, [0; 3]) };
+            std::panic::catch_unwind(call).unwrap_err();
         }
     }
 }
