@@ -128,6 +128,13 @@ const UNTAGGED: Tag = Tag::named("untagged");
 /// All that needs the lock is [`Misuse::Reentered`] then: to give a larger object back by the global allocator ends the
 /// program.
 ///
+/// # Shared libraries
+///
+/// A shared library that has this crate inside has a heap of its own, beside the program's: what it allocates goes back
+/// through it alone, and each heap's numbers are its own. When it is closed (`dlclose`) its heap's memory stays, for
+/// somebody may hold some of it; loaded anew, it makes another. With feature `std`, threads that used it may live on,
+/// and `TAGHEAP_REPORT=1` prints its table when it is closed.
+///
 /// # Misuse
 ///
 /// Giving back twice, foreign and interior pointers, and layouts of another class end the program with one line on

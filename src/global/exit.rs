@@ -2,7 +2,7 @@
 //!
 //! A key of the threads library is used for a thread's end, since its destructors run after those of std's
 //! thread-locals, which may still allocate and give back; and for those who do so later the next thread that comes
-//! sees to it.
+//! sees to it. A shared library may be closed while threads that used it live on: then nobody is called any more.
 //!
 //! # Safety
 //!
@@ -45,6 +45,8 @@ mod with {
         // SAFETY: as POSIX has it.
         if unsafe { libc::pthread_key_create(&raw mut key, Some(thread_goes)) } == 0 {
             KEY.store(key + 1, Ordering::Release);
+            // SAFETY: as POSIX has it. Where it is refused, a library that is closed leaves the key behind.
+            unsafe { libc::atexit(closes) };
         }
         expect();
         // SAFETY: as POSIX has it. Where it is refused, a fork of a program with threads may leave the lock taken.
@@ -65,6 +67,15 @@ mod with {
             let value = ptr::from_ref(&KEY).cast();
             // SAFETY: a key that was made. Where it is refused, the next thread that comes sees to this one's end.
             unsafe { libc::pthread_setspecific(key, value) };
+        }
+    }
+
+    /// The program ends, or the shared library is closed that this is in, and its code is about to be gone: threads
+    /// that end from now on call nobody. At a fork nobody is called then either, for that the C library sees to.
+    extern "C" fn closes() {
+        if let Some(key) = KEY.swap(0, Ordering::AcqRel).checked_sub(1) {
+            // SAFETY: a key that was made, and is deleted by whoever took it from there.
+            unsafe { libc::pthread_key_delete(key) };
         }
     }
 
