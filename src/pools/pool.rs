@@ -47,9 +47,9 @@ use crate::words::usage::{Alarm, Bell, Measure, Usage};
 /// # Ok::<(), tagheap::Error>(())
 /// ```
 ///
-/// No two pools own one tag at a time: the first request of a pool under whose tag somebody holds blocks is
-/// [`Misuse::TagInUse`](crate::Misuse::TagInUse). If the heap is busy or damaged when a pool is dropped, its blocks stay
-/// in the heap.
+/// No two pools own one tag at a time: where a pool holds nothing, be it new or has it given all back, and somebody else
+/// holds blocks under its tag, its next request is [`Misuse::TagInUse`](crate::Misuse::TagInUse). If the heap is busy or
+/// damaged when a pool is dropped, its blocks stay in the heap.
 ///
 /// A pool holds its heap by a reference, such as one to a static (`LazyLock<SharedHeap<Reserve>>`), or by value, where
 /// it is the only one on it: so it can stand in a struct. With feature `alloc`, several pools in one struct own their heap
