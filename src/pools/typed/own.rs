@@ -19,7 +19,8 @@ use crate::pools::kind::Kind;
 /// The owner of a value in a pool: runs its destructor and gives its piece back when it goes.
 ///
 /// As a `Box` does, but from a pool. Where a kind cannot take single pieces back out of order, such as a
-/// stack, the piece stays in use until the pool is reset.
+/// stack, the piece stays in use until the pool is reset; so it does where the pool or its heap is busy, as when the
+/// owner goes inside a `look`.
 pub struct Own<'a, T: ?Sized, K: Kind + ?Sized> {
     value: NonNull<T>,
     kind: &'a K,
