@@ -76,7 +76,7 @@ pub trait Typed: Kind {
 
     /// Puts a slice in whose values come from a function of their place, called in order.
     ///
-    /// If it panics, the values made before it are not dropped, and the piece stays in use.
+    /// If it panics, the values made before it are dropped, and the piece goes back, if the kind takes it.
     ///
     /// # Errors
     ///

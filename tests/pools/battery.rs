@@ -1,7 +1,7 @@
 //! What every kind must do, as functions over any kind on any heap.
 
 use core::alloc::Layout;
-use core::fmt::Debug;
+use core::fmt::{self, Debug, Display, Formatter};
 use core::ptr::{self, NonNull};
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -827,6 +827,14 @@ pub(crate) fn holds_values<R: Recipe>(heap: &impl Share) {
             assert!(!self.1, "as the test wants it");
         }
     }
+    /// Written once, and no more.
+    struct Once(Cell<bool>);
+    impl Display for Once {
+        fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+            assert!(!self.0.replace(true), "as the test wants it");
+            f.write_str("once")
+        }
+    }
     let dropped = AtomicUsize::new(0);
     let kind = R::make(pool(heap)).unwrap();
     let number = kind.alloc(7_u64).unwrap();
@@ -895,7 +903,7 @@ pub(crate) fn holds_values<R: Recipe>(heap: &impl Share) {
         assert!(matches!(kind.alloc(large), Err(Error::OutOfMemory(_))));
         assert_eq!(dropped.swap(3, Ordering::Relaxed), 4);
     }
-    // A slice that is not finished stays where it is, and so do its values.
+    // What a slice that is not finished has is dropped, and its piece goes back.
     let before = kind.usage().unwrap().live();
     let unfinished = || {
         let value = |n| {
@@ -906,8 +914,19 @@ pub(crate) fn holds_values<R: Recipe>(heap: &impl Share) {
             .map(|slice| slice.len())
     };
     assert!(catch_unwind(AssertUnwindSafe(unfinished)).is_err());
-    assert_eq!(dropped.load(Ordering::Relaxed), 3);
-    assert_eq!(kind.usage().unwrap().live(), before + 1);
+    assert_eq!(dropped.load(Ordering::Relaxed), 5);
+    let unfinished = || {
+        let mut left = 3;
+        let values = [0; 3].map(|_| Counted(&dropped, false)).into_iter();
+        let values = values.inspect(|_| {
+            left -= 1;
+            assert!(left > 0, "as the test wants it");
+        });
+        kind.own_slice_fill_iter(values).map(drop)
+    };
+    assert!(catch_unwind(AssertUnwindSafe(unfinished)).is_err());
+    assert_eq!(dropped.load(Ordering::Relaxed), 8);
+    assert_eq!(kind.usage().unwrap().live(), before);
 
     // What is not made leaves no piece.
     let unmade = || {
@@ -920,7 +939,12 @@ pub(crate) fn holds_values<R: Recipe>(heap: &impl Share) {
             .map(drop)
     };
     assert!(catch_unwind(AssertUnwindSafe(unmade)).is_err());
-    assert_eq!(kind.usage().unwrap().live(), before + 1);
+    let unwritten = || {
+        let once = Once(Cell::new(false));
+        kind.own_fmt(format_args!("{once}")).map(drop)
+    };
+    assert!(catch_unwind(AssertUnwindSafe(unwritten)).is_err());
+    assert_eq!(kind.usage().unwrap().live(), before);
 
     let owned = kind.own_str("ciao").unwrap();
     let slice = kind.own_slice_copy(&[1, 2]).unwrap();

@@ -63,21 +63,47 @@ pub(super) fn copy<T: Copy, K: Kind + ?Sized>(
     Ok(NonNull::slice_from_raw_parts(place, values.len()))
 }
 
+/// Values that are being put into a piece: where that panics, those that are there are dropped, and the piece goes back.
+struct Begun<'a, T, K: Kind + ?Sized> {
+    place: NonNull<T>,
+    count: usize,
+    _given_back: Piece<'a, K>,
+}
+
+impl<T, K: Kind + ?Sized> Drop for Begun<'_, T, K> {
+    fn drop(&mut self) {
+        let values = NonNull::slice_from_raw_parts(self.place, self.count);
+        // SAFETY: so many values are there, and nobody has been told of them.
+        unsafe { values.drop_in_place() };
+    }
+}
+
 /// As many values as the iterator says it has, or as come.
 pub(super) fn each<T, K: Kind + ?Sized>(
     kind: &K,
     values: impl ExactSizeIterator<Item = T>,
 ) -> Result<NonNull<[T]>, Error> {
     let length = values.len();
-    let place = place::<T, K>(kind, array::<T, K>(kind, length)?)?;
-    let mut count = 0;
+    let layout = array::<T, K>(kind, length)?;
+    let place = place::<T, K>(kind, layout)?;
+    let start = place.cast();
+    let mut begun = Begun {
+        place,
+        count: 0,
+        _given_back: Piece {
+            start,
+            layout,
+            kind,
+        },
+    };
     for value in values.take(length) {
         // SAFETY: a part of the piece, which has room for so many values.
-        let part = unsafe { place.add(count) };
+        let part = unsafe { place.add(begun.count) };
         // SAFETY: as large and aligned as the value, and nobody else's.
         unsafe { part.write(value) };
-        count += 1;
+        begun.count += 1;
     }
+    let count = ManuallyDrop::new(begun).count;
     if count < length {
         return cut(kind, NonNull::slice_from_raw_parts(place, length), count);
     }
@@ -163,10 +189,17 @@ pub(super) fn formatted<K: Kind + ?Sized>(
     let mut length = Length(0);
     // What refuses to be written is left out.
     let _ = length.write_fmt(text);
-    let place = place::<u8, K>(kind, array::<u8, K>(kind, length.0)?)?;
+    let layout = array::<u8, K>(kind, length.0)?;
+    let place = place::<u8, K>(kind, layout)?;
+    let given_back = Piece {
+        start: place,
+        layout,
+        kind,
+    };
     let bytes = NonNull::slice_from_raw_parts(place, length.0);
     let mut room = Room { bytes, filled: 0 };
     let _ = room.write_fmt(text);
+    let _ = ManuallyDrop::new(given_back);
     if room.filled < length.0 {
         return Ok(as_text(cut(kind, bytes, room.filled)?));
     }
