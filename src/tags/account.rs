@@ -112,7 +112,8 @@ impl Account {
     pub(crate) fn allows(&self, bytes: usize) -> Result<(), Shortage> {
         match self.limit() {
             Some(limit) if self.bytes.saturating_add(bytes) > limit => {
-                Err(Shortage::Limit { limit })
+                let held = self.bytes;
+                Err(Shortage::Limit { limit, held })
             }
             _ => Ok(()),
         }

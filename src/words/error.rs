@@ -41,6 +41,8 @@ pub enum Shortage {
     Limit {
         /// Bytes that the tag may hold, headers included.
         limit: usize,
+        /// Bytes that it holds, headers included.
+        held: usize,
     },
     /// A bounded pool has not so much left, or not in one piece.
     Full {
@@ -215,7 +217,9 @@ impl fmt::Display for Shortage {
             Self::TooLarge => f.write_str("no address space could hold them"),
             Self::Refused => f.write_str("no free block fits and the memory may not grow"),
             Self::Index => f.write_str("the heap's indexes may not grow"),
-            Self::Limit { limit } => write!(f, "the tag's limit is {limit} bytes"),
+            Self::Limit { limit, held } => {
+                write!(f, "the tag's limit is {limit} bytes, and it holds {held}")
+            }
             Self::Full { total, used } => write!(f, "the pool is full, {used} of {total} in use"),
             Self::Oversized { most } => write!(f, "the pool serves up to {most} bytes"),
             Self::Overaligned { most } => write!(f, "the pool aligns to {most} at most"),
@@ -341,9 +345,12 @@ mod tests {
             tag: Tag::new(7),
             size: 8,
             align: 1,
-            cause: Shortage::Limit { limit: 100 },
+            cause: Shortage::Limit {
+                limit: 100,
+                held: 96,
+            },
         };
-        let line = "out of memory: 8 bytes aligned to 1 for tag 7: the tag's limit is 100 bytes";
+        let line = "out of memory: 8 bytes aligned to 1 for tag 7: the tag's limit is 100 bytes, and it holds 96";
         for (error, line) in [
             (Error::from(shortage), line),
             (

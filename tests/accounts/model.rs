@@ -108,7 +108,8 @@ impl<S: Source, R: Rule, P: Placement> Books<S, R, P> {
             (error.tag, error.size, error.align),
             (tag, layout.size(), layout.align())
         );
-        if let Shortage::Limit { limit } = error.cause {
+        if let Shortage::Limit { limit, held } = error.cause {
+            assert_eq!(self.held(tag), held);
             assert_eq!(self.counts(tag).limit, Some(limit));
             // What it holds, a block of the size, and what cannot be split off it.
             let would_hold = self.held(tag) + layout.size() + 32 + 16 + 32;

@@ -27,7 +27,13 @@ fn a_tags_limit_refuses_its_requests_and_no_others() {
         };
         assert_eq!(
             (lacking.tag, lacking.cause),
-            (TAG, Shortage::Limit { limit: LIMIT })
+            (
+                TAG,
+                Shortage::Limit {
+                    limit: LIMIT,
+                    held: holding(TAG).held.bytes
+                }
+            )
         );
         assert!(objects(TAG) * size > LIMIT / 2 && holding(TAG).held.bytes <= LIMIT);
         assert_eq!(scope(TAG, || face::alloc(bytes(size))), None);

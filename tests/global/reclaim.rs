@@ -93,7 +93,8 @@ fn b02_a_tag_at_its_limit_takes_nothing_of_others() {
         let Err(Error::OutOfMemory(lacking)) = try_take(TAG, bytes(LIMIT)) else {
             panic!("more than the limit");
         };
-        assert_eq!(lacking.cause, Shortage::Limit { limit: LIMIT });
+        let (limit, held) = (LIMIT, 0);
+        assert_eq!(lacking.cause, Shortage::Limit { limit, held });
         assert_eq!((blocks(TAG), holding(OTHER)), (0, before));
     });
 }

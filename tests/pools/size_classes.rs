@@ -886,8 +886,7 @@ fn a_first_chunk_that_is_refused_is_asked_for_by_halves() {
         let kind = pool(heap);
         let (piece, _, held) = limited(143, &kind);
         let error = piece.unwrap_err().to_string();
-        let wanted =
-            "out of memory: 100 bytes aligned to 8 for tag classes: the tag's limit is 143 bytes";
+        let wanted = "out of memory: 100 bytes aligned to 8 for tag classes: the tag's limit is 143 bytes, and it holds 0";
         assert_eq!((error.as_str(), held), (wanted, 0));
         let kind = pool(heap);
         let (piece, _, held) = limited(144, &kind);
