@@ -41,6 +41,7 @@ mod local;
 mod magazine;
 mod numbers;
 mod reclaim;
+mod refusal;
 mod requests;
 mod scope;
 mod shelf;
@@ -127,6 +128,14 @@ const UNTAGGED: Tag = Tag::named("untagged");
 /// it gets a block of the heap's own, and none while its thread has the lock; what is small it may give back even then.
 /// All that needs the lock is [`Misuse::Reentered`] then: to give a larger object back by the global allocator ends the
 /// program.
+///
+/// # Refusals
+///
+/// Where there is no memory for a request, or its tag's limit forbids it, the language's allocator is answered null, and
+/// most programs end then with a line of std's that names neither. [`set_refusal_hook`](Global::set_refusal_hook) has a
+/// function called with the error, which names the tag, what was asked for, and the limit with what the tag holds. With
+/// feature `std`, `TAGHEAP_REPORT=1` prints it in a line where there is no hook. The functions that answer [`Error`]s tell
+/// nobody else.
 ///
 /// # Shared libraries
 ///
@@ -215,6 +224,37 @@ impl Global {
         if self.is_huge {
             center::prefer_huge_pages();
         }
+    }
+
+    /// Has a function called with each refusal of a request that came by the language's allocator, just before that is
+    /// answered null; answers the one that was called until now. `None`: nobody is called.
+    ///
+    /// It is called in the thread whose request it is, outside the heap's lock, and may use the heap: print, look at
+    /// [`holding`](Global::holding), raise a limit for the next request. What it allocates is [untagged](Global::UNTAGGED);
+    /// if that is refused, too, nobody is told. It is called from a signal handler if the request is one's, and then, while
+    /// its thread has the lock, the error is [`Misuse::Reentered`]: whatever needs the lock is refused there. If it
+    /// panics, the program ends with a line that says so. Where requests may well be refused, as by `try_reserve`, it is
+    /// called all the same.
+    ///
+    /// ```
+    /// use tagheap::{Error, Global, Tag, scope};
+    ///
+    /// #[global_allocator]
+    /// static HEAP: Global = Global::new();
+    ///
+    /// fn tell(error: &Error) {
+    ///     eprintln!("{error}");
+    /// }
+    ///
+    /// HEAP.set_refusal_hook(Some(tell));
+    /// HEAP.set_limit(Tag::named("parser"), Some(1 << 20))?;
+    /// // ... for tag parser: the tag's limit is 1048576 bytes, and it holds 0
+    /// let refused = scope(Tag::named("parser"), || Vec::<u8>::new().try_reserve(2 << 20));
+    /// assert!(refused.is_err());
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn set_refusal_hook(&self, hook: Option<fn(&Error)>) -> Option<fn(&Error)> {
+        refusal::replace(hook)
     }
 
     /// Allocates so many bytes under the tag of the thread's scope. O(1) but for new spans, large requests, and where

@@ -33,13 +33,13 @@ mod with {
     use core::sync::atomic::{AtomicU32, Ordering};
 
     use crate::global::leaving::{after_fork_in_child, leave};
-    use crate::global::{center, numbers};
+    use crate::global::{center, numbers, refusal};
 
     /// The key, and one more; 0 while there is none.
     static KEY: AtomicU32 = AtomicU32::new(0);
 
-    /// The heap was made: asks to be called at a fork and at the end of threads, and at that of the program if
-    /// `TAGHEAP_REPORT` is 1.
+    /// The heap was made: asks to be called at a fork and at the end of threads, and if `TAGHEAP_REPORT` is 1 at that of
+    /// the program; refusals are printed then, too.
     pub(in crate::global) fn prepare() {
         let mut key = 0;
         // SAFETY: as POSIX has it.
@@ -57,6 +57,7 @@ mod with {
         if !wanted.is_null() && unsafe { CStr::from_ptr(wanted) } == c"1" {
             // SAFETY: as POSIX has it. Where it is refused there is no report.
             unsafe { libc::atexit(report) };
+            refusal::print();
         }
     }
 

@@ -10,7 +10,7 @@ use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::{self, NonNull};
 
 use crate::global::giving::{self, Given};
-use crate::global::{Global, requests};
+use crate::global::{Global, refusal, requests};
 use crate::ground::fatal::fatal;
 use crate::words::error::{Error, Misuse};
 
@@ -30,7 +30,10 @@ fn answer(result: Result<NonNull<u8>, Error>, call: &str, at: *mut u8) -> *mut u
     match result {
         Ok(at) => at.as_ptr(),
         // From a signal handler, with the lock taken: there is none for it.
-        Err(Error::OutOfMemory(_) | Error::Misuse(Misuse::Reentered)) => ptr::null_mut(),
+        Err(error @ (Error::OutOfMemory(_) | Error::Misuse(Misuse::Reentered))) => {
+            refusal::tell(&error);
+            ptr::null_mut()
+        }
         Err(error) => end(&error, call, at),
     }
 }

@@ -38,6 +38,8 @@ pub(super) struct Local {
     pub(super) thread: Link<Thread>,
     /// An operation is under way, which a signal handler of this thread must not come into.
     busy: AtomicBool,
+    /// Somebody is being told that a request of this thread's was refused.
+    telling: AtomicBool,
     /// The number of the tag of the scope, or [`ZERO`] for 0; 0 outside any.
     tag: AtomicU64,
     /// What it knows of slots that it gives back to another thread.
@@ -63,6 +65,7 @@ static COMMON: Local = Local {
     stock: Link::none(),
     thread: Link::none(),
     busy: AtomicBool::new(false),
+    telling: AtomicBool::new(false),
     tag: AtomicU64::new(0),
     known: Known::nothing(),
 };
@@ -229,6 +232,26 @@ impl Local {
     /// The tag under which it allocates.
     pub(super) fn tag_in_force(&self) -> Tag {
         self.tag().unwrap_or(super::UNTAGGED)
+    }
+}
+
+/// Notes that a refusal is told, until the answer goes; `None` where one is being told by this thread, or, where
+/// threads have no memory of their own, by any.
+pub(super) fn begin_telling<'a>() -> Option<Telling<'a>> {
+    let local = any();
+    let told_already = local.telling.swap(true, Ordering::Acquire);
+    (!told_already).then(|| Telling { local })
+}
+
+/// A refusal is told until this goes.
+#[derive(Debug)]
+pub(super) struct Telling<'a> {
+    local: &'a Local,
+}
+
+impl Drop for Telling<'_> {
+    fn drop(&mut self) {
+        self.local.telling.store(false, Ordering::Release);
     }
 }
 

@@ -51,6 +51,7 @@ mod model;
 mod passed;
 mod races;
 mod reclaim;
+mod refusals;
 mod release;
 mod report;
 mod requests;
