@@ -193,12 +193,12 @@ impl<H: Share> Fixed<H> {
 
     /// A piece in use, with another layout.
     fn resized(&self, ptr: NonNull<u8>, old: Layout, new: Layout) -> Result<NonNull<[u8]>, Error> {
-        self.slots.has(ptr, old)?;
+        let slot = self.slots.in_use(ptr, old)?;
         if !self.slots.shape().fits(new) {
             self.slots.fail();
             return Err(self.pool.refusal(new, self.slots.shape().lack(new)));
         }
-        Ok(NonNull::slice_from_raw_parts(ptr, new.size()))
+        Ok(NonNull::slice_from_raw_parts(slot, new.size()))
     }
 }
 

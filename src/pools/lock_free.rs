@@ -261,7 +261,8 @@ impl<H: Share> LockFree<H> {
         if !self.admits(new) {
             return Err(self.refused(new, self.shortage(new)));
         }
-        Ok(NonNull::slice_from_raw_parts(ptr, new.size()))
+        // Reaches the whole slot, where the caller's pointer may reach no further than his value.
+        Ok(self.piece(index, new))
     }
 
     fn numbers(&self) -> Usage {

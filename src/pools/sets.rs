@@ -223,9 +223,9 @@ impl<H: Share, const N: usize> Sets<H, N> {
         new: Layout,
     ) -> Result<NonNull<[u8]>, Error> {
         let class = self.class_of(ptr)?;
-        class.slots.has(ptr, old)?;
+        let slot = class.slots.in_use(ptr, old)?;
         if class.fits(new) {
-            return Ok(NonNull::slice_from_raw_parts(ptr, new.size()));
+            return Ok(NonNull::slice_from_raw_parts(slot, new.size()));
         }
         // SAFETY: the caller's promise.
         unsafe { kind::relocate(kind, ptr, old, new) }

@@ -106,7 +106,8 @@ impl<H: Share> SizeClasses<H> {
             return false;
         }
         self.fall(0);
-        self.cursor.set(at);
+        // Not the caller's pointer, which may reach no further than his value.
+        self.cursor.set(chunk.pointer(at.addr().get()));
         // SAFETY: behind the last entry, within the chunk.
         self.limit.set(unsafe { self.limit.get().add(1) });
         self.served();

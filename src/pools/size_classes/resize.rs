@@ -42,7 +42,7 @@ impl<H: Share> SizeClasses<H> {
                     || self.move_end(chunk, ptr, class, next)
             });
             if fits {
-                return Ok(NonNull::slice_from_raw_parts(ptr, new.size()));
+                return Ok(chunk.piece(at, new.size()));
             }
             // SAFETY: the caller's promise.
             return unsafe { kind::relocate(self, ptr, old, new) };
@@ -98,8 +98,7 @@ impl<H: Share> SizeClasses<H> {
             self.read.set(before.addr().get());
         }
         self.fall(0);
-        // SAFETY: within the chunk, for it fits.
-        self.cursor.set(unsafe { piece.add(new.bytes()) });
+        self.cursor.set(chunk.pointer(at + new.bytes()));
         true
     }
 }

@@ -16,17 +16,18 @@ use crate::sharing::share::Share;
 use crate::words::error::{Error, Misuse};
 
 impl Slots {
-    /// Whether a slot that is in use starts at an address, and is as large and aligned as the layout.
+    /// The slot that starts at an address, if it is in use and as large and aligned as the layout. The answer reaches all
+    /// of it, where the caller's pointer may reach no further than his value.
     ///
     /// # Errors
     ///
     /// As [`misuse`](Slots::misuse) says.
-    pub(crate) fn has(&self, ptr: NonNull<u8>, layout: Layout) -> Result<(), Misuse> {
+    pub(crate) fn in_use(&self, ptr: NonNull<u8>, layout: Layout) -> Result<NonNull<u8>, Misuse> {
         let address = ptr.addr().get();
         let out = |(group, slot): (&Group, usize)| group.get() & bit(slot) == 0;
         let in_use = self.find(address).is_some_and(out) && self.hand.get() != address;
         if in_use && self.shape.fits(layout) {
-            return Ok(());
+            return Ok(self.range.get().pointer(address));
         }
         Err(self.misuse(ptr, layout))
     }
