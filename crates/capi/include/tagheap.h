@@ -681,6 +681,15 @@ th_status th_heap_before_fork(th_heap *heap);
 th_status th_heap_after_fork(th_heap *heap);
 
 /**
+ * Says that there is one thread in this program, first of all: locks take it for that and ask no kernel, so that a heap
+ * or pool with TH_LOCKED in a buffer needs none. O(1).
+ *
+ * Answers whether that is so from now on: false once a lock was used. If there are more threads after all, one that
+ * would have to wait gets TH_REENTERED, and none enters while another is there.
+ */
+bool th_assume_one_thread(void);
+
+/**
  * Allocates `size` bytes under `tag`, aligned to `align`, a power of two, and to 16 at least.
  *
  * The lowest free block that fits is taken; it costs a header of 32 bytes, and sizes are rounded up to 16. A size
@@ -1118,6 +1127,16 @@ th_status th_pool_reset(th_pool *pool);
  * Whether the address lies in memory from which this pool hands out pieces. False on failure too.
  */
 bool th_pool_contains(const th_pool *pool, const void *address);
+
+/**
+ * Gives chunks in which nothing is in use back to the heap, for other tags: of a pool of th_pool_size_classes those that
+ * a reset kept, and all where nothing is in use; of th_pool_fixed_growing any; of th_pool_fixed none. `bytes`, unless it
+ * is null, gets how much. th_trim and th_purge give the heap's to the kernel. O(chunks), or O(slots) of equal size.
+ *
+ * TH_WRONG_KIND: others have no such chunks, or give them back by a reset. TH_REENTERED from inside a lock.
+ */
+th_status th_pool_trim(th_pool *pool,
+                       size_t *bytes);
 
 /**
  * Checks what the pool notes about its memory. TH_OK, or the damage.

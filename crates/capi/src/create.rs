@@ -304,3 +304,13 @@ pub unsafe extern "C" fn th_heap_after_fork(heap: *mut th_heap) -> th_status {
     // SAFETY: the header's contract.
     answer::status(unsafe { handle::on(heap, unlock) })
 }
+
+/// Says that there is one thread in this program, first of all: locks take it for that and ask no kernel, so that a heap
+/// or pool with TH_LOCKED in a buffer needs none. O(1).
+///
+/// Answers whether that is so from now on: false once a lock was used. If there are more threads after all, one that
+/// would have to wait gets TH_REENTERED, and none enters while another is there.
+#[unsafe(no_mangle)]
+pub extern "C" fn th_assume_one_thread() -> bool {
+    heap::assume_one_thread()
+}

@@ -36,10 +36,20 @@ struct Holder<P> {
 }
 
 impl Special for Pool<Ours> {}
-impl Special for Fixed<Ours> {}
-impl Special for SizeClasses<Ours> {}
 impl Special for FreeList<Ours> {}
 impl Special for Buddy<Ours> {}
+
+impl Special for Fixed<Ours> {
+    fn trim(&self) -> Answer<usize> {
+        Ok(Fixed::trim(self)?)
+    }
+}
+
+impl Special for SizeClasses<Ours> {
+    fn trim(&self) -> Answer<usize> {
+        Ok(SizeClasses::trim(self)?)
+    }
+}
 
 impl Special for LockFree<Ours> {
     fn before_fork(&self) -> Result<(), Error> {

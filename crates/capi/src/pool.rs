@@ -189,6 +189,19 @@ pub unsafe extern "C" fn th_pool_contains(pool: *const th_pool, address: *const 
     unsafe { on(pool, contains) }.unwrap_or(false)
 }
 
+/// Gives chunks in which nothing is in use back to the heap, for other tags: of a pool of th_pool_size_classes those that
+/// a reset kept, and all where nothing is in use; of th_pool_fixed_growing any; of th_pool_fixed none. `bytes`, unless it
+/// is null, gets how much. th_trim and th_purge give the heap's to the kernel. O(chunks), or O(slots) of equal size.
+///
+/// TH_WRONG_KIND: others have no such chunks, or give them back by a reset. TH_REENTERED from inside a lock.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn th_pool_trim(pool: *mut th_pool, bytes: *mut usize) -> th_status {
+    // SAFETY: the header's contract.
+    let trimmed = unsafe { on(pool, |pool| pool.shared()?.trim()) };
+    // SAFETY: as above.
+    answer::status(trimmed.map(|trimmed| unsafe { put(bytes, trimmed) }))
+}
+
 /// Checks what the pool notes about its memory. TH_OK, or the damage.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn th_pool_check(pool: *const th_pool) -> th_status {

@@ -66,6 +66,11 @@ pub(crate) trait Special: Kind {
         Err(th_status::TH_WRONG_KIND.into())
     }
 
+    /// Gives what it has and nobody uses back to the heap, and answers how many bytes that was.
+    fn trim(&self) -> Answer<usize> {
+        Err(th_status::TH_WRONG_KIND.into())
+    }
+
     /// Takes a lock that the kind has by itself ahead of a fork.
     fn before_fork(&self) -> Result<(), Error> {
         Ok(())
@@ -99,6 +104,9 @@ pub(crate) trait Pooled {
     ///
     /// As there.
     unsafe fn rewind(&self, words: Words) -> Answer<()>;
+
+    /// As [`Special::trim`].
+    fn trim(&self) -> Answer<usize>;
 
     /// How long its operations take.
     fn times(&self) -> Answer<&Times> {
@@ -148,6 +156,10 @@ impl<K: Special> Pooled for Alone<K> {
         unsafe { self.0.rewind(words) }
     }
 
+    fn trim(&self) -> Answer<usize> {
+        self.0.trim()
+    }
+
     fn has_lock(&self) -> bool {
         false
     }
@@ -186,6 +198,10 @@ impl<K: Special> Pooled for Locked<K> {
     unsafe fn rewind(&self, words: Words) -> Answer<()> {
         // SAFETY: the caller's promise.
         self.look(|kind| unsafe { kind.rewind(words) })?
+    }
+
+    fn trim(&self) -> Answer<usize> {
+        self.look(Special::trim)?
     }
 
     fn has_lock(&self) -> bool {

@@ -201,6 +201,10 @@ impl Pooled for Clocked {
         unsafe { self.pool().rewind(words) }
     }
 
+    fn trim(&self) -> Answer<usize> {
+        self.pool().trim()
+    }
+
     fn times(&self) -> Answer<&Times> {
         Ok(&self.0)
     }

@@ -12,6 +12,7 @@ static long call(long number, long argument) {
 static int drive(void) {
     const uintptr_t before = (uintptr_t)call(12, 0);
     th_status why;
+    if (!th_assume_one_thread()) return 9;
     char *first = allocate(1, 400), *second = allocate(2, 32), *third = allocate(2, 80);
     if (first == NULL || second == NULL || third == NULL) return 1;
     if (second - first != 0x1b0 || third - second != 0x40) return 2;
@@ -25,6 +26,7 @@ static int drive(void) {
     th_heap *heap = th_heap_reserve(1 << 20, TH_LOCKED, &why);
     if (heap == NULL || th_allocate(heap, 1, 10, 16, &why) == NULL) return 7;
     if (th_heap_destroy(heap) != TH_OK) return 8;
+    if (!th_assume_one_thread()) return 10;
     return 0;
 }
 

@@ -59,6 +59,7 @@ fn every_kind_of_pool_serves_c() {
             assert_eq!(kinds.get(kind), Some(&3), "{kind}: {kinds:?}");
         }
         assert_eq!(kinds.get("parts"), Some(&2), "{kinds:?}");
+        assert_eq!(kinds.get("trim"), Some(&10), "{kinds:?}");
     }
 }
 

@@ -176,6 +176,39 @@ static void what_only_some_kinds_do(th_heap *heap) {
     puts(name);
 }
 
+/* What a pool keeps and nobody uses goes back to the heap, and from there to others. */
+static void chunks_go_back(th_heap *heap, options with) {
+    enum { PIECES = 2000 };
+    void *pieces[PIECES];
+    name = "trim";
+    for (int kind = 0; kind < 2; kind++) {
+        th_status why;
+        th_pool *pool = kind == 0 ? th_pool_fixed_growing(heap, tag, 100, 16, 10, with, &why)
+                                  : th_pool_size_classes(heap, tag, with, &why);
+        size_t bytes = 77;
+        CHECK(pool != NULL);
+        const size_t before = held(heap, tag);
+        for (size_t i = 0; i < PIECES; i++) CHECK((pieces[i] = th_pool_allocate(pool, 100, 16, &why)) != NULL);
+        const size_t full = held(heap, tag);
+        CHECK(full > before);
+        CHECK(th_pool_trim(pool, &bytes) == TH_OK);
+        CHECK(bytes == 0);
+        CHECK(held(heap, tag) == full);
+        for (size_t i = 0; i < PIECES; i++) CHECK(th_pool_deallocate(pool, pieces[i], 100, 16) == TH_OK);
+        CHECK(th_pool_trim(pool, &bytes) == TH_OK && bytes > PIECES * 50 && held(heap, tag) < full);
+        CHECK(th_pool_trim(pool, NULL) == TH_OK && th_pool_check(pool) == TH_OK && th_check(heap) == TH_OK);
+        CHECK(th_pool_allocate(pool, 100, 16, &why) != NULL && th_pool_destroy(pool) == TH_OK);
+    }
+    th_pool *none[] = {NULL, (th_pool *)(void *)pieces, th_pool_bump(heap, tag, with, NULL)};
+    for (int i = 0; i < 3; i++) {
+        size_t bytes = 77;
+        const th_status wanted = i == 0 ? TH_NULL : i == 1 ? TH_NOT_A_HANDLE : TH_WRONG_KIND;
+        CHECK(th_pool_trim(none[i], &bytes) == wanted && bytes == 77);
+    }
+    CHECK(th_pool_destroy(none[2]) == TH_OK);
+    puts(name);
+}
+
 /* Pools end in any order, and each takes its own tag with it and no other's. */
 static void pools_end_in_any_order(th_heap *heap) {
     static const int orders[6][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
@@ -250,6 +283,13 @@ int main(void) {
             puts(name);
         }
         if (place < 2) what_only_some_kinds_do(heap);
+        for (uint32_t timed = 0; timed <= TH_TIMED; timed += TH_TIMED) {
+            const th_pool_options without = {.flags = timed}, locked = {.flags = TH_LOCKED | timed};
+            chunks_go_back(heap, &without);
+            if (place < 2) chunks_go_back(heap, &locked);
+        }
+        /* Locks were used: they know how threads are told from one another. */
+        CHECK(!th_assume_one_thread());
         pools_end_in_any_order(heap);
         locks_are_there_when_asked_for(heap, place < 2);
         CHECK(th_heap_destroy(heap) == TH_OK);
