@@ -174,9 +174,9 @@ pub(super) fn enter<'a>() -> Result<Inside<'a>, Misuse> {
     }
 }
 
-/// The tag under which the calling thread allocates; `None` outside any scope.
-pub(super) fn tag() -> Option<Tag> {
-    any().tag()
+/// The tag under which the calling thread allocates.
+pub(super) fn tag_in_force() -> Tag {
+    any().tag_in_force()
 }
 
 /// Makes the calling thread allocate under another tag, and answers the one before.

@@ -13,13 +13,13 @@ use core::ptr::NonNull;
 use crate::global::center;
 use crate::global::classes::{self, class_of};
 use crate::global::giving::{deallocate, not_a_block, slot_of};
+use crate::global::is_ours;
 use crate::global::local::{self, Inside};
 use crate::global::reclaim::insist;
 use crate::global::span::Span;
 use crate::global::spans;
 use crate::global::stock::Stock;
 use crate::global::thread;
-use crate::global::{UNTAGGED, is_ours};
 use crate::words::error::{Error, Misuse};
 use crate::words::tag::Tag;
 
@@ -48,7 +48,7 @@ pub(super) fn allocate(layout: Layout) -> Result<NonNull<u8>, Error> {
 pub(super) fn allocate_under(layout: Layout, tag: Option<Tag>) -> Result<NonNull<u8>, Error> {
     let tag = match tag {
         Some(tag) => tag,
-        None => local::tag().unwrap_or(UNTAGGED),
+        None => local::tag_in_force(),
     };
     if is_ours(tag) {
         return Err(Misuse::ReservedTag { tag }.into());
@@ -72,7 +72,7 @@ fn ask(layout: Layout, tag: Tag) -> Result<NonNull<u8>, Error> {
 
 /// As [`allocate_under`], with all bytes zero.
 pub(super) fn allocate_zeroed(layout: Layout) -> Result<NonNull<u8>, Error> {
-    let tag = local::tag().unwrap_or(UNTAGGED);
+    let tag = local::tag_in_force();
     if class_of(layout).is_none() && !is_ours(tag) {
         return insist(|| block(layout, |heap, layout| heap.allocate_zeroed(tag, layout)));
     }

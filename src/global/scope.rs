@@ -3,7 +3,7 @@
 use core::future::{Future, poll_fn};
 use core::pin::pin;
 
-use crate::global::{UNTAGGED, local};
+use crate::global::local;
 use crate::words::tag::Tag;
 
 /// Runs `work`: what this thread allocates meanwhile, through [`Global`](crate::Global), carries the tag.
@@ -72,7 +72,7 @@ pub async fn scope_async<T>(tag: Tag, work: impl Future<Output = T>) -> T {
 /// ```
 #[must_use]
 pub fn current_tag() -> Tag {
-    local::tag().unwrap_or(UNTAGGED)
+    local::tag_in_force()
 }
 
 /// The tag that is in force again when this goes.
