@@ -1,5 +1,6 @@
 //! A reservation that asks for huge pages: what the kernel is told, and what becomes of the ends of rows.
 
+use core::ops::Range;
 use core::ptr::NonNull;
 use std::fs;
 use std::panic::{self, AssertUnwindSafe};
@@ -12,20 +13,52 @@ const HUGE: usize = 2 << 20;
 const STEP: usize = 128 << 10;
 const A: Tag = Tag::named("a");
 
-/// Whether the kernel was asked for huge pages at an address; `None` where it knows of none.
-fn is_advised(address: usize) -> Option<bool> {
+/// A mapping of this process's.
+struct Mapping {
+    addresses: Range<usize>,
+    /// Whether the kernel was asked for huge pages there.
+    is_advised: bool,
+}
+
+/// All of them; `None` where the kernel knows of no huge pages.
+fn mappings() -> Option<Vec<Mapping>> {
     fs::metadata("/sys/kernel/mm/transparent_hugepage").ok()?;
     let maps = fs::read_to_string("/proc/self/smaps").unwrap();
-    let mut lines = maps.lines().skip_while(|line| {
-        let range = line
-            .split(' ')
-            .next()
-            .and_then(|range| range.split_once('-'));
-        let range = range.map(|(from, to)| [from, to].map(|end| usize::from_str_radix(end, 16)));
-        !matches!(range, Some([Ok(from), Ok(to)]) if (from..to).contains(&address))
-    });
-    let flags = lines.find(|line| line.starts_with("VmFlags:"));
-    Some(flags.unwrap().split(' ').any(|flag| flag == "hg"))
+    let number = |text| usize::from_str_radix(text, 16).ok();
+    let mut all = Vec::new();
+    let mut addresses = 0..0;
+    for line in maps.lines() {
+        let mut words = line.split_ascii_whitespace();
+        let first = words.next().unwrap();
+        if let Some((from, to)) = first.split_once('-')
+            && let Some((from, to)) = number(from).zip(number(to))
+        {
+            addresses = from..to;
+        } else if first == "VmFlags:" {
+            let (addresses, is_advised) = (addresses.clone(), words.any(|flag| flag == "hg"));
+            all.push(Mapping {
+                addresses,
+                is_advised,
+            });
+        }
+    }
+    Some(all)
+}
+
+/// Whether the kernel was asked for huge pages at an address; `None` where it knows of none.
+fn is_advised(address: usize) -> Option<bool> {
+    let all = mappings()?;
+    let mut around = all
+        .iter()
+        .filter(|mapping| mapping.addresses.contains(&address));
+    Some(around.next().unwrap().is_advised)
+}
+
+/// Bytes of this process for which the kernel was asked for huge pages; `None` where it knows of none.
+fn advised() -> Option<usize> {
+    let all = mappings()?;
+    let asked = all.iter().filter(|mapping| mapping.is_advised);
+    Some(asked.map(|mapping| mapping.addresses.len()).sum())
 }
 
 #[test]
@@ -37,23 +70,6 @@ fn the_kernel_is_asked_for_huge_pages_where_the_user_wants_them() {
     );
     assert_ne!(is_advised(small.base()), Some(true));
     assert_ne!(is_advised(huge.base()), Some(false));
-}
-
-/// Bytes of this process for which the kernel was asked for huge pages; `None` where it knows of none.
-fn advised() -> Option<usize> {
-    fs::metadata("/sys/kernel/mm/transparent_hugepage").ok()?;
-    let maps = fs::read_to_string("/proc/self/smaps").unwrap();
-    let mut size = 0;
-    let mut sum = 0;
-    for line in maps.lines() {
-        let mut words = line.split_ascii_whitespace();
-        match words.next() {
-            Some("Size:") => size = words.next().unwrap().parse::<usize>().unwrap() << 10,
-            Some("VmFlags:") if words.any(|flag| flag == "hg") => sum += size,
-            _ => {}
-        }
-    }
-    Some(sum)
 }
 
 /// Small blocks make the indexes of the heap long; spans and large blocks of a program's heap do not.
@@ -78,12 +94,12 @@ fn large_indexes_lie_in_huge_pages_and_a_programs_do_not() {
         PROGRAM.check().unwrap();
         Some(advised()? > before)
     };
-    in_a_child(|| asked_for_small_blocks() != Some(false));
-    in_a_child(|| asked_for_a_program() != Some(true));
+    in_a_child("small blocks", || asked_for_small_blocks() != Some(false));
+    in_a_child("a program", || asked_for_a_program() != Some(true));
 }
 
 /// What holds in a process that has this thread alone.
-fn in_a_child(holds: impl FnOnce() -> bool) {
+fn in_a_child(what: &str, holds: impl FnOnce() -> bool) {
     // SAFETY: the child uses what libc prepares for a fork, and heaps that are not made yet, and exits.
     let child = unsafe { libc::fork() };
     if child == 0 {
@@ -94,7 +110,7 @@ fn in_a_child(holds: impl FnOnce() -> bool) {
     let mut status = 0;
     // SAFETY: our own child.
     let ended = unsafe { libc::waitpid(child, &raw mut status, 0) };
-    assert_eq!((ended, status), (child, 0));
+    assert_eq!((ended, status), (child, 0), "{what}");
 }
 
 #[test]
@@ -160,8 +176,8 @@ fn a_handles_first_call_makes_the_heap_where_it_says() {
         |_| _ = HUGE_HEAP.reset_peak(A),
         |_| _ = HUGE_HEAP.forget(A),
     ];
-    for call in calls {
-        in_a_child(|| {
+    for (number, call) in calls.into_iter().enumerate() {
+        in_a_child(&format!("call {number}"), || {
             call(wild);
             let large = HUGE_HEAP.allocate(bytes(1 << 20));
             large.is_ok_and(|at| is_advised(at.addr().get()) != Some(false))
