@@ -24,6 +24,21 @@ fn place<T, K: Kind + ?Sized>(kind: &K, layout: Layout) -> Result<NonNull<T>, Er
     Ok(kind.allocate(layout)?.cast())
 }
 
+/// As [`place`], and what gives it back unless that is forgotten.
+#[inline]
+fn guarded<T, K: Kind + ?Sized>(
+    kind: &K,
+    layout: Layout,
+) -> Result<(NonNull<T>, Piece<'_, K>), Error> {
+    let place = place::<T, K>(kind, layout)?;
+    let given_back = Piece {
+        start: place.cast(),
+        layout,
+        kind,
+    };
+    Ok((place, given_back))
+}
+
 #[inline]
 pub(super) fn value<T, K: Kind + ?Sized>(kind: &K, value: T) -> Result<NonNull<T>, Error> {
     let place = place::<T, K>(kind, Layout::new::<T>())?;
@@ -38,14 +53,7 @@ pub(super) fn made<T, K: Kind + ?Sized>(
     kind: &K,
     value: impl FnOnce() -> T,
 ) -> Result<NonNull<T>, Error> {
-    let layout = Layout::new::<T>();
-    let place = place::<T, K>(kind, layout)?;
-    let start = place.cast();
-    let given_back = Piece {
-        start,
-        layout,
-        kind,
-    };
+    let (place, given_back) = guarded::<T, K>(kind, Layout::new::<T>())?;
     // SAFETY: as large and aligned as the value, and nobody else's.
     unsafe { place.write(value()) };
     let _ = ManuallyDrop::new(given_back);
@@ -84,17 +92,11 @@ pub(super) fn each<T, K: Kind + ?Sized>(
     values: impl ExactSizeIterator<Item = T>,
 ) -> Result<NonNull<[T]>, Error> {
     let length = values.len();
-    let layout = array::<T, K>(kind, length)?;
-    let place = place::<T, K>(kind, layout)?;
-    let start = place.cast();
+    let (place, given_back) = guarded::<T, K>(kind, array::<T, K>(kind, length)?)?;
     let mut begun = Begun {
         place,
         count: 0,
-        _given_back: Piece {
-            start,
-            layout,
-            kind,
-        },
+        _given_back: given_back,
     };
     for value in values.take(length) {
         // SAFETY: a part of the piece, which has room for so many values.
@@ -189,13 +191,7 @@ pub(super) fn formatted<K: Kind + ?Sized>(
     let mut length = Length(0);
     // What refuses to be written is left out.
     let _ = length.write_fmt(text);
-    let layout = array::<u8, K>(kind, length.0)?;
-    let place = place::<u8, K>(kind, layout)?;
-    let given_back = Piece {
-        start: place,
-        layout,
-        kind,
-    };
+    let (place, given_back) = guarded::<u8, K>(kind, array::<u8, K>(kind, length.0)?)?;
     let bytes = NonNull::slice_from_raw_parts(place, length.0);
     let mut room = Room { bytes, filled: 0 };
     let _ = room.write_fmt(text);
