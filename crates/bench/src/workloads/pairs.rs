@@ -7,7 +7,7 @@ use crate::contender::{Block, Contender, Outcome, Piece, Role, assert_apart, lay
 use crate::deadline::Deadline;
 use crate::job::{Job, Workload};
 use crate::resident;
-use crate::turns::{self, Turn};
+use crate::turns;
 
 /// Tags among which the blocks are distributed.
 const TAGS: u32 = 16;
@@ -97,9 +97,7 @@ pub(super) fn run<C: Contender>(job: &Job) -> Option<Outcome> {
 
     let mut times = Vec::with_capacity(turns::count(job));
     let mut all_done = 0;
-    for _ in 0..turns::count(job) {
-        plan.go_on();
-        Turn::wait(job);
+    for _ in turns::of(job) {
         let deadline = Deadline::of_turn(job);
         repeat(deadline, &mut contender, &mut blocks, &plan.first)?;
         let deadline = Deadline::of_turn(job);
@@ -107,6 +105,7 @@ pub(super) fn run<C: Contender>(job: &Job) -> Option<Outcome> {
         let done = repeat(deadline, &mut contender, &mut blocks, &plan.timed)?;
         times.push(start.elapsed().as_nanos() as f64 / done as f64);
         all_done += done;
+        plan.go_on();
     }
     let outcome = Outcome::of_turns(times, all_done, plan.timed.len() * turns::count(job));
     let own = blocks.capacity() * size_of::<Block>();
