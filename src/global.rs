@@ -27,6 +27,7 @@
 
 mod arrays;
 mod atomic;
+mod by_address;
 mod center;
 mod classes;
 mod exit;

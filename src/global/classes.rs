@@ -125,6 +125,13 @@ impl Class {
         self.shape().bytes as usize
     }
 
+    /// A layout that its slots serve: all their bytes.
+    #[inline(always)]
+    pub(super) const fn layout(self) -> Layout {
+        // SAFETY: an alignment of 1, and no more bytes than `LARGEST`.
+        unsafe { Layout::from_size_align_unchecked(self.bytes(), 1) }
+    }
+
     /// The number of the slot that starts so far into a span, whether there is such a slot or not.
     #[inline(always)]
     pub(super) fn slot_at(self, offset: usize) -> Option<usize> {

@@ -181,7 +181,7 @@ pub(super) fn usable_size(ptr: NonNull<u8>) -> Result<usize, Error> {
 }
 
 /// Asks the heap about a block at an address, which is none of the books.
-fn of_block<T>(
+pub(super) fn of_block<T>(
     ptr: NonNull<u8>,
     ask: impl FnOnce(&center::GroundHeap) -> Result<T, Error>,
 ) -> Result<T, Error> {

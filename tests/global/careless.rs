@@ -38,6 +38,20 @@ pub(crate) fn resize(ptr: NonNull<u8>, old: Layout, new: Layout) -> Result<NonNu
     Ok(answer.cast())
 }
 
+/// Gives memory back of which only the address is known.
+pub(crate) fn free_at(ptr: NonNull<u8>) -> Result<(), Error> {
+    // SAFETY: as for `free`.
+    unsafe { HEAP.free(ptr) }
+}
+
+/// Makes memory larger or smaller of which only the address is known.
+pub(crate) fn resize_at(ptr: NonNull<u8>, new: Layout) -> Result<NonNull<u8>, Error> {
+    // SAFETY: as for `resize`.
+    let answer = unsafe { HEAP.resize(ptr, new) }?;
+    assert_eq!(answer.len(), new.size());
+    Ok(answer.cast())
+}
+
 /// The global allocator's face.
 pub(crate) mod face {
     use super::*;

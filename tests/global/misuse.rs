@@ -9,7 +9,7 @@ use std::thread;
 use tagheap::{Error, HEADER, Heap, Misuse, Reserve, Tag};
 
 use crate::HEAP;
-use crate::careless::{free, give_null, resize, resize_null};
+use crate::careless::{free, free_at, give_null, resize, resize_at, resize_null};
 use crate::support::{
     LARGEST, Piece, alone, bytes, double_free, holding, layout, not_a_block, not_from_here,
     objects, slot_size,
@@ -39,9 +39,12 @@ fn all_refuse(ptr: NonNull<u8>, claimed: Layout, error: Error) {
     for size in [0, claimed.size(), claimed.size() + 100, 100_000] {
         let new = layout(size, claimed.align());
         assert_eq!(resize(ptr, claimed, new), Err(error), "to {size} bytes");
+        assert_eq!(resize_at(ptr, new), Err(error), "to {size} bytes");
     }
+    assert_eq!(free_at(ptr), Err(error));
     assert_eq!(HEAP.tag_of(ptr), Err(error));
     assert_eq!(HEAP.usable_size(ptr), Err(error));
+    assert_eq!(HEAP.requested_size(ptr), Err(error));
     assert_eq!(holding(TAG), before);
 }
 

@@ -7,7 +7,7 @@ use fastrand::Rng;
 use tagheap::{Error, Global, Tag, scope};
 
 use crate::HEAP;
-use crate::careless::face;
+use crate::careless::{face, free_at, resize_at};
 use crate::support::{Piece, alone, holding, layout, slot_size};
 
 /// What the model knows of an object.
@@ -120,9 +120,13 @@ impl Program {
         }
         assert_eq!(HEAP.tag_of(live.piece.start), Ok(live.tag));
         let usable = HEAP.usable_size(live.piece.start).unwrap();
+        let requested = HEAP.requested_size(live.piece.start).unwrap();
         match live.slot {
-            Some(slot) => assert_eq!(usable, slot),
-            None => assert!(usable >= live.piece.layout.size()),
+            Some(slot) => assert_eq!((usable, requested), (slot, slot)),
+            None => {
+                assert_eq!(requested, live.piece.layout.size());
+                assert!(usable >= requested);
+            }
         }
         // The model's own memory is none of the program's.
         scope(Global::UNTAGGED, || self.live.insert(start, live));
@@ -131,9 +135,10 @@ impl Program {
     fn give_back(&mut self, address: usize) -> Tag {
         let Live { piece, tag, slot } = self.live.remove(&address).unwrap();
         piece.assert_whole();
-        match self.rng.bool() {
-            true => piece.free().unwrap(),
-            false => face::dealloc(piece.start, piece.layout),
+        match self.rng.u8(..3) {
+            0 => piece.free().unwrap(),
+            1 => free_at(piece.start).unwrap(),
+            _ => face::dealloc(piece.start, piece.layout),
         }
         // In a span that is there yet.
         if let Some(slot) = slot
@@ -160,19 +165,22 @@ impl Program {
     fn resize(&mut self, address: usize) -> Tag {
         let mut live = self.live.remove(&address).unwrap();
         let (mut new, old) = (self.layout(), live.piece.layout);
-        let is_face = self.rng.bool();
-        if is_face {
+        let way = self.rng.u8(..3);
+        if way == 0 {
             new = layout(new.size(), old.align());
         }
         live.slot = live.slot.and(slot_size(new));
-        if is_face {
+        if way == 1 {
+            live.piece.resize(new).unwrap();
+        } else {
             live.piece.assert_whole();
-            let start = face::realloc(live.piece.start, old, new.size()).unwrap();
+            let start = match way {
+                0 => face::realloc(live.piece.start, old, new.size()).unwrap(),
+                _ => resize_at(live.piece.start, new).unwrap(),
+            };
             let kept = old.size().min(new.size());
             live.piece.assert_moved(start, kept);
             live.piece = Piece::of(start, new, self.rng.u8(..));
-        } else {
-            live.piece.resize(new).unwrap();
         }
         let tag = live.tag;
         self.enter(live);

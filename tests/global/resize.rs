@@ -5,7 +5,7 @@ use core::alloc::Layout;
 use tagheap::{Error, Misuse, Tag, scope};
 
 use crate::HEAP;
-use crate::careless::{face, resize};
+use crate::careless::{face, free_at, resize, resize_at};
 use crate::support::{Piece, assert_filled, bytes, holding, layout, objects, slot_size};
 
 const SIZES: [usize; 18] = [
@@ -73,6 +73,28 @@ fn g05_by_the_global_allocators_face() {
         }
     }
     assert_eq!(objects(TAG), 0);
+}
+
+#[test]
+fn g05_by_whoever_knows_an_address_and_no_layout() {
+    const TAG: Tag = Tag::named("g05 a");
+    for align in [1, 16, 64, 4096, 1 << 14] {
+        for from in SIZES {
+            for to in SIZES {
+                let piece = Piece::take(TAG, layout(from, align), 0x33);
+                let told = HEAP.requested_size(piece.start).unwrap();
+                assert_eq!(told, slot_size(piece.layout).unwrap_or(from));
+                // All that is told may be used, and stays.
+                let piece = Piece::of(piece.start, bytes(told), 0x44);
+                let moved = resize_at(piece.start, layout(to, 16)).unwrap();
+                piece.assert_moved(moved, told.min(to));
+                assert!(moved.addr().get().is_multiple_of(16));
+                assert_eq!((objects(TAG), HEAP.tag_of(moved)), (1, Ok(TAG)));
+                free_at(moved).unwrap();
+                assert_eq!(objects(TAG), 0);
+            }
+        }
+    }
 }
 
 #[test]
