@@ -1,4 +1,4 @@
-//! What happens when a thread goes, when the program forks, and when it ends: by feature `std`, of itself.
+//! What happens when a thread goes and when the program forks: by feature `std`, of itself.
 //!
 //! A key of the threads library is used for a thread's end, since its destructors run after those of std's
 //! thread-locals, which may still allocate and give back; and for those who do so later the next thread that comes
@@ -28,18 +28,17 @@ mod without {
 
 #[cfg(feature = "std")]
 mod with {
-    use core::ffi::{CStr, c_void};
+    use core::ffi::c_void;
     use core::ptr;
     use core::sync::atomic::{AtomicU32, Ordering};
 
     use crate::global::leaving::{after_fork_in_child, leave};
-    use crate::global::{center, numbers, refusal};
+    use crate::global::{asked, center};
 
     /// The key, and one more; 0 while there is none.
     static KEY: AtomicU32 = AtomicU32::new(0);
 
-    /// The heap was made: asks to be called at a fork and at the end of threads, and if `TAGHEAP_REPORT` is 1 at that of
-    /// the program; refusals are printed then, too.
+    /// The heap was made: asks to be called at a fork and at the end of threads, and does what the environment asks for.
     pub(in crate::global) fn prepare() {
         let mut key = 0;
         // SAFETY: as POSIX has it.
@@ -51,14 +50,7 @@ mod with {
         expect();
         // SAFETY: as POSIX has it. Where it is refused, a fork of a program with threads may leave the lock taken.
         unsafe { libc::pthread_atfork(Some(before), Some(after), Some(after_in_child)) };
-        // SAFETY: as POSIX has it.
-        let wanted = unsafe { libc::getenv(c"TAGHEAP_REPORT".as_ptr()) };
-        // SAFETY: a string of the environment's, looked at before anybody can have changed it.
-        if !wanted.is_null() && unsafe { CStr::from_ptr(wanted) } == c"1" {
-            // SAFETY: as POSIX has it. Where it is refused there is no report.
-            unsafe { libc::atexit(report) };
-            refusal::print();
-        }
+        asked::prepare();
     }
 
     /// A thread came: asks to be called when it goes.
@@ -106,9 +98,5 @@ mod with {
     extern "C" fn after_in_child() {
         after();
         after_fork_in_child();
-    }
-
-    extern "C" fn report() {
-        numbers::report();
     }
 }

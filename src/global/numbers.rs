@@ -150,8 +150,14 @@ impl fmt::Display for Holding {
     }
 }
 
-/// Writes the table to standard error, without allocating.
-pub(super) fn report() {
+/// Writes the table, without allocating.
+pub(super) fn report(to: &mut Lines) {
+    let _ = writeln!(to, "what is held by tag, in bytes\n{Report}");
+}
+
+/// Writes it to standard error.
+pub(super) fn print_report() {
     let mut lines = Lines::new();
-    let _ = writeln!(lines, "tagheap: what is held by tag, in bytes\n{Report}");
+    let _ = lines.write_str("tagheap: ");
+    report(&mut lines);
 }

@@ -36,7 +36,7 @@ impl Global {
     /// Writes that table to standard error, without allocating.
     pub fn print_report(&self) {
         self.prepare();
-        numbers::report();
+        numbers::print_report();
     }
 
     /// Calls a tag by a name besides: up to [31](crate::Name::CAPACITY) bytes, what is longer is cut. O(1).

@@ -2,27 +2,39 @@
 //!
 //! # Safety
 //!
-//! Standard error is used by its number, and the last instruction is one that no program survives.
+//! Standard error and files are used by their numbers, and the last instruction is one that no program survives.
 #![allow(unsafe_code)]
 
 use core::fmt::{self, Display, Write};
 
-use rustix::fd::BorrowedFd;
+use rustix::fd::{BorrowedFd, RawFd};
 use rustix::process::{Signal, getpid};
 use rustix::thread::gettid;
 
-/// Text for standard error, written a line or a buffer at a time, without any allocation.
+/// Text for standard error or a file, written a line or a buffer at a time, without any allocation.
 #[derive(Debug)]
 pub(crate) struct Lines {
     bytes: [u8; 240],
     length: usize,
+    /// The number of the descriptor.
+    to: RawFd,
 }
 
+/// Standard error's number.
+pub(crate) const STANDARD_ERROR: RawFd = 2;
+
 impl Lines {
+    /// For standard error.
     pub(crate) const fn new() -> Self {
+        Self::to(STANDARD_ERROR)
+    }
+
+    /// For what a number stands for.
+    pub(crate) const fn to(to: RawFd) -> Self {
         Self {
             bytes: [0; 240],
             length: 0,
+            to,
         }
     }
 
@@ -30,9 +42,9 @@ impl Lines {
     pub(crate) fn flush(&mut self) {
         let mut left = self.bytes.get(..self.length).unwrap_or_default();
         // SAFETY: a number; if nobody has that descriptor open, the write fails.
-        let stderr = unsafe { BorrowedFd::borrow_raw(2) };
+        let to = unsafe { BorrowedFd::borrow_raw(self.to) };
         while !left.is_empty() {
-            match rustix::io::write(stderr, left) {
+            match rustix::io::write(to, left) {
                 Ok(written @ 1..) => left = left.get(written..).unwrap_or_default(),
                 Err(rustix::io::Errno::INTR) => {}
                 // Nobody can be told that nobody can be told.

@@ -1,5 +1,7 @@
 //! Numbers by tag, and the table that is printed at the end of a program.
 
+use std::fs;
+
 use tagheap::{Global, Tag};
 
 use crate::HEAP;
@@ -50,6 +52,63 @@ fn the_report_at_the_end_of_the_program() {
     assert!(
         columns(&told, "tagheap ").is_none(),
         "the books are none of the program's"
+    );
+}
+
+/// For programs that close standard error, or have children.
+#[test]
+fn the_report_goes_to_a_file_that_is_named() {
+    let file = std::env::temp_dir().join(format!("tagheap report {}", std::process::id()));
+    let environment = [("TAGHEAP_REPORT", file.to_str().unwrap())];
+    let runs = [1, 2].map(|_| {
+        ends(&environment, || {
+            leaks();
+            // SAFETY: there is no other thread that has anything.
+            let child = unsafe { libc::fork() };
+            if child == 0 {
+                Piece::take(LEAKED, bytes(20_000), 1);
+            } else {
+                let mut status = 0;
+                // SAFETY: its own child.
+                unsafe { libc::waitpid(child, &raw mut status, 0) };
+            }
+        })
+    });
+    let told = fs::read_to_string(&file).unwrap();
+    fs::remove_file(&file).unwrap();
+    for output in &runs {
+        assert!(is_done(output), "{}", text(output));
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    }
+    let heads: Vec<_> = told
+        .lines()
+        .filter(|line| line.starts_with("tagheap: "))
+        .collect();
+    let program = std::env::current_exe().unwrap();
+    let expected = format!("tagheap: {} (process ", program.display());
+    for head in &heads {
+        assert!(head.starts_with(&expected), "{told}");
+        assert!(head.ends_with("): what is held by tag, in bytes"), "{told}");
+    }
+    // Each in one piece.
+    let mut of_leaked: Vec<_> = told
+        .split("tagheap: ")
+        .skip(1)
+        .map(|table| columns(table, "leaked").unwrap()[0])
+        .collect();
+    of_leaked.sort_unstable();
+    assert_eq!(of_leaked, ["3", "3", "4", "4"], "{told}");
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_named() {
+    let output = ends(&[("TAGHEAP_REPORT", "/no/such folder/r")], || {
+        leaks();
+    });
+    assert!(is_done(&output), "{}", text(&output));
+    assert_eq!(
+        String::from_utf8_lossy(&output.stderr),
+        "tagheap: no report, for this cannot be written: /no/such folder/r\n"
     );
 }
 

@@ -1,0 +1,104 @@
+//! What `TAGHEAP_REPORT` in the environment asks for: the table of what is held, when the program ends.
+//!
+//! # Safety
+//!
+//! The functions of the C library are called as POSIX has them.
+#![allow(unsafe_code)]
+
+use core::ffi::{CStr, c_int};
+use core::fmt::Write;
+use core::sync::atomic::{AtomicU8, Ordering};
+
+use crate::global::{numbers, refusal};
+use crate::ground::fatal::Lines;
+
+/// Bytes of the longest path, with the zero behind it.
+const PATH: usize = libc::PATH_MAX as usize;
+
+/// The file that the table goes to, with a zero behind it. Programs write over their environment.
+static FILE: [AtomicU8; PATH] = [const { AtomicU8::new(0) }; PATH];
+
+/// The heap was made: looks at what is asked for. Refusals are printed then, too.
+pub(super) fn prepare() {
+    // SAFETY: as POSIX has it.
+    let asked = unsafe { libc::getenv(c"TAGHEAP_REPORT".as_ptr()) };
+    if asked.is_null() {
+        return;
+    }
+    // SAFETY: a string of the environment's, looked at before anybody can have changed it.
+    let asked = unsafe { CStr::from_ptr(asked) }.to_bytes();
+    let is_file = asked.contains(&b'/') && asked.len() < PATH;
+    if is_file {
+        for (place, byte) in FILE.iter().zip(asked) {
+            place.store(*byte, Ordering::Relaxed);
+        }
+    } else if asked != b"1" {
+        return;
+    }
+    let print = if is_file { write_to_file } else { print };
+    // SAFETY: as POSIX has it. Where it is refused there is no report.
+    unsafe { libc::atexit(print) };
+    refusal::print();
+}
+
+extern "C" fn print() {
+    numbers::print_report();
+}
+
+/// Writes the table behind what is in the file already, each process's in one piece, under a line that names the program.
+extern "C" fn write_to_file() {
+    let mut path = [0; PATH];
+    for (byte, place) in path.iter_mut().zip(&FILE) {
+        *byte = place.load(Ordering::Relaxed);
+    }
+    let Ok(path) = CStr::from_bytes_until_nul(&path) else {
+        return;
+    };
+    let how = libc::O_WRONLY | libc::O_APPEND | libc::O_CREAT | libc::O_CLOEXEC;
+    // SAFETY: as POSIX has it.
+    let file = unsafe { libc::open(path.as_ptr(), how, 0o666) };
+    if file < 0 {
+        return complain(path);
+    }
+    // SAFETY: as the kernel's manual has it. Where it is refused, lines of several processes may come between one another.
+    unsafe { libc::flock(file, libc::LOCK_EX) };
+    write_table(file);
+    // SAFETY: opened above, and its lock goes with it.
+    unsafe { libc::close(file) };
+}
+
+fn write_table(file: c_int) {
+    let mut program = [0; 256];
+    // SAFETY: as POSIX has it: no more bytes than there are.
+    let length = unsafe {
+        libc::readlink(
+            c"/proc/self/exe".as_ptr(),
+            program.as_mut_ptr().cast(),
+            program.len(),
+        )
+    };
+    let program = usize::try_from(length)
+        .ok()
+        .and_then(|length| program.get(..length));
+    // SAFETY: as POSIX has it.
+    let process = unsafe { libc::getpid() };
+    let mut lines = Lines::to(file);
+    let _ = lines.write_str("tagheap: ");
+    write_lossily(&mut lines, program.unwrap_or_default());
+    let _ = write!(lines, " (process {process}): ");
+    numbers::report(&mut lines);
+}
+
+fn complain(path: &CStr) {
+    let mut lines = Lines::new();
+    let _ = lines.write_str("tagheap: no report, for this cannot be written: ");
+    write_lossily(&mut lines, path.to_bytes());
+    let _ = lines.write_str("\n");
+}
+
+/// Writes a path without what is no text.
+fn write_lossily(lines: &mut Lines, path: &[u8]) {
+    for chunk in path.utf8_chunks() {
+        let _ = lines.write_str(chunk.valid());
+    }
+}
