@@ -10,7 +10,7 @@ use core::mem;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
-use crate::global::{UNTAGGED, local, scope};
+use crate::global::{UNTAGGED, local, numbers, scope};
 use crate::ground::fatal::{Lines, fatal};
 use crate::words::error::Error;
 
@@ -58,10 +58,22 @@ pub(super) fn tell(error: &Error) {
             scope(UNTAGGED, || hook(error));
             mem::forget(ends);
         }
-        None => {
-            let _ = writeln!(Lines::new(), "tagheap: {error}");
-        }
+        None => print_line(error),
     }
+}
+
+/// Prints a refusal, and what its tag is called, if that is not to be seen from its number.
+fn print_line(error: &Error) {
+    let mut lines = Lines::new();
+    let _ = write!(lines, "tagheap: {error}");
+    if let Error::OutOfMemory(of) = error
+        && let Ok(holding) = numbers::holding(of.tag)
+        && let name = holding.held.name
+        && !name.as_str().is_empty()
+    {
+        let _ = write!(lines, "; that tag's name is {}", name.as_str());
+    }
+    let _ = lines.write_str("\n");
 }
 
 /// Goes where the hook does not come back: no panic may leave a global allocator.

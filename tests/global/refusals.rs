@@ -169,6 +169,19 @@ fn the_environment_has_refusals_printed_before_the_program_ends() {
 }
 
 #[test]
+fn the_line_names_a_tag_whose_number_spells_nothing() {
+    let output = ends(&[("TAGHEAP_REPORT", "1")], || {
+        let tag = Tag::new(4711);
+        HEAP.set_name(tag, "four thousand").unwrap();
+        HEAP.set_limit(tag, Some(LIMIT)).unwrap();
+        assert_eq!(scope(tag, || face::alloc(bytes(LIMIT))), None);
+    });
+    assert!(is_done(&output), "{}", text(&output));
+    let line = "and it holds 0; that tag's name is four thousand\n";
+    assert!(text(&output).contains(line), "{}", text(&output));
+}
+
+#[test]
 fn nothing_is_printed_unasked() {
     let output = ends(&[], || {
         limited();

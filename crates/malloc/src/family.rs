@@ -1,114 +1,221 @@
-//! The functions of C.
+//! The functions of C: those of the standard up to C23, of POSIX, and those that glibc's manual asks of whoever replaces
+//! its own ("Replacing malloc").
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::ffi::{c_int, c_void};
 use core::ptr::{self, NonNull};
 
-use heap::fatal;
+use heap::{Error, Tag, fatal, scope};
 
-use crate::HEAP;
+use crate::entry::entries;
+use crate::libraries::Caller;
+use crate::{ALIGN, HEAP};
 
-/// To which everything is aligned, as x86-64's `max_align_t`.
-const ALIGN: usize = 16;
+/// Bytes of a page.
+const PAGE: usize = 4096;
 
-fn set_errno(number: c_int) {
-    unsafe { *libc::__errno_location() = number };
+entries! {
+    /// So many bytes, aligned to 16.
+    malloc(size: usize) -> *mut c_void, "rsi" => malloc_from;
+    /// Zeroed memory for so many objects of a size.
+    calloc(count: usize, size: usize) -> *mut c_void, "rdx" => calloc_from;
+    /// Makes memory larger or smaller. To no bytes it is not freed: there is memory of that size.
+    realloc(ptr: *mut c_void, size: usize) -> *mut c_void, "rdx" => realloc_from;
+    /// As `realloc`, for so many objects of a size.
+    reallocarray(ptr: *mut c_void, count: usize, size: usize) -> *mut c_void, "rcx" => reallocarray_from;
+    /// Gives memory back.
+    free(ptr: *mut c_void) -> (), "rsi" => free_from;
+    /// As `free`. The size is not looked at.
+    free_sized(ptr: *mut c_void, size: usize) -> (), "rsi" => free_from;
+    /// As `free`. The alignment and the size are not looked at.
+    free_aligned_sized(ptr: *mut c_void, align: usize, size: usize) -> (), "rsi" => free_from;
+    /// So many bytes, aligned to a power of two.
+    aligned_alloc(align: usize, size: usize) -> *mut c_void, "rdx" => aligned_alloc_from;
+    /// So many bytes, aligned to a power of two, or to the next above what is none.
+    memalign(align: usize, size: usize) -> *mut c_void, "rdx" => memalign_from;
+    /// So many bytes, aligned to a power of two of 8 or more.
+    posix_memalign(place: *mut *mut c_void, align: usize, size: usize) -> c_int, "rcx" => posix_memalign_from;
+    /// So many bytes, aligned to a page.
+    valloc(size: usize) -> *mut c_void, "rsi" => valloc_from;
+    /// So many bytes, in whole pages.
+    pvalloc(size: usize) -> *mut c_void, "rsi" => pvalloc_from;
+    /// Bytes that memory has; they may be used, all of them.
+    malloc_usable_size(ptr: *mut c_void) -> usize, "rsi" => malloc_usable_size_from;
 }
 
-#[inline(always)]
-fn take(size: usize, align: usize) -> *mut c_void {
-    let Ok(layout) = Layout::from_size_align(size, align) else {
-        return lacking();
-    };
-    let at = unsafe { HEAP.alloc(layout) };
-    if at.is_null() { lacking() } else { at.cast() }
+fn set_errno(number: c_int) {
+    // SAFETY: as the C library has it.
+    let place = unsafe { libc::__errno_location() };
+    // SAFETY: this thread's own.
+    unsafe { place.write(number) };
 }
 
 #[cold]
-fn lacking() -> *mut c_void {
-    set_errno(libc::ENOMEM);
+fn fails(number: c_int) -> *mut c_void {
+    set_errno(number);
     ptr::null_mut()
 }
 
-#[unsafe(no_mangle)]
-pub extern "C" fn malloc(size: usize) -> *mut c_void {
-    take(size, ALIGN)
-}
-
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn free(ptr: *mut c_void) {
-    let Some(ptr) = NonNull::new(ptr.cast::<u8>()) else {
-        return;
+/// What there is for a request, under the tag for whoever calls.
+#[inline(always)]
+fn request(caller: Caller, ask: impl FnOnce() -> *mut u8) -> *mut c_void {
+    let at = match caller.tag() {
+        None => ask(),
+        Some(tag) => request_under(tag, ask),
     };
-    if let Err(error) = unsafe { HEAP.free(ptr) } {
-        fatal(&error);
+    if at.is_null() {
+        return fails(libc::ENOMEM);
     }
+    at.cast()
 }
 
-#[unsafe(no_mangle)]
-pub extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
-    let Some(Ok(layout)) = count
-        .checked_mul(size)
-        .map(|size| Layout::from_size_align(size, ALIGN))
-    else {
-        return lacking();
+/// Not inlined: most programs do not ask for it, and the others' way is short.
+#[inline(never)]
+fn request_under(tag: Tag, ask: impl FnOnce() -> *mut u8) -> *mut u8 {
+    scope(tag, ask)
+}
+
+/// So many bytes with an alignment.
+#[inline(always)]
+pub(crate) fn take(size: usize, align: usize, caller: Caller) -> *mut c_void {
+    let Ok(layout) = Layout::from_size_align(size, align) else {
+        return fails(libc::ENOMEM);
     };
-    let at = unsafe { HEAP.alloc_zeroed(layout) };
-    if at.is_null() { lacking() } else { at.cast() }
+    // SAFETY: a layout of no bytes is served too.
+    request(caller, || unsafe { HEAP.alloc(layout) })
 }
 
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn realloc(ptr: *mut c_void, size: usize) -> *mut c_void {
-    let Some(old) = NonNull::new(ptr.cast::<u8>()) else {
-        return take(size, ALIGN);
+/// As [`take`], with an alignment that programs name.
+fn take_aligned(align: usize, size: usize, caller: Caller) -> *mut c_void {
+    take(size, align.max(ALIGN), caller)
+}
+
+extern "C" fn malloc_from(size: usize, caller: Caller) -> *mut c_void {
+    take(size, ALIGN, caller)
+}
+
+extern "C" fn calloc_from(count: usize, size: usize, caller: Caller) -> *mut c_void {
+    let size = count.checked_mul(size);
+    let Some(Ok(layout)) = size.map(|size| Layout::from_size_align(size, ALIGN)) else {
+        return fails(libc::ENOMEM);
+    };
+    // SAFETY: a layout of no bytes is served too.
+    request(caller, || unsafe { HEAP.alloc_zeroed(layout) })
+}
+
+unsafe extern "C" fn realloc_from(at: *mut c_void, size: usize, caller: Caller) -> *mut c_void {
+    let Some(old) = NonNull::new(at.cast::<u8>()) else {
+        return take(size, ALIGN, caller);
     };
     let Ok(layout) = Layout::from_size_align(size, ALIGN) else {
-        return lacking();
+        return fails(libc::ENOMEM);
     };
+    // SAFETY: the caller holds it, as C has it.
     match unsafe { HEAP.resize(old, layout) } {
         Ok(new) => new.cast().as_ptr(),
-        Err(heap::Error::OutOfMemory(_)) => lacking(),
-        Err(error) => fatal(&error),
+        Err(Error::OutOfMemory(_)) => fails(libc::ENOMEM),
+        Err(error) => end(&error, "realloc", at, caller),
     }
 }
 
-#[unsafe(no_mangle)]
-pub extern "C" fn aligned_alloc(align: usize, size: usize) -> *mut c_void {
-    take(size, align.max(ALIGN))
+unsafe extern "C" fn reallocarray_from(
+    at: *mut c_void,
+    count: usize,
+    size: usize,
+    caller: Caller,
+) -> *mut c_void {
+    match count.checked_mul(size) {
+        // SAFETY: the caller's promise.
+        Some(size) => unsafe { realloc_from(at, size, caller) },
+        None => fails(libc::ENOMEM),
+    }
 }
 
-#[unsafe(no_mangle)]
-pub extern "C" fn memalign(align: usize, size: usize) -> *mut c_void {
-    take(size, align.max(ALIGN))
+pub(crate) unsafe extern "C" fn free_from(at: *mut c_void, caller: Caller) {
+    let Some(ptr) = NonNull::new(at.cast::<u8>()) else {
+        return;
+    };
+    // SAFETY: the caller holds it, as C has it.
+    if let Err(error) = unsafe { HEAP.free(ptr) } {
+        end(&error, "free", at, caller);
+    }
 }
 
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn posix_memalign(out: *mut *mut c_void, align: usize, size: usize) -> c_int {
-    if !align.is_power_of_two() || align % 8 != 0 {
+extern "C" fn aligned_alloc_from(align: usize, size: usize, caller: Caller) -> *mut c_void {
+    if !align.is_power_of_two() {
+        return fails(libc::EINVAL);
+    }
+    take_aligned(align, size, caller)
+}
+
+extern "C" fn memalign_from(align: usize, size: usize, caller: Caller) -> *mut c_void {
+    match align.checked_next_power_of_two() {
+        Some(align) => take_aligned(align, size, caller),
+        None => fails(libc::EINVAL),
+    }
+}
+
+/// Leaves `errno` as it is, and what is at `place` too where there is no memory.
+unsafe extern "C" fn posix_memalign_from(
+    place: *mut *mut c_void,
+    align: usize,
+    size: usize,
+    caller: Caller,
+) -> c_int {
+    if !align.is_power_of_two() || align < size_of::<usize>() {
         return libc::EINVAL;
     }
-    let at = take(size, align.max(ALIGN));
+    // SAFETY: as the C library has it.
+    let errno = unsafe { libc::__errno_location() };
+    // SAFETY: this thread's own.
+    let before = unsafe { errno.read() };
+    let at = take_aligned(align, size, caller);
+    // SAFETY: as above.
+    unsafe { errno.write(before) };
     if at.is_null() {
         return libc::ENOMEM;
     }
-    unsafe { *out = at };
+    // SAFETY: the caller's to be written to.
+    unsafe { place.write(at) };
     0
 }
 
-#[unsafe(no_mangle)]
-pub extern "C" fn valloc(size: usize) -> *mut c_void {
-    take(size, 4096)
+extern "C" fn valloc_from(size: usize, caller: Caller) -> *mut c_void {
+    take(size, PAGE, caller)
 }
 
-#[unsafe(no_mangle)]
-pub extern "C" fn pvalloc(size: usize) -> *mut c_void {
-    take(size.next_multiple_of(4096), 4096)
+extern "C" fn pvalloc_from(size: usize, caller: Caller) -> *mut c_void {
+    match size.checked_next_multiple_of(PAGE) {
+        Some(size) => take(size, PAGE, caller),
+        None => fails(libc::ENOMEM),
+    }
 }
 
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn malloc_usable_size(ptr: *mut c_void) -> usize {
-    let Some(ptr) = NonNull::new(ptr.cast::<u8>()) else {
+extern "C" fn malloc_usable_size_from(at: *mut c_void, caller: Caller) -> usize {
+    let Some(ptr) = NonNull::new(at.cast::<u8>()) else {
         return 0;
     };
-    HEAP.requested_size(ptr).unwrap_or_else(|e| fatal(&e))
+    // Those behind what was asked for are not kept where it moves.
+    match HEAP.requested_size(ptr) {
+        Ok(size) => size,
+        Err(error) => end(&error, "malloc_usable_size", at, caller),
+    }
+}
+
+/// Gives memory that nobody uses back to the kernel; 1 if there was some.
+#[unsafe(no_mangle)]
+extern "C" fn malloc_trim(_pad: usize) -> c_int {
+    c_int::from(HEAP.trim().is_ok_and(|bytes| bytes > 0))
+}
+
+/// Prints the table of what is held to standard error. From a debugger, too.
+#[unsafe(no_mangle)]
+extern "C" fn malloc_stats() {
+    HEAP.print_report();
+}
+
+/// Ends the program for a pointer that is none of its memory's.
+#[cold]
+fn end(error: &Error, call: &str, at: *mut c_void, caller: Caller) -> ! {
+    fatal(&format_args!("{error} op={call} ptr={at:p} from={caller}"))
 }

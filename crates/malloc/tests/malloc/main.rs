@@ -1,0 +1,17 @@
+//! `libtagheap_malloc.so` in the C library's place: under programs that say what C asks of it, that misuse it, whose
+//! libraries hold memory, and under such as are on most machines.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod libraries;
+mod misuse;
+mod others;
+mod promises;
+mod symbols;
+mod tools;

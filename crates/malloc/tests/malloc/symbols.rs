@@ -1,0 +1,88 @@
+//! What the library puts in the place of what programs have: no more than that.
+
+use std::process::Command;
+
+use crate::tools::{library, succeed};
+
+/// All it defines for others.
+const DEFINED: [&str; 35] = [
+    "_ZdaPv",
+    "_ZdaPvRKSt9nothrow_t",
+    "_ZdaPvSt11align_val_t",
+    "_ZdaPvSt11align_val_tRKSt9nothrow_t",
+    "_ZdaPvm",
+    "_ZdaPvmSt11align_val_t",
+    "_ZdlPv",
+    "_ZdlPvRKSt9nothrow_t",
+    "_ZdlPvSt11align_val_t",
+    "_ZdlPvSt11align_val_tRKSt9nothrow_t",
+    "_ZdlPvm",
+    "_ZdlPvmSt11align_val_t",
+    "_Znam",
+    "_ZnamRKSt9nothrow_t",
+    "_ZnamSt11align_val_t",
+    "_ZnamSt11align_val_tRKSt9nothrow_t",
+    "_Znwm",
+    "_ZnwmRKSt9nothrow_t",
+    "_ZnwmSt11align_val_t",
+    "_ZnwmSt11align_val_tRKSt9nothrow_t",
+    "aligned_alloc",
+    "calloc",
+    "free",
+    "free_aligned_sized",
+    "free_sized",
+    "malloc",
+    "malloc_stats",
+    "malloc_trim",
+    "malloc_usable_size",
+    "memalign",
+    "posix_memalign",
+    "pvalloc",
+    "realloc",
+    "reallocarray",
+    "valloc",
+];
+
+#[test]
+fn it_defines_the_family_and_nothing_else() {
+    let table = succeed(
+        Command::new("readelf")
+            .args(["--wide", "--dyn-syms"])
+            .arg(library()),
+    );
+    let mut defined: Vec<_> = table
+        .lines()
+        .filter_map(|line| {
+            let words: Vec<_> = line.split_whitespace().collect();
+            match words[..] {
+                [_, _, _, "FUNC" | "OBJECT" | "NOTYPE", _, _, section, name]
+                    if section != "UND" =>
+                {
+                    Some(name)
+                }
+                _ => None,
+            }
+        })
+        .collect();
+    defined.sort_unstable();
+    assert_eq!(defined, DEFINED);
+}
+
+#[test]
+fn it_takes_the_c_library_alone() {
+    let table = succeed(
+        Command::new("readelf")
+            .args(["--wide", "--dynamic"])
+            .arg(library()),
+    );
+    let needed: Vec<_> = table
+        .lines()
+        .filter(|line| line.contains("(NEEDED)"))
+        .collect();
+    assert!(!needed.is_empty(), "{table}");
+    for line in needed {
+        // Before glibc 2.34, it was three libraries.
+        let names = ["libc.so.6", "libdl.so.2", "libpthread.so.0"];
+        assert!(names.iter().any(|name| line.contains(name)), "{line}");
+    }
+}
