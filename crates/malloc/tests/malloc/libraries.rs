@@ -61,6 +61,28 @@ fn each_library_holds_what_its_code_asked_for() {
     assert!(line(&not, "holders").is_none() && line(&not, "libplugin.so").is_none());
 }
 
+/// What is known of a page of code is not taken for another's, and code that is in no library is told apart.
+#[test]
+fn code_made_at_run_time_holds_what_it_asked_for() {
+    let program = build("gcc", "generated", &["generated.c"], &[]);
+    let report = scratch("reports").join("generated");
+    let _ = fs::remove_file(&report);
+    let mut command = with_library(&program);
+    command.env("TAGHEAP_REPORT", &report);
+    succeed(command.env("TAGHEAP_TAGS", "library"));
+    let [table]: [String; 1] = tables(&report).try_into().unwrap();
+    assert_eq!(
+        line(&table, "generated").unwrap()[..2],
+        [100, 11_200],
+        "{table}"
+    );
+    assert_eq!(
+        line(&table, "(no library)").unwrap()[..2],
+        [100, 20_800],
+        "{table}"
+    );
+}
+
 #[test]
 fn another_word_than_library_is_refused_with_a_line() {
     let program = build("gcc", "nothing", &["nothing.c"], &[]);
