@@ -202,10 +202,10 @@ extern "C" fn malloc_usable_size_from(at: *mut c_void, caller: Caller) -> usize 
     }
 }
 
-/// Gives memory that nobody uses back to the kernel; 1 if there was some.
+/// Gives pages that nobody uses back to the kernel, those between others too; 1 if there were some.
 #[unsafe(no_mangle)]
 extern "C" fn malloc_trim(_pad: usize) -> c_int {
-    c_int::from(HEAP.trim().is_ok_and(|bytes| bytes > 0))
+    c_int::from(HEAP.purge().is_ok_and(|bytes| bytes > 0))
 }
 
 /// Prints the table of what is held to standard error. From a debugger, too.
