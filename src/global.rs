@@ -37,6 +37,7 @@ mod face;
 mod giver;
 mod giving;
 mod ground;
+mod idle;
 mod known;
 mod leaving;
 mod link;
@@ -58,6 +59,7 @@ mod upcoming;
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
+use core::time::Duration;
 
 use crate::global::center::Center;
 use crate::words::error::{Error, Misuse};
@@ -428,6 +430,29 @@ impl Global {
         }
         thread::tidy_left()?;
         center::with(action)
+    }
+
+    /// Has pages go back to the kernel of themselves, as by [`purge`](Global::purge), so long after 1 MiB or more was given
+    /// back; `None`, as at first: never. For programs that run on after a peak, and share the machine.
+    ///
+    /// Whoever allocates or gives back by a slow way then, a large object or one for which a new span is looked at, finds
+    /// that it is time, and waits for it meanwhile, with the heap locked: some milliseconds, as a rule, for each 100 MiB. In
+    /// a program that no longer does so nothing goes back. What threads keep at hand stays: [`trim`](Global::trim) is for
+    /// that.
+    ///
+    /// With feature `std`, `TAGHEAP_PURGE=10` in the environment sets it to so many seconds, which may be a fraction.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use tagheap::Global;
+    ///
+    /// #[global_allocator]
+    /// static HEAP: Global = Global::new();
+    ///
+    /// HEAP.set_purge_after(Some(Duration::from_secs(10)));
+    /// ```
+    pub fn set_purge_after(&self, wait: Option<Duration>) {
+        idle::set_wait(wait);
     }
 
     /// Checks the heap's headers and books. O(blocks).

@@ -1,4 +1,5 @@
-//! What `TAGHEAP_REPORT` in the environment asks for: the table of what is held, when the program ends.
+//! What the environment asks for: by `TAGHEAP_REPORT`, the table of what is held, when the program ends; by
+//! `TAGHEAP_PURGE`, that the kernel gets what nobody uses.
 //!
 //! # Safety
 //!
@@ -8,8 +9,9 @@
 use core::ffi::{CStr, c_int};
 use core::fmt::Write;
 use core::sync::atomic::{AtomicU8, Ordering};
+use core::time::Duration;
 
-use crate::global::{numbers, refusal};
+use crate::global::{idle, numbers, refusal};
 use crate::ground::fatal::Lines;
 
 /// Bytes of the longest path, with the zero behind it.
@@ -18,15 +20,38 @@ const PATH: usize = libc::PATH_MAX as usize;
 /// The file that the table goes to, with a zero behind it. Programs write over their environment.
 static FILE: [AtomicU8; PATH] = [const { AtomicU8::new(0) }; PATH];
 
-/// The heap was made: looks at what is asked for. Refusals are printed then, too.
+/// The heap was made: looks at what is asked for.
 pub(super) fn prepare() {
-    // SAFETY: as POSIX has it.
-    let asked = unsafe { libc::getenv(c"TAGHEAP_REPORT".as_ptr()) };
-    if asked.is_null() {
-        return;
+    if let Some(asked) = asked_for(c"TAGHEAP_PURGE") {
+        prepare_purge(asked);
     }
-    // SAFETY: a string of the environment's, looked at before anybody can have changed it.
-    let asked = unsafe { CStr::from_ptr(asked) }.to_bytes();
+    if let Some(asked) = asked_for(c"TAGHEAP_REPORT") {
+        prepare_report(asked.to_bytes());
+    }
+}
+
+/// What is in the environment under a name.
+fn asked_for<'a>(name: &CStr) -> Option<&'a CStr> {
+    // SAFETY: as POSIX has it.
+    let asked = unsafe { libc::getenv(name.as_ptr()) };
+    // SAFETY: null, or a string of the environment's, looked at before anybody can have changed it.
+    (!asked.is_null()).then(|| unsafe { CStr::from_ptr(asked) })
+}
+
+/// So many seconds after much was given back, the kernel gets what nobody uses.
+fn prepare_purge(asked: &CStr) {
+    let seconds = asked.to_str().ok().and_then(|asked| asked.parse().ok());
+    match seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()) {
+        Some(wait) => idle::set_wait(Some(wait)),
+        None if asked.is_empty() => {}
+        None => {
+            let _ = Lines::new().write_str("tagheap: TAGHEAP_PURGE is no number of seconds\n");
+        }
+    }
+}
+
+/// Refusals are printed, too.
+fn prepare_report(asked: &[u8]) {
     let is_file = asked.contains(&b'/') && asked.len() < PATH;
     if is_file {
         for (place, byte) in FILE.iter().zip(asked) {

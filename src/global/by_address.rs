@@ -11,6 +11,7 @@ use core::ptr::NonNull;
 use crate::global::Global;
 use crate::global::center;
 use crate::global::giving::{self, not_a_block};
+use crate::global::idle;
 use crate::global::requests;
 use crate::global::span::Span;
 use crate::global::spans;
@@ -82,13 +83,16 @@ fn span_at(ptr: NonNull<u8>) -> Option<&'static Span> {
 /// As for [`Global::free`].
 #[inline(never)]
 unsafe fn free_block(ptr: NonNull<u8>) -> Result<(), Error> {
+    idle::look();
     center::with(|center| {
         if center.is_book(ptr, 0) {
             return Err(not_a_block(ptr));
         }
         let layout = layout_of(ptr, center.heap.requested_size(ptr)?)?;
         // SAFETY: the caller's promise.
-        unsafe { center.heap.deallocate(ptr, layout) }
+        unsafe { center.heap.deallocate(ptr, layout)? };
+        idle::count(layout.size());
+        Ok(())
     })?
 }
 

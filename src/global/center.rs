@@ -12,6 +12,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use crate::global::classes::{Class, LARGEST};
 use crate::global::ground::Ground;
+use crate::global::idle;
 use crate::global::magazine::Entry;
 use crate::global::shelf::{self, Shelf};
 use crate::global::span::{ROOM, SPAN, Span};
@@ -212,6 +213,7 @@ impl Center {
         unsafe { self.heap.deallocate(block, BLOCK)? };
         stock.remove(span);
         self.roll.close(span);
+        idle::count(SPAN);
         Ok(())
     }
 
@@ -228,6 +230,7 @@ impl Center {
             stock.all().for_each(|span| self.roll.close(span));
             stock.clear();
         }
+        idle::count(amount.bytes);
         Ok(amount)
     }
 }

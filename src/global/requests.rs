@@ -13,6 +13,7 @@ use core::ptr::NonNull;
 use crate::global::center;
 use crate::global::classes::{self, class_of};
 use crate::global::giving::{deallocate, not_a_block, slot_of};
+use crate::global::idle;
 use crate::global::is_ours;
 use crate::global::local::{self, Inside};
 use crate::global::reclaim::insist;
@@ -53,6 +54,7 @@ pub(super) fn allocate_under(layout: Layout, tag: Option<Tag>) -> Result<NonNull
     if is_ours(tag) {
         return Err(Misuse::ReservedTag { tag }.into());
     }
+    idle::look();
     insist(|| ask(layout, tag))
 }
 
@@ -74,6 +76,7 @@ fn ask(layout: Layout, tag: Tag) -> Result<NonNull<u8>, Error> {
 pub(super) fn allocate_zeroed(layout: Layout) -> Result<NonNull<u8>, Error> {
     let tag = local::tag_in_force();
     if class_of(layout).is_none() && !is_ours(tag) {
+        idle::look();
         return insist(|| block(layout, |heap, layout| heap.allocate_zeroed(tag, layout)));
     }
     let at = match take(layout) {
@@ -152,8 +155,14 @@ unsafe fn resize_block(ptr: NonNull<u8>, old: Layout, new: Layout) -> Result<Non
             // SAFETY: the caller's promise.
             unsafe { heap.shrink(ptr, old, new) }
         }
-    })?;
-    Ok(block?.cast())
+    })??;
+    let left = if block.cast() == ptr {
+        old.size().saturating_sub(new.size())
+    } else {
+        old.size()
+    };
+    idle::count(left);
+    Ok(block.cast())
 }
 
 /// Whose the memory at an address is.

@@ -42,6 +42,7 @@ mod careless;
 mod ends;
 mod fatal;
 mod forks;
+mod idle;
 mod libraries;
 mod limits;
 mod lives;

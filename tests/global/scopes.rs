@@ -12,7 +12,7 @@ use tagheap::{Global, Tag, current_tag, scope, scope_async};
 
 use crate::HEAP;
 use crate::careless::free;
-use crate::support::{alone, blocks, bytes, objects};
+use crate::support::{alone, blocks, bytes, objects, resident};
 
 const A: Tag = Tag::named("scope a");
 const B: Tag = Tag::named("scope b");
@@ -192,11 +192,4 @@ fn a_hundred_thousand_tags_one_after_another() {
                 .all(|tag| (blocks(tag), objects(tag)) == (0, 0))
         );
     });
-}
-
-/// Bytes of memory that the process has.
-fn resident() -> usize {
-    let numbers = std::fs::read_to_string("/proc/self/statm").unwrap();
-    let pages: usize = numbers.split(' ').nth(1).unwrap().parse().unwrap();
-    pages << 12
 }

@@ -224,6 +224,7 @@ pub(crate) fn ends<F: FnOnce()>(environment: &[(&str, &str)], work: F) -> Output
         .args([test, "--exact", "--nocapture", "--test-threads=1"])
         .env(ALONE, test)
         .env_remove("RUST_BACKTRACE")
+        .env_remove("TAGHEAP_PURGE")
         .env_remove("TAGHEAP_REPORT");
     for (name, value) in environment {
         command.env(name, value);
@@ -253,4 +254,11 @@ pub(crate) fn pieces(tag: Tag, size: usize, count: usize) -> Vec<Piece> {
     (0..count)
         .map(|n| Piece::take(tag, bytes(size), n as u8))
         .collect()
+}
+
+/// Bytes of memory that the process has.
+pub(crate) fn resident() -> usize {
+    let numbers = std::fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: usize = numbers.split(' ').nth(1).unwrap().parse().unwrap();
+    pages << 12
 }
