@@ -1013,6 +1013,20 @@ th_pool *th_pool_size_classes(th_heap *heap,
                               th_status *why);
 
 /**
+ * As th_pool_size_classes, but the first chunk has `bytes` bytes, header and notes and all, if the pool and the heap have
+ * that: what the pool will usually hold, and a twelfth. The next three have room for four times as many bytes of pieces as
+ * the one before, those behind twice.
+ *
+ * From 1 KiB to 1 TiB, rounded down to 16; what is less or more counts as these. With th_pool_size_classes a chunk has
+ * 16 KiB at first, or as many bytes as the tag held at most before, up to 1 MiB; 16 KiB in a buffer.
+ */
+th_pool *th_pool_size_classes_with_chunk(th_heap *heap,
+                                         uint64_t tag,
+                                         size_t bytes,
+                                         const th_pool_options *options,
+                                         th_status *why);
+
+/**
  * A stack of `bytes` bytes, in one block of the heap's: the piece put on last is given back first.
  *
  * Sizes are rounded up to 8. A piece given back out of order is TH_OUT_OF_ORDER. Only the piece on top grows.
@@ -1022,6 +1036,18 @@ th_pool *th_pool_stack(th_heap *heap,
                        size_t bytes,
                        const th_pool_options *options,
                        th_status *why);
+
+/**
+ * As th_pool_stack, with a limit: a request of more than `limit` bytes is TH_OVERSIZED, whatever room there is.
+ *
+ * Without one, the limit is all that the stack has.
+ */
+th_pool *th_pool_stack_with_limit(th_heap *heap,
+                                  uint64_t tag,
+                                  size_t bytes,
+                                  size_t limit,
+                                  const th_pool_options *options,
+                                  th_status *why);
 
 /**
  * `bytes` bytes, in one block of the heap's, divided into pieces of any size that come back in any order.

@@ -206,6 +206,27 @@ pub unsafe extern "C" fn th_pool_size_classes(
     unsafe { create(heap, (tag, options), why, make) }
 }
 
+/// As th_pool_size_classes, but the first chunk has `bytes` bytes, header and notes and all, if the pool and the heap have
+/// that: what the pool will usually hold, and a twelfth. The next three have room for four times as many bytes of pieces as
+/// the one before, those behind twice.
+///
+/// From 1 KiB to 1 TiB, rounded down to 16; what is less or more counts as these. With th_pool_size_classes a chunk has
+/// 16 KiB at first, or as many bytes as the tag held at most before, up to 1 MiB; 16 KiB in a buffer.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn th_pool_size_classes_with_chunk(
+    heap: *mut th_heap,
+    tag: u64,
+    bytes: usize,
+    options: *const th_pool_options,
+    why: *mut th_status,
+) -> *mut th_pool {
+    let make = |heap, request: Request| {
+        request.make(heap, |pool| Ok(SizeClasses::with_chunk(pool, bytes)))
+    };
+    // SAFETY: the header's contract.
+    unsafe { create(heap, (tag, options), why, make) }
+}
+
 /// A stack of `bytes` bytes, in one block of the heap's: the piece put on last is given back first.
 ///
 /// Sizes are rounded up to 8. A piece given back out of order is TH_OUT_OF_ORDER. Only the piece on top grows.
@@ -218,6 +239,25 @@ pub unsafe extern "C" fn th_pool_stack(
     why: *mut th_status,
 ) -> *mut th_pool {
     let make = |heap, request: Request| request.make(heap, |pool| Ok(Stack::new(pool, bytes)?));
+    // SAFETY: the header's contract.
+    unsafe { create(heap, (tag, options), why, make) }
+}
+
+/// As th_pool_stack, with a limit: a request of more than `limit` bytes is TH_OVERSIZED, whatever room there is.
+///
+/// Without one, the limit is all that the stack has.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn th_pool_stack_with_limit(
+    heap: *mut th_heap,
+    tag: u64,
+    bytes: usize,
+    limit: usize,
+    options: *const th_pool_options,
+    why: *mut th_status,
+) -> *mut th_pool {
+    let make = |heap, request: Request| {
+        request.make(heap, |pool| Ok(Stack::new(pool, bytes)?.with_limit(limit)))
+    };
     // SAFETY: the header's contract.
     unsafe { create(heap, (tag, options), why, make) }
 }

@@ -36,16 +36,18 @@ fn bad_input_from_c_ends_as_the_header_says() {
     }
 }
 
-const KINDS: [&str; 11] = [
+const KINDS: [&str; 13] = [
     "blocks",
     "fixed",
     "fixed_growing",
     "lock_free",
     "bump",
     "size_classes",
+    "size_classes_with_chunk",
     "classes",
     "priority",
     "stack",
+    "stack_with_limit",
     "free_list",
     "buddy",
 ];
@@ -60,6 +62,9 @@ fn every_kind_of_pool_serves_c() {
         }
         assert_eq!(kinds.get("parts"), Some(&2), "{kinds:?}");
         assert_eq!(kinds.get("trim"), Some(&10), "{kinds:?}");
+        for options in ["chunks", "limits"] {
+            assert_eq!(kinds.get(options), Some(&6), "{options}: {kinds:?}");
+        }
     }
 }
 

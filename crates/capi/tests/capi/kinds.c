@@ -209,6 +209,64 @@ static void chunks_go_back(th_heap *heap, options with) {
     puts(name);
 }
 
+/* Bytes of the blocks that a pool of size classes has after its first request. */
+static size_t first_chunk(th_heap *heap, th_pool *pool) {
+    th_tag_stats stats;
+    CHECK(pool != NULL && th_stats_of_tag(heap, tag, &stats) == TH_OK && stats.bytes == 0);
+    CHECK(th_pool_allocate(pool, 16, 16, NULL) != NULL);
+    CHECK(th_stats_of_tag(heap, tag, &stats) == TH_OK && stats.blocks == 1);
+    CHECK(th_pool_check(pool) == TH_OK && th_pool_destroy(pool) == TH_OK);
+    return stats.bytes;
+}
+
+/* The first chunk is as large as was said, whatever the tag held before; else 16 KiB in a buffer, or as before. */
+static void chunks_are_as_large_as_said(th_heap *heap, options with, bool in_buffer) {
+    static const struct {
+        size_t said, has;
+    } sizes[] = {{0, 1024}, {1, 1024}, {1024, 1024}, {5000, 4992}, {4096, 4096}, {128 * 1024, 128 * 1024}, {2048, 2048}};
+    name = "chunks";
+    CHECK(th_forget(heap, tag) == TH_OK);
+    CHECK(first_chunk(heap, th_pool_size_classes(heap, tag, with, NULL)) == 16 * 1024);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        th_pool *pool = th_pool_size_classes_with_chunk(heap, tag, sizes[i].said, with, NULL);
+        CHECK(first_chunk(heap, pool) == sizes[i].has);
+    }
+    const size_t as_before = in_buffer ? 16 * 1024 : 128 * 1024;
+    CHECK(first_chunk(heap, th_pool_size_classes(heap, tag, with, NULL)) == as_before);
+    /* What the heap does not have it does not get, and does with less. */
+    if (in_buffer) {
+        th_pool *pool = th_pool_size_classes_with_chunk(heap, tag, SIZE_MAX, with, NULL);
+        const size_t bytes = first_chunk(heap, pool);
+        CHECK(bytes >= 64 * 1024 && bytes < 512 * 1024);
+    }
+    puts(name);
+}
+
+/* A stack with a limit refuses what is larger, and grows no piece beyond; its room is the same. */
+static void limits_are_kept(th_heap *heap, options with) {
+    static const size_t limits[] = {0, 1, 60, 64, 1000, 1024, 1025, SIZE_MAX};
+    name = "limits";
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+        const size_t most = limits[i] < 1024 ? limits[i] : 1024;
+        th_status why;
+        th_usage usage;
+        th_pool *pool = th_pool_stack_with_limit(heap, tag, 1024, limits[i], with, &why);
+        CHECK(pool != NULL && th_pool_usage(pool, &usage) == TH_OK && usage.total == 1024);
+        CHECK(th_pool_allocate(pool, most + 1, 1, &why) == NULL && why == TH_OVERSIZED);
+        if (most > 0) {
+            void *piece = th_pool_allocate(pool, 1, 1, &why);
+            CHECK(piece != NULL && th_pool_resize(pool, piece, 1, 1, most + 1, &why) == NULL && why == TH_OVERSIZED);
+            CHECK(th_pool_resize(pool, piece, 1, 1, most, &why) == piece && why == TH_OK);
+            /* Two of the largest, where two have room. */
+            CHECK((th_pool_allocate(pool, most, 1, &why) == NULL) == (most > 512));
+            CHECK(why == (most > 512 ? TH_FULL : TH_OK));
+        }
+        CHECK(th_pool_check(pool) == TH_OK && th_pool_destroy(pool) == TH_OK);
+    }
+    CHECK(th_pool_stack_with_limit(heap, tag, SIZE_MAX, 10, with, NULL) == NULL && held(heap, tag) == 0);
+    puts(name);
+}
+
 /* Pools end in any order, and each takes its own tag with it and no other's. */
 static void pools_end_in_any_order(th_heap *heap) {
     static const int orders[6][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
@@ -287,6 +345,8 @@ int main(void) {
             const th_pool_options without = {.flags = timed}, locked = {.flags = TH_LOCKED | timed};
             chunks_go_back(heap, &without);
             if (place < 2) chunks_go_back(heap, &locked);
+            chunks_are_as_large_as_said(heap, &without, place == 1);
+            limits_are_kept(heap, &without);
         }
         /* Locks were used: they know how threads are told from one another. */
         CHECK(!th_assume_one_thread());

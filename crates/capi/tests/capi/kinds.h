@@ -24,6 +24,9 @@ static th_pool *bump(th_heap *heap, options with, th_status *why) { return th_po
 static th_pool *size_classes(th_heap *heap, options with, th_status *why) {
     return th_pool_size_classes(heap, tag, with, why);
 }
+static th_pool *size_classes_with_chunk(th_heap *heap, options with, th_status *why) {
+    return th_pool_size_classes_with_chunk(heap, tag, 4096, with, why);
+}
 static th_pool *classes(th_heap *heap, options with, th_status *why) {
     const th_class sizes[] = {{16, 50}, {64, 50}, {32, 50}};
     return th_pool_classes(heap, tag, sizes, 3, with, why);
@@ -34,6 +37,9 @@ static th_pool *priority(th_heap *heap, options with, th_status *why) {
 }
 static th_pool *stack(th_heap *heap, options with, th_status *why) {
     return th_pool_stack(heap, tag, 4096, with, why);
+}
+static th_pool *stack_with_limit(th_heap *heap, options with, th_status *why) {
+    return th_pool_stack_with_limit(heap, tag, 4096, 1024, with, why);
 }
 static th_pool *free_list(th_heap *heap, options with, th_status *why) {
     return th_pool_free_list(heap, tag, 4096, with, why);
@@ -57,9 +63,11 @@ static const struct kind {
     {"lock_free", lock_free, TH_DOUBLE_FREE, false, true},
     {"bump", bump, TH_OK, false, false},
     {"size_classes", size_classes, TH_DOUBLE_FREE, false, false},
+    {"size_classes_with_chunk", size_classes_with_chunk, TH_DOUBLE_FREE, false, false},
     {"classes", classes, TH_DOUBLE_FREE, false, true},
     {"priority", priority, TH_DOUBLE_FREE, false, true},
     {"stack", stack, TH_DOUBLE_FREE, true, true},
+    {"stack_with_limit", stack_with_limit, TH_DOUBLE_FREE, true, true},
     {"free_list", free_list, TH_DOUBLE_FREE, false, true},
     {"buddy", buddy, TH_DOUBLE_FREE, false, true},
 };

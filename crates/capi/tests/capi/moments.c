@@ -210,7 +210,7 @@ int main(void) {
             options with = way == 0 ? NULL : &settings[way - 1];
             th_pool *pool = kinds[i].make(heap, with, &why);
             CHECK(pool != NULL);
-            if (kinds[i].make == bump || kinds[i].make == stack) {
+            if (kinds[i].make == bump || kinds[i].make == stack || kinds[i].make == stack_with_limit) {
                 what_was_there_stays(pool);
                 random_programs(pool);
                 CHECK(th_pool_destroy(pool) == TH_OK);
