@@ -3,7 +3,7 @@
 //!
 //! Four threads read pages of a made-up book and count words; one map takes all counts in. Each part of the work
 //! allocates in a scope of its own tag, wherever its memory goes later: a table then tells what each part holds, to
-//! the object. A scratch that nobody needs any more is released whole, without its destructors.
+//! the object, and another what a step of the work changed. A scratch that nobody needs any more is released whole, without its destructors.
 //!
 //! ```text
 //! cargo run --example global
@@ -16,7 +16,7 @@ use std::mem;
 use std::sync::mpsc;
 use std::thread;
 
-use tagheap::{Global, Tag, scope};
+use tagheap::{Changes, Global, Holding, Tag, scope};
 
 #[global_allocator]
 static HEAP: Global = Global::new();
@@ -39,9 +39,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("Pages and counts were allocated by {READERS} threads that are gone:\n");
     println!("{}\n", HEAP.report());
 
+    let mut rooms = [[Holding::default(); 16]; 2];
+    let [before, after] = &mut rooms;
+    let before = HEAP.snapshot(before)?;
     drop(pages);
-    println!("The pages are dropped, by another thread than made them:\n");
-    println!("{}\n", HEAP.report());
+    let after = HEAP.snapshot(after)?;
+    println!("The pages are dropped, by another thread than made them. What that changed:\n");
+    println!("{}\n", Changes::between(before, after));
+    println!("What is held now:\n\n{}\n", HEAP.report());
 
     sort_on_the_side(&index);
     // SAFETY: all that was allocated under this tag was forgotten; nobody has any of it.

@@ -31,6 +31,7 @@ mod asked;
 mod atomic;
 mod by_address;
 mod center;
+mod changes;
 mod classes;
 mod exit;
 mod face;
@@ -55,7 +56,6 @@ mod states;
 mod stock;
 mod tags;
 mod thread;
-mod upcoming;
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
@@ -66,6 +66,7 @@ use crate::words::error::{Error, Misuse};
 use crate::words::stats::Amount;
 use crate::words::tag::Tag;
 
+pub use changes::HoldingChange;
 pub use numbers::{Holding, Holdings};
 pub use scope::{current_tag, scope, scope_async};
 

@@ -50,6 +50,7 @@ mod purge;
 mod query;
 mod release;
 mod resize;
+mod snapshot;
 mod table;
 
 use core::alloc::Layout;

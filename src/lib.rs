@@ -57,7 +57,7 @@ mod faces;
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 pub use crate::{
-    global::{Global, Holding, Holdings, current_tag, scope, scope_async},
+    global::{Global, Holding, HoldingChange, Holdings, current_tag, scope, scope_async},
     ground::clock::assume_cycles_per_second,
     ground::fatal::fatal,
     ground::source::{
@@ -98,6 +98,7 @@ pub use crate::{
         thread::assume_one_thread,
     },
     words::{
+        change::{Change, Changes, Numbers, TagChange},
         draw::{Drawing, Table},
         error::{Corruption, Error, Misuse, OutOfMemory, Shortage},
         extent::Extent,

@@ -6,11 +6,12 @@ use crate::global::center;
 use crate::global::span::{ROOM, Span};
 use crate::global::stock::Stock;
 use crate::global::thread;
-use crate::global::upcoming::Upcoming;
 use crate::ground::fatal::Lines;
+use crate::words::columns::{Cell, line};
 use crate::words::error::Error;
 use crate::words::stats::TagStats;
 use crate::words::tag::Tag;
+use crate::words::upcoming::Upcoming;
 
 /// What is held under a tag in the program's heap.
 ///
@@ -38,7 +39,7 @@ pub(super) fn holding(tag: Tag) -> Result<Holding, Error> {
     center::with(|center| Ok(count(tag, center.heap.stats_of(tag)?)))?
 }
 
-fn count(tag: Tag, held: TagStats) -> Holding {
+pub(super) fn count(tag: Tag, held: TagStats) -> Holding {
     let stocks = thread::all().filter_map(|thread| thread.stock_of(tag));
     let spans = stocks.flat_map(Stock::all);
     let (mut small, mut slots, mut bytes) = (0, 0, 0);
@@ -56,20 +57,23 @@ fn count(tag: Tag, held: TagStats) -> Holding {
     }
 }
 
+/// How many tags are noted at once.
+const NOTED: usize = 256;
+
 /// What is held under each tag that holds or held anything, in the order of tags.
 ///
 /// O(tags / 256), for what the next 256 are is asked at once.
 #[derive(Debug)]
 #[must_use = "iterators do nothing unless they are asked"]
 pub struct Holdings {
-    upcoming: Upcoming,
+    upcoming: Upcoming<Tag, NOTED>,
     last: Option<Tag>,
 }
 
 impl Holdings {
     pub(super) const fn new() -> Self {
         Self {
-            upcoming: Upcoming::none(),
+            upcoming: Upcoming::none(Tag::FREE),
             last: None,
         }
     }
@@ -108,11 +112,8 @@ pub(super) struct Report;
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{:<20} {:>10} {:>14} {:>14} {:>14}",
-            "tag", "objects", "bytes", "held", "peak held"
-        )?;
+        let titles = ["objects", "bytes", "held", "peak held"].map(Cell::Title);
+        lined_up(f, &"tag", titles)?;
         let (mut objects, mut bytes, mut held) = (0, 0, 0);
         for holding in Holdings::new() {
             write!(f, "\n{holding}")?;
@@ -120,7 +121,8 @@ impl fmt::Display for Report {
             bytes += holding.bytes;
             held += holding.held.bytes;
         }
-        write!(f, "\n{:<20} {objects:>10} {bytes:>14} {held:>14}", "(all)")
+        f.write_char('\n')?;
+        lined_up(f, &"(all)", [objects, bytes, held].map(Cell::from))
     }
 }
 
@@ -133,21 +135,23 @@ impl fmt::Display for Holding {
             bytes,
             held,
         } = self;
-        match held.name.as_str() {
-            "" => write!(f, "{tag:<20}")?,
-            name => write!(f, "{name:<20}")?,
-        }
-        // A name may be longer than its column. The numbers behind it have room to spare.
-        let mut at = held.name.as_str().chars().count().max(20);
+        let about: &dyn fmt::Display = match held.name.as_str() {
+            "" => tag,
+            _ => &held.name,
+        };
         let numbers = [*objects, *bytes, held.bytes, held.peak];
-        for (number, end) in numbers.into_iter().zip([31_usize, 46, 61, 76]) {
-            let digits = number.checked_ilog10().map_or(1, |log| log as usize + 1);
-            let width = digits.max(end.saturating_sub(at + 1));
-            write!(f, " {number:>width$}")?;
-            at += 1 + width;
-        }
-        Ok(())
+        lined_up(f, about, numbers.map(Cell::from))
     }
+}
+
+/// Writes a line of the table.
+fn lined_up<const N: usize>(
+    f: &mut fmt::Formatter<'_>,
+    about: &dyn fmt::Display,
+    cells: [Cell; N],
+) -> fmt::Result {
+    let mut ends = [31, 46, 61, 76].into_iter();
+    line(f, about, cells.map(|cell| (cell, ends.next().unwrap_or(0))))
 }
 
 /// Writes the table, without allocating.

@@ -4,6 +4,7 @@ use core::fmt;
 
 use crate::global::Global;
 use crate::global::center;
+use crate::global::changes;
 use crate::global::numbers::{self, Holding, Holdings};
 use crate::words::error::Error;
 use crate::words::tag::Tag;
@@ -23,6 +24,42 @@ impl Global {
     pub fn holdings(&self) -> Holdings {
         self.prepare();
         Holdings::new()
+    }
+
+    /// What is held under each tag that holds or held anything, in the order of tags: into `room`, of which it answers
+    /// what they fill. For [`Changes`](crate::Changes) from this moment to another: what a request cost, or a minute.
+    /// Behind the lock, O(tags × (log tags + threads) + spans).
+    ///
+    /// Nothing is allocated. The room is the caller's, such as `[Holding::default(); 64]`; a vector as room is memory of
+    /// this heap too, so have both rooms before the first snapshot, or in a [`scope`](crate::scope) of their own.
+    ///
+    /// ```
+    /// use tagheap::{Changes, Global, Holding, Tag, scope};
+    ///
+    /// #[global_allocator]
+    /// static HEAP: Global = Global::new();
+    /// # const REQUEST: Tag = Tag::named("request");
+    /// # fn serve() -> Vec<Box<[u8; 100]>> { scope(REQUEST, || vec![Box::new([1; 100])]) }
+    ///
+    /// let mut room = [[Holding::default(); 64]; 2];
+    /// let [before, after] = &mut room;
+    /// let before = HEAP.snapshot(before)?;
+    /// let answer = serve();
+    /// let cost = Changes::between(before, HEAP.snapshot(after)?);
+    /// println!("{cost}");
+    /// assert_eq!(cost.of(REQUEST).objects, 2);
+    /// # drop(answer);
+    /// # Ok::<(), tagheap::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfMemory`](crate::OutOfMemory) by [`Shortage::Tags`](crate::Shortage::Tags) if the tags are more than there is
+    /// room for, and [`Misuse::Reentered`](crate::Misuse::Reentered) from a signal handler that came into the heap. Of the
+    /// room nothing is told then.
+    pub fn snapshot<'a>(&self, room: &'a mut [Holding]) -> Result<&'a [Holding], Error> {
+        self.prepare();
+        changes::snapshot(room)
     }
 
     /// A table in text: objects, bytes and blocks by tag. It allocates nothing itself.

@@ -61,6 +61,13 @@ pub enum Shortage {
         /// Bytes that a request may be aligned to.
         most: usize,
     },
+    /// The room for a snapshot is too small.
+    Tags {
+        /// How many tags it has room for.
+        room: usize,
+        /// How many there are at least.
+        tags: usize,
+    },
 }
 
 /// A request that makes no sense, or a pointer that is not what the caller thinks.
@@ -223,6 +230,12 @@ impl fmt::Display for Shortage {
             Self::Full { total, used } => write!(f, "the pool is full, {used} of {total} in use"),
             Self::Oversized { most } => write!(f, "the pool serves up to {most} bytes"),
             Self::Overaligned { most } => write!(f, "the pool aligns to {most} at most"),
+            Self::Tags { room, tags } => {
+                write!(
+                    f,
+                    "the snapshot has room for {room} tags, and there are {tags}"
+                )
+            }
         }
     }
 }

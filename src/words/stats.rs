@@ -125,6 +125,12 @@ impl Name {
     /// Bytes that a name can have.
     pub const CAPACITY: usize = 31;
 
+    /// No name.
+    pub(crate) const NONE: Self = Self {
+        bytes: [0; Self::CAPACITY],
+        length: 0,
+    };
+
     /// The name, cut at 31 bytes, or before the character that goes beyond them. A control character of ASCII's, such
     /// as a newline, becomes `?`: a name is one line.
     pub fn new(text: &str) -> Self {

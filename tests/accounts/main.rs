@@ -7,6 +7,7 @@
     reason = "tests"
 )]
 
+mod changes;
 mod index_room;
 mod limits;
 mod marks;

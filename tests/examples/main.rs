@@ -126,10 +126,17 @@ fn level_loads_the_next_level_into_the_memory_of_the_last() {
     assert!(text.contains("The heap grew by 0 bytes."), "{text}");
 }
 
-/// The objects that the table says a tag has, each time it is printed; the tag's name may have spaces.
-fn objects(text: &str, tag: &str) -> Vec<usize> {
+/// What stands behind a tag in each line of a table that begins with it; the tag's name may have spaces.
+fn behind<'a>(text: &'a str, tag: &str) -> Vec<&'a str> {
     text.lines()
         .filter_map(|line| line.strip_prefix(tag)?.split_whitespace().next())
+        .collect()
+}
+
+/// The objects that the table says a tag has, each time it is printed.
+fn objects(text: &str, tag: &str) -> Vec<usize> {
+    let all = behind(text, tag).into_iter();
+    all.filter(|objects| !objects.starts_with(['+', '-']))
         .map(|objects| objects.parse().expect("a number"))
         .collect()
 }
@@ -141,6 +148,7 @@ fn global_tells_which_part_holds_the_memory() {
     assert!(output.stderr.is_empty(), "no report unasked: {output:?}");
     // A thousand pages and the vector of them, until they are dropped.
     assert_eq!(objects(&text, "pages "), [1001, 0, 0], "{text}");
+    assert_eq!(behind(&text, "pages ")[1], "-1001", "{text}");
     assert_eq!(objects(&text, "counts "), [0; 3], "{text}");
     assert_eq!(objects(&text, "scratch "), [0], "{text}");
     let words = text.split_once(" different words").expect("a count").0;

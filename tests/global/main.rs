@@ -39,6 +39,7 @@
 mod battery;
 mod cancels;
 mod careless;
+mod changes;
 mod ends;
 mod fatal;
 mod forks;

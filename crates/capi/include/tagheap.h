@@ -194,6 +194,10 @@ typedef enum {
      */
     TH_OVERALIGNED = 7,
     /**
+     * The array for what is to be told has no room for all of it.
+     */
+    TH_NO_ROOM = 8,
+    /**
      * The tag is 0 or one of the seventeen highest numbers, which are the heap's and the library's own.
      */
     TH_RESERVED_TAG = 16,
@@ -471,6 +475,53 @@ typedef bool (*th_visit_block)(const th_block *block, void *context);
  * Sees a tag's numbers, and says whether to go on; as th_visit_block.
  */
 typedef bool (*th_visit_tag)(const th_tag_stats *stats, void *context);
+
+/**
+ * How the numbers about a tag changed between two moments.
+ *
+ * Blocks that were retagged or merged in between are fewer of one tag and more of another, and count as neither
+ * allocations nor deallocations. A tag that was forgotten in between counted anew from there on: what is told of its
+ * counters is less than what happened then. What is held is exact.
+ */
+typedef struct {
+    /**
+     * The tag.
+     */
+    uint64_t tag;
+    /**
+     * Blocks that it holds more, or fewer.
+     */
+    ptrdiff_t blocks;
+    /**
+     * Their bytes, headers included.
+     */
+    ptrdiff_t bytes;
+    /**
+     * Bytes that were asked for in them.
+     */
+    ptrdiff_t requested;
+    /**
+     * Blocks handed out.
+     */
+    uint64_t allocations;
+    /**
+     * Blocks given back, one by one or by a release.
+     */
+    uint64_t deallocations;
+    /**
+     * Requests for which there was no memory.
+     */
+    uint64_t failures;
+    /**
+     * Its name, or the one it had earlier, ended by a zero byte; empty unless it was named.
+     */
+    char name[32];
+} th_change;
+
+/**
+ * Sees how a tag's numbers changed, and says whether to go on. It may use the heap.
+ */
+typedef bool (*th_visit_change)(const th_change *change, void *context);
 
 /**
  * Numbers about a pool, in bytes, or in slots where its memory is equal slots.
@@ -928,6 +979,44 @@ th_status th_drawing(const th_heap *heap, char *text, size_t capacity, size_t *l
  * addresses, tags and sizes. As th_table; empty if nothing went wrong so far.
  */
 th_status th_last_error(const th_heap *heap, char *text, size_t capacity, size_t *length);
+
+/**
+ * Numbers about every tag that was used and not forgotten, in the order of tags: to `tags`, which has room for `capacity`
+ * of them, and to `count` how many they are. For th_changes and th_change_table. Changes no number.
+ *
+ * In a heap without indexes, the tags that hold blocks; O(tags * blocks) there. TH_NO_ROOM if they are more than there is
+ * room for: `count` gets how many there are at least, and what is in `tags` is nothing's then. `tags` may be null if
+ * `capacity` is 0. TH_NULL, TH_REENTERED, TH_DAMAGED_HEADER.
+ */
+th_status th_snapshot(const th_heap *heap,
+                      th_tag_stats *tags,
+                      size_t capacity,
+                      size_t *count);
+
+/**
+ * Calls `visit` with how each tag's numbers changed from `earlier` to `later`, as far as any did, and `context`, until it
+ * answers false: what holds the most bytes more comes first, what holds the most bytes less last.
+ *
+ * Both are arrays that th_snapshot filled, or parts of them in their order, with so many tags; null if that is 0.
+ * TH_NULL.
+ */
+th_status th_changes(const th_tag_stats *earlier,
+                     size_t earlier_count,
+                     const th_tag_stats *later,
+                     size_t later_count,
+                     th_visit_change visit,
+                     void *context);
+
+/**
+ * A table in text of what th_changes tells, and of all together. As th_table.
+ */
+th_status th_change_table(const th_tag_stats *earlier,
+                          size_t earlier_count,
+                          const th_tag_stats *later,
+                          size_t later_count,
+                          char *text,
+                          size_t capacity,
+                          size_t *length);
 
 /**
  * A pool that is no more than a tag of its own: each piece is a block of the heap's, with a header of 32 bytes.

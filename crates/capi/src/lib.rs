@@ -28,6 +28,8 @@ pub mod tags;
 
 pub mod look;
 
+pub mod changes;
+
 /* Pools on them. */
 pub mod alarm;
 

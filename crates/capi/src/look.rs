@@ -11,6 +11,7 @@ use core::fmt::{Display, Write};
 use heap::{Heap, Tag, TagStats};
 
 use crate::answer::{self, Answer, given, put};
+use crate::changes::name_for_c;
 use crate::ground::Ground;
 use crate::handle::{TH_TAG_FREE, on, th_heap};
 use crate::status::th_status;
@@ -96,10 +97,6 @@ pub type th_visit_tag =
 
 impl From<TagStats> for th_tag_stats {
     fn from(stats: TagStats) -> Self {
-        let mut name = [0; 32];
-        for (place, byte) in name.iter_mut().zip(stats.name.as_str().bytes()) {
-            *place = byte as c_char;
-        }
         Self {
             tag: stats.tag.number(),
             blocks: stats.blocks,
@@ -111,7 +108,7 @@ impl From<TagStats> for th_tag_stats {
             failures: stats.failures,
             largest: stats.largest,
             limit: stats.limit.unwrap_or(usize::MAX),
-            name,
+            name: name_for_c(&stats.name),
         }
     }
 }
@@ -333,7 +330,7 @@ pub unsafe extern "C" fn th_last_error(
     answer::status(answer.map(|whole| unsafe { put(length, whole) }))
 }
 
-fn write(out: &mut Text, what: &dyn Display) {
+pub(crate) fn write(out: &mut Text, what: &dyn Display) {
     // Text that does not fit is cut, which is no error.
     let _ = write!(out, "{what}");
 }

@@ -34,6 +34,8 @@ pub enum th_status {
     TH_OVERSIZED = 6,
     /// The pool serves no request so strictly aligned.
     TH_OVERALIGNED = 7,
+    /// The array for what is to be told has no room for all of it.
+    TH_NO_ROOM = 8,
 
     /// The tag is 0 or one of the seventeen highest numbers, which are the heap's and the library's own.
     TH_RESERVED_TAG = 16,
@@ -99,7 +101,7 @@ pub enum th_status {
 use th_status::*;
 
 /// Every status and what it says.
-const TEXTS: [(th_status, &CStr); 38] = [
+const TEXTS: [(th_status, &CStr); 39] = [
     (TH_OK, c"done"),
     (
         TH_TOO_LARGE,
@@ -123,6 +125,7 @@ const TEXTS: [(th_status, &CStr); 38] = [
         TH_OVERALIGNED,
         c"out of memory: the pool serves no request so strictly aligned",
     ),
+    (TH_NO_ROOM, c"out of memory: the array has no room for all"),
     (
         TH_RESERVED_TAG,
         c"reserved tag: it is the heap's or the library's own",
@@ -235,6 +238,7 @@ impl From<Error> for th_status {
                 Shortage::Full { .. } => TH_FULL,
                 Shortage::Oversized { .. } => TH_OVERSIZED,
                 Shortage::Overaligned { .. } => TH_OVERALIGNED,
+                Shortage::Tags { .. } => TH_NO_ROOM,
             },
             Error::Misuse(misuse) => match misuse {
                 Misuse::ReservedTag { .. } => TH_RESERVED_TAG,

@@ -69,6 +69,16 @@ fn every_kind_of_pool_serves_c() {
 }
 
 #[test]
+fn changes_between_two_moments_are_told() {
+    for flags in SANITIZED {
+        let text = told(&mut Command::new(program("changes.c", library(), flags)));
+        let rows = lines(&text);
+        let wanted = ["changes", "snapshots", "tables"].map(|row| (row, 3));
+        assert_eq!(rows, wanted.into());
+    }
+}
+
+#[test]
 fn watermarks_call_and_moments_are_gone_back_to_and_times_are_taken() {
     for flags in SANITIZED {
         for source in ["alarms.c", "moments.c", "times.c"] {

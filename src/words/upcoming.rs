@@ -1,55 +1,52 @@
-//! The next few of many tags in their order, without memory for all.
+//! The next few of many things in their order, without memory for all.
 
-use crate::words::tag::Tag;
-
-/// How many tags are noted at once. All of `n` tags are found in `n / NOTED` looks through them.
-const NOTED: usize = 256;
-
-/// The lowest tags of those that were offered, in order; taken from the front.
+/// The lowest of those that were offered, up to `N`, in order; taken from the front. All of `n` are found in `n / N` looks
+/// through them.
 #[derive(Debug)]
-pub(super) struct Upcoming {
-    tags: [Tag; NOTED],
+pub(crate) struct Upcoming<T, const N: usize> {
+    noted: [T; N],
     count: usize,
     taken: usize,
 }
 
-impl Upcoming {
-    pub(super) const fn none() -> Self {
+impl<T: Copy + Ord, const N: usize> Upcoming<T, N> {
+    /// None yet. Of `any` nothing is seen.
+    pub(crate) const fn none(any: T) -> Self {
         Self {
-            tags: [Tag::FREE; NOTED],
+            noted: [any; N],
             count: 0,
             taken: 0,
         }
     }
 
     /// Takes the lowest that is left.
-    pub(super) fn take(&mut self) -> Option<Tag> {
-        let tags = self.tags.get(..self.count)?;
-        let tag = *tags.get(self.taken)?;
+    pub(crate) fn take(&mut self) -> Option<T> {
+        let noted = self.noted.get(..self.count)?;
+        let lowest = *noted.get(self.taken)?;
         self.taken += 1;
-        Some(tag)
+        Some(lowest)
     }
 
-    /// Notes the lowest of these tags above the last that was noted before.
-    pub(super) fn refill(&mut self, last: Option<Tag>, tags: impl Iterator<Item = Tag>) {
+    /// Notes the lowest of these above the last that was noted before.
+    pub(crate) fn refill(&mut self, last: Option<T>, all: impl Iterator<Item = T>) {
         (self.count, self.taken) = (0, 0);
-        for tag in tags.filter(|tag| Some(*tag) > last) {
-            self.offer(tag);
+        for one in all.filter(|one| Some(*one) > last) {
+            self.offer(one);
         }
     }
 
-    /// Notes a tag, if it is among the lowest.
-    fn offer(&mut self, tag: Tag) {
-        let noted = self.tags.get(..self.count).unwrap_or_default();
-        if self.count == NOTED && noted.last() < Some(&tag) {
+    /// Notes one, if it is among the lowest.
+    fn offer(&mut self, one: T) {
+        let noted = self.noted.get(..self.count).unwrap_or_default();
+        if self.count == N && noted.last() < Some(&one) {
             return;
         }
-        let place = noted.partition_point(|noted| *noted < tag);
-        self.count = NOTED.min(self.count + 1);
-        if let Some(behind) = self.tags.get_mut(place..self.count) {
+        let place = noted.partition_point(|noted| *noted < one);
+        self.count = N.min(self.count + 1);
+        if let Some(behind) = self.noted.get_mut(place..self.count) {
             behind.rotate_right(1);
             if let Some(first) = behind.first_mut() {
-                *first = tag;
+                *first = one;
             }
         }
     }
@@ -58,11 +55,14 @@ impl Upcoming {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::words::tag::Tag;
     use std::vec::Vec;
+
+    const NOTED: usize = 256;
 
     /// All tags, by looking through them again and again.
     fn sorted(tags: &[Tag]) -> Vec<Tag> {
-        let (mut upcoming, mut found) = (Upcoming::none(), Vec::new());
+        let (mut upcoming, mut found) = (Upcoming::<_, NOTED>::none(Tag::FREE), Vec::new());
         loop {
             upcoming.refill(found.last().copied(), tags.iter().copied());
             let before = found.len();
