@@ -62,6 +62,10 @@ fn it_runs_what_is_asked_for_where_the_toolchain_is() {
     let told = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{output:?}");
     assert!(told.contains("-Zsanitizer=address"), "{told}");
+    assert!(
+        told.contains("--cfg=asan"),
+        "what is held is hidden: {told}"
+    );
     assert!(!told.contains("-Zsanitizer=thread"), "{told}");
     let output = run_with("there, for both", Some(there), &[]);
     let told = String::from_utf8_lossy(&output.stdout);
