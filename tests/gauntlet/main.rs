@@ -37,6 +37,7 @@ mod damage;
 mod exhaustion;
 mod ground;
 mod growth;
+mod held;
 mod huge_pages;
 mod large;
 mod limits;

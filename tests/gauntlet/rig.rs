@@ -5,6 +5,7 @@ use core::ptr::NonNull;
 use std::collections::BTreeMap;
 
 use tagheap::{Amount, Block, Error, HEADER, SMALLEST, Source, Tag, UNIT};
+use tagheap_trace::Hidden;
 
 use crate::ground::{Ground, at_address};
 use crate::support::{Careless, Config, HeapOf, bytes, heap_over};
@@ -88,9 +89,24 @@ impl<C: Config> Rig<C> {
             .unwrap()
     }
 
+    /// Hides blocks in use from the heap: their bytes are none of its business.
+    pub(crate) fn hide(&self, which: impl Fn(&Live) -> bool) -> Vec<Hidden> {
+        let hidden = self.live.values().filter(|live| which(live));
+        hidden
+            .map(|live| Hidden::new(live.ptr, live.layout.size()))
+            .collect()
+    }
+
+    /// An operation to which no block in use is given.
+    pub(crate) fn unseen<T>(&mut self, op: impl FnOnce(&mut HeapOf<C>) -> T) -> T {
+        let _held = self.hide(|_| true);
+        op(&mut self.heap)
+    }
+
     /// The heap's own check; and that the blocks tile the row, that those in use are the ones we know, and
     /// that no free ones touch where the rule joins them.
     pub(crate) fn check(&self) {
+        let _held = self.hide(|_| true);
         self.heap.check().unwrap();
         let mut at = self.heap.base();
         let mut live = self.live.values();
@@ -128,6 +144,7 @@ impl<C: Config> Rig<C> {
 
     /// Every tag's account has the tag's blocks and what was asked for in them.
     fn accounts(&self) {
+        let _held = self.hide(|_| true);
         let mut known = BTreeMap::<Tag, (usize, usize)>::new();
         for live in self.live.values() {
             let (blocks, requested) = known.entry(live.tag).or_default();
@@ -191,7 +208,7 @@ impl<C: Config> Rig<C> {
 
     pub(crate) fn allocate(&mut self, tag: Tag, layout: Layout) -> Result<NonNull<u8>, Error> {
         self.check();
-        let block = self.heap.allocate(tag, layout)?;
+        let block = self.unseen(|heap| heap.allocate(tag, layout))?;
         assert_eq!(block.len(), layout.size());
         self.adopt(block.cast(), layout, tag);
         Ok(block.cast())
@@ -203,7 +220,8 @@ impl<C: Config> Rig<C> {
         layout: Layout,
     ) -> Result<NonNull<u8>, Error> {
         self.check();
-        let block = self.heap.allocate_zeroed(tag, layout)?.cast::<u8>();
+        let block = self.unseen(|heap| heap.allocate_zeroed(tag, layout))?;
+        let block = block.cast::<u8>();
         let found = self.read(block.addr().get(), layout.size());
         assert_eq!(found.iter().position(|byte| *byte != 0), None, "all zero");
         self.adopt(block, layout, tag);
@@ -224,7 +242,7 @@ impl<C: Config> Rig<C> {
         self.check();
         let live = self.live.remove(&ptr.addr().get()).unwrap();
         self.content(&live, live.layout.size());
-        self.heap.free(ptr, live.layout).unwrap();
+        self.unseen(|heap| heap.free(ptr, live.layout)).unwrap();
         self.check();
         live.layout
     }
@@ -239,11 +257,13 @@ impl<C: Config> Rig<C> {
         self.check();
         let live = self.live[&ptr.addr().get()];
         let old = live.layout;
+        let others = self.hide(|other| other.ptr != ptr);
         let moved = match zeroed {
             _ if new.size() < old.size() => self.heap.reduce(ptr, old, new)?,
             true => self.heap.enlarge_zeroed(ptr, old, new)?,
             false => self.heap.enlarge(ptr, old, new)?,
         };
+        drop(others);
         let at = moved.addr().get();
         self.content(&Live { ptr: moved, ..live }, old.size().min(new.size()));
         if let (true, Some(more @ 1..)) = (zeroed, new.size().checked_sub(old.size())) {
@@ -257,7 +277,7 @@ impl<C: Config> Rig<C> {
 
     pub(crate) fn retag(&mut self, ptr: NonNull<u8>, tag: Tag) {
         self.check();
-        self.heap.retag(ptr, tag).unwrap();
+        self.unseen(|heap| heap.retag(ptr, tag)).unwrap();
         self.live.get_mut(&ptr.addr().get()).unwrap().tag = tag;
         self.check();
     }
@@ -265,7 +285,9 @@ impl<C: Config> Rig<C> {
     /// Releases the tags picked, and answers the blocks that went.
     pub(crate) fn release(&mut self, pick: impl Fn(Tag) -> bool) -> Vec<Live> {
         let amount = self.amount(&pick);
+        let kept = self.hide(|live| !pick(live.tag));
         let released = self.heap.release_if(&pick).unwrap();
+        drop(kept);
         assert_eq!(released, amount);
         self.forget(pick)
     }
@@ -276,7 +298,9 @@ impl<C: Config> Rig<C> {
             self.heap.stats_of(tag).map(|stats| stats.amount()),
             Ok(amount)
         );
+        let kept = self.hide(|live| live.tag != tag);
         assert_eq!(self.heap.release_tag(tag), Ok(amount));
+        drop(kept);
         self.forget(|other| other == tag)
     }
 

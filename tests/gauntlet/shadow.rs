@@ -40,7 +40,8 @@ fn shadow_twenty_thousand_operations_lose_no_byte<C: Config>() {
     rig.release(|_| true);
 }
 
-fn step<C: Config>(rig: &mut Rig<C>, random: &mut fastrand::Rng) -> Result<(), Error> {
+/// One operation of many sorts.
+pub(crate) fn step<C: Config>(rig: &mut Rig<C>, random: &mut fastrand::Rng) -> Result<(), Error> {
     let tag = Tag::new(1 + random.u64(0..5));
     let count = rig.live.len().max(1);
     let some = rig.live.values().nth(random.usize(0..count)).copied();
@@ -66,12 +67,12 @@ fn step<C: Config>(rig: &mut Rig<C>, random: &mut fastrand::Rng) -> Result<(), E
             Ok(())
         }
         (97, _) => {
-            rig.heap.trim();
+            rig.unseen(|heap| heap.trim());
             rig.check();
             Ok(())
         }
         (98, _) => {
-            rig.heap.purge().unwrap();
+            rig.unseen(|heap| heap.purge()).unwrap();
             rig.check();
             Ok(())
         }
