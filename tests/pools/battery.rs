@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tagheap::{
     Alarm, Bell, Block, Error, HEADER, Kind, Measure, Misuse, Pool, Share, Tag, Typed, Usage,
 };
+use tagheap_trace::Held;
 
 pub(crate) const TAG: Tag = Tag::named("kind");
 const OTHER: Tag = Tag::named("other");
@@ -53,9 +54,11 @@ struct Piece {
 }
 
 impl Piece {
-    fn fill(self) {
+    /// Filled, and the holder's alone.
+    fn held(self) -> Held<Self> {
         // SAFETY: the piece was handed out for this layout and is ours.
         unsafe { self.start.write_bytes(self.byte, self.layout.size()) };
+        Held::new(self, self.start, self.layout.size())
     }
 
     fn assert_whole(self) {
@@ -67,10 +70,10 @@ impl Piece {
     }
 }
 
-/// The pieces that a pool has handed out, and what its numbers must be.
+/// The pieces that a pool has handed out, which nobody touches, and what its numbers must be.
 #[derive(Default)]
 struct Model {
-    pieces: Vec<Piece>,
+    pieces: Vec<Held<Piece>>,
     by_address: BTreeMap<usize, usize>,
     allocations: u64,
     deallocations: u64,
@@ -89,29 +92,38 @@ impl Model {
         if let Some((other, length)) = self.by_address.range(..end).next_back() {
             assert!(other + length <= at, "{at:#x} overlaps {other:#x}");
         }
-        self.by_address.insert(at, layout.size().max(1));
         let byte = fastrand::u8(..);
-        let piece = Piece {
+        self.keep(Piece {
             start,
             layout,
             byte,
-        };
-        piece.fill();
-        self.pieces.push(piece);
+        });
     }
 
+    fn keep(&mut self, piece: Piece) {
+        let (at, size) = (piece.start.addr().get(), piece.layout.size());
+        self.by_address.insert(at, size.max(1));
+        self.pieces.push(piece.held());
+    }
+
+    /// To be given back.
     fn take(&mut self, place: usize) -> Piece {
         self.deallocations += 1;
-        let piece = self.forget(place);
+        self.lend(place)
+    }
+
+    /// To be resized.
+    fn lend(&mut self, place: usize) -> Piece {
+        let piece = self.pieces.remove(place).show();
+        self.by_address.remove(&piece.start.addr().get());
         piece.assert_whole();
         piece
     }
 
-    /// Takes a piece from the model whose bytes may be somebody else's already.
-    fn forget(&mut self, place: usize) -> Piece {
-        let piece = self.pieces.remove(place);
-        self.by_address.remove(&piece.start.addr().get());
-        piece
+    fn assert_whole(&self) {
+        for piece in &self.pieces {
+            piece.look(|piece| piece.assert_whole());
+        }
     }
 
     fn assert_counts(&mut self, kind: &impl Kind, habits: &Habits) {
@@ -179,7 +191,7 @@ pub(crate) fn agrees_while<R: Recipe>(heap: &impl Share, weather: impl Fn(bool))
             match fastrand::u8(..32) {
                 0 => {
                     kind.reset().unwrap();
-                    model.pieces.iter().for_each(|piece| piece.assert_whole());
+                    model.assert_whole();
                     model.deallocations = model.allocations;
                     model.pieces.clear();
                     model.by_address.clear();
@@ -210,7 +222,7 @@ pub(crate) fn agrees_while<R: Recipe>(heap: &impl Share, weather: impl Fn(bool))
             kind.check().unwrap();
             model.assert_counts(&kind, &R::HABITS);
         }
-        model.pieces.iter().for_each(|piece| piece.assert_whole());
+        model.assert_whole();
         assert!(
             model
                 .pieces
@@ -244,7 +256,7 @@ pub(crate) fn aligns<R: Recipe>(heap: &impl Share) {
             }
             assert!(!model.pieces.is_empty(), "{layout:?}");
             kind.check().unwrap();
-            model.pieces.iter().for_each(|piece| piece.assert_whole());
+            model.assert_whole();
             kind.reset().unwrap();
         }
     }
@@ -315,7 +327,7 @@ pub(crate) fn fills_up<R: Recipe>(heap: &impl Share) {
             model.add(piece, layout);
         }
         assert_eq!(model.pieces.len(), full, "as many as before");
-        model.pieces.iter().for_each(|piece| piece.assert_whole());
+        model.assert_whole();
         kind.reset().unwrap();
     }
     drop(kind);
@@ -606,7 +618,7 @@ pub(crate) fn serves_its_alarm<R: Recipe>(heap: &impl Share) {
             }
             model.failures += 1;
             assert!(CALLER.take().is_none(), "it called");
-            model.pieces.iter().for_each(|piece| piece.assert_whole());
+            model.assert_whole();
             kind.check().unwrap();
             kind.reset().unwrap();
             model.pieces.clear();
@@ -701,8 +713,7 @@ pub(crate) fn resizes<R: Recipe>(heap: &impl Share) {
             } else {
                 fastrand::usize(..model.pieces.len())
             };
-            let piece = model.pieces[place];
-            piece.assert_whole();
+            let piece = model.lend(place);
             let (start, old) = (piece.start, piece.layout);
             let resized = if new.size() >= old.size() {
                 // SAFETY: handed out for this layout.
@@ -723,7 +734,6 @@ pub(crate) fn resizes<R: Recipe>(heap: &impl Share) {
             assert!(matches!(wrong_way, Err(Error::Misuse(_))), "{wrong_way:?}");
             match resized {
                 Ok(answer) => {
-                    model.forget(place);
                     let kept = old.size().min(new.size());
                     Piece {
                         start: answer.cast(),
@@ -737,14 +747,92 @@ pub(crate) fn resizes<R: Recipe>(heap: &impl Share) {
                 Err(error @ (Error::OutOfMemory(_) | Error::Misuse(_))) => {
                     model.failures += u64::from(matches!(error, Error::OutOfMemory(_)));
                     piece.assert_whole();
+                    model.keep(piece);
                 }
                 Err(other) => panic!("{other}"),
             }
             kind.check().unwrap();
             model.assert_amounts(&kind, &R::HABITS);
-            model.pieces.iter().for_each(|piece| piece.assert_whole());
+            model.assert_whole();
         }
     }
+}
+
+/// A value in a pool, which nobody touches until it is shown.
+fn hidden<T: ?Sized>(value: &mut T) -> Held<&mut T> {
+    let (start, size) = (NonNull::from(&mut *value).cast(), size_of_val(value));
+    Held::new(value, start, size)
+}
+
+/// Whatever is asked of the pool, of another on its heap, and of the heap: what somebody holds is not touched.
+pub(crate) fn leaves_what_is_held<R: Recipe>(heap: &impl Share) {
+    for (seed, passes) in [(1, false), (2, false), (3, true)] {
+        fastrand::seed(seed);
+        let kind = R::make(pool(heap).pass_through(passes)).unwrap();
+        let mut model = Model::default();
+        let text = hidden(kind.alloc_str("ciao").unwrap());
+        let numbers = hidden(kind.alloc_slice_copy(&[1_u32, 2, 3]).unwrap());
+        for _ in 0..24 {
+            let layout = layout(fastrand::usize(..=R::HABITS.most.min(200)), 8);
+            if let Ok(piece) = kind.allocate(layout) {
+                model.add(piece, layout);
+            }
+        }
+        for _ in 0..model.pieces.len() / 3 {
+            let last = model.pieces.len() - 1;
+            let places = if R::HABITS.last_first { last } else { 0 };
+            let piece = model.take(fastrand::usize(places..=last));
+            // SAFETY: handed out for this layout, and forgotten by the model.
+            unsafe { kind.deallocate(piece.start, piece.layout) }.unwrap();
+            if R::HABITS.finds_double_free || passes {
+                // SAFETY: given back already: it must be noticed, and nothing touched.
+                unsafe { kind.deallocate(piece.start, piece.layout) }.unwrap_err();
+            }
+        }
+        let mut owner = kind.own([5_u64; 2]).unwrap();
+        let start = NonNull::from(&mut *owner).cast();
+        let owner = Held::new(owner, start, size_of::<[u64; 2]>());
+        for piece in &model.pieces {
+            assert_eq!(kind.contains(piece.start), Ok(true));
+        }
+        kind.check().unwrap();
+        kind.usage().unwrap();
+        look_around(heap);
+        model.assert_whole();
+        assert_eq!(*owner.show(), [5; 2]);
+        assert_eq!((&*text.show(), &*numbers.show()), ("ciao", &[1, 2, 3][..]));
+    }
+    assert_clean(heap);
+}
+
+/// All that only looks at a heap, what is noted of the battery's tag, a pool that comes and goes, and what gives memory
+/// back to the kernel.
+fn look_around(heap: &impl Share) {
+    let mut others = Pool::new(heap, OTHER);
+    for size in 0..20 {
+        others.allocate(layout(size * 20, 16)).unwrap();
+    }
+    heap.look(|heap| {
+        heap.check().unwrap();
+        assert!(heap.walk().all(|block| block.is_ok()));
+        assert!(heap.blocks_of(TAG).all(|block| block.is_ok()));
+        assert!(!format!("{}{}", heap.drawing(), heap.table()).is_empty());
+        heap.stats().unwrap();
+        heap.would_release(TAG).unwrap();
+        heap.pinned_by().unwrap();
+    })
+    .unwrap();
+    others.reset().unwrap();
+    // Where there is no memory for accounts, there are neither limits nor names.
+    if heap.set_limit(TAG, Some(1 << 30)).is_ok() {
+        heap.set_limit(TAG, None).unwrap();
+        heap.set_name(TAG, "battery").unwrap();
+    }
+    heap.reset_peak(TAG).unwrap();
+    heap.mark().unwrap();
+    heap.purge().unwrap();
+    drop(others);
+    heap.trim().unwrap();
 }
 
 /// The pool owns its tag: somebody else's blocks under it are neither taken nor released.
@@ -1061,7 +1149,7 @@ pub(crate) fn is_made_or_not<R: Recipe, H: Share>(heap_of: impl Fn(usize) -> Opt
                 while let Ok(piece) = kind.allocate(layout(8, 8)) {
                     model.add(piece, layout(8, 8));
                 }
-                model.pieces.iter().for_each(|piece| piece.assert_whole());
+                model.assert_whole();
                 kind.check().unwrap();
             }
             Err(refusal) => assert!(matches!(refusal, Error::OutOfMemory(_)), "{refusal}"),

@@ -21,6 +21,7 @@ mod cursor;
 mod fixed;
 mod forks;
 mod free_list;
+mod held;
 mod homemade;
 mod kernel;
 mod kinds;
@@ -115,7 +116,7 @@ macro_rules! battery {
             battery!(
                 test agrees_with_the_model, aligns, refuses_what_is_too_large, fills_up, serves_nothing,
                 refuses_strangers, refuses_to_free_twice, calls_at_the_watermark, outlives_its_alarm,
-                serves_its_alarm, passes_through, resizes, owns_its_tag, goes_with_its_tag, holds_values, holds_strict_values
+                serves_its_alarm, passes_through, resizes, leaves_what_is_held, owns_its_tag, goes_with_its_tag, holds_values, holds_strict_values
             );
 
             #[test]

@@ -17,6 +17,8 @@ use tagheap::{
     SharedHeap, SizeClasses, Tag, Timed, Typed,
 };
 
+use tagheap_trace::Held;
+
 use crate::soak;
 
 pub(crate) const TAG: Tag = Tag::named("shared");
@@ -52,6 +54,12 @@ impl Piece {
         }
     }
 
+    /// Until somebody takes it from the table nobody touches it.
+    fn hide(self) -> Held<Self> {
+        let (start, size) = (self.start, self.layout.size());
+        Held::new(self, start, size)
+    }
+
     fn assert_whole(&self) {
         let bytes = NonNull::slice_from_raw_parts(self.start, self.layout.size());
         // SAFETY: the piece is ours, and was filled.
@@ -70,23 +78,28 @@ impl Piece {
     }
 }
 
+/// A place on the table for a piece.
+type Seat = Mutex<Option<Held<Piece>>>;
+
 /// One thread's life: it takes, resizes and gives back pieces, its own and those it finds on the table.
-fn live(kind: &impl Kind, most: usize, table: &[Mutex<Option<Piece>>], seed: u64) -> u64 {
+fn live(kind: &impl Kind, most: usize, table: &[Seat], seed: u64) -> u64 {
     let mut rng = Rng::with_seed(seed);
     let (start, time, mut steps) = (Instant::now(), soak(TIME), 0);
     while start.elapsed() < time {
         for _ in 0..64 {
             steps += 1;
             let seat = &table[rng.usize(..table.len())];
-            let found = seat.lock().take();
+            let found = seat.lock().take().map(Held::show);
             let size = rng.usize(..=most);
             let layout = Layout::from_size_align(size, 8).unwrap();
             match found {
                 None => match kind.allocate(layout) {
                     Ok(answer) => {
                         let piece = Piece::of(answer, layout, rng.u8(..));
-                        let before = seat.lock().replace(piece);
-                        before.into_iter().for_each(|piece| piece.give_back(kind));
+                        let before = seat.lock().replace(piece.hide());
+                        before
+                            .into_iter()
+                            .for_each(|piece| piece.show().give_back(kind));
                     }
                     Err(Error::OutOfMemory(_)) => {}
                     Err(other) => panic!("{other}"),
@@ -132,7 +145,8 @@ fn share(kind: &(impl Kind + Sync), most: usize) {
     let usage = kind.usage().unwrap();
     println!("{steps} steps, {usage}");
     assert_eq!(usage.live(), left.len() as u64, "{usage}");
-    left.into_iter().for_each(|piece| piece.give_back(kind));
+    left.into_iter()
+        .for_each(|piece| piece.show().give_back(kind));
     assert_eq!(kind.usage().unwrap().live(), 0);
     kind.check().unwrap();
 }
