@@ -43,6 +43,7 @@ mod changes;
 mod ends;
 mod fatal;
 mod forks;
+mod held;
 mod idle;
 mod libraries;
 mod limits;

@@ -5,14 +5,15 @@ use std::collections::BTreeMap;
 
 use fastrand::Rng;
 use tagheap::{Error, Global, Tag, scope};
+use tagheap_trace::Held;
 
 use crate::HEAP;
 use crate::careless::{face, free_at, resize_at};
 use crate::support::{Piece, alone, holding, layout, slot_size};
 
-/// What the model knows of an object.
+/// What the model knows of an object, which nobody touches while it is not asked to.
 struct Live {
-    piece: Piece,
+    piece: Held<Piece>,
     tag: Tag,
     /// Bytes of its slot; `None` for a block of the heap's own.
     slot: Option<usize>,
@@ -83,7 +84,7 @@ impl Program {
             self.tags.iter().for_each(|tag| self.compare(*tag));
             self.live
                 .values()
-                .for_each(|live| live.piece.assert_whole());
+                .for_each(|live| live.piece.look(Piece::assert_whole));
             HEAP.check().unwrap();
         }
     }
@@ -106,7 +107,7 @@ impl Program {
                 start
             }
         };
-        let piece = Piece::of(start, layout, byte);
+        let piece = Piece::of(start, layout, byte).hide();
         let slot = slot_size(layout);
         self.enter(Live { piece, tag, slot });
         tag
@@ -134,6 +135,7 @@ impl Program {
 
     fn give_back(&mut self, address: usize) -> Tag {
         let Live { piece, tag, slot } = self.live.remove(&address).unwrap();
+        let piece = piece.show();
         piece.assert_whole();
         match self.rng.u8(..3) {
             0 => piece.free().unwrap(),
@@ -163,27 +165,32 @@ impl Program {
     }
 
     fn resize(&mut self, address: usize) -> Tag {
-        let mut live = self.live.remove(&address).unwrap();
-        let (mut new, old) = (self.layout(), live.piece.layout);
+        let Live {
+            piece,
+            tag,
+            mut slot,
+        } = self.live.remove(&address).unwrap();
+        let mut piece = piece.show();
+        let (mut new, old) = (self.layout(), piece.layout);
         let way = self.rng.u8(..3);
         if way == 0 {
             new = layout(new.size(), old.align());
         }
-        live.slot = live.slot.and(slot_size(new));
+        slot = slot.and(slot_size(new));
         if way == 1 {
-            live.piece.resize(new).unwrap();
+            piece.resize(new).unwrap();
         } else {
-            live.piece.assert_whole();
+            piece.assert_whole();
             let start = match way {
-                0 => face::realloc(live.piece.start, old, new.size()).unwrap(),
-                _ => resize_at(live.piece.start, new).unwrap(),
+                0 => face::realloc(piece.start, old, new.size()).unwrap(),
+                _ => resize_at(piece.start, new).unwrap(),
             };
             let kept = old.size().min(new.size());
-            live.piece.assert_moved(start, kept);
-            live.piece = Piece::of(start, new, self.rng.u8(..));
+            piece.assert_moved(start, kept);
+            piece = Piece::of(start, new, self.rng.u8(..));
         }
-        let tag = live.tag;
-        self.enter(live);
+        let piece = piece.hide();
+        self.enter(Live { piece, tag, slot });
         tag
     }
 

@@ -10,6 +10,7 @@ use fastrand::Rng;
 // Compiled here, so that ThreadSanitizer sees what it orders.
 use spin::Mutex;
 use tagheap::{Error, Tag};
+use tagheap_trace::Held;
 
 use crate::HEAP;
 use crate::careless::{free, take};
@@ -28,22 +29,23 @@ fn run_threads(work: impl Fn(u64) + Sync, count: u64) {
     });
 }
 
-/// What one thread does: takes, resizes and gives back pieces, its own and those it finds on the table.
-fn live(table: &[Mutex<Option<Piece>>], tags: &[Tag], seed: u64, time: Duration) {
+/// What one thread does: takes, resizes and gives back pieces, its own and those it finds on the table, which nobody
+/// touches meanwhile.
+fn live(table: &[Mutex<Option<Held<Piece>>>], tags: &[Tag], seed: u64, time: Duration) {
     let mut rng = Rng::with_seed(seed);
     let start = Instant::now();
     while start.elapsed() < time {
         for _ in 0..200 {
             let seat = &table[rng.usize(..table.len())];
-            let found = seat.lock().take();
+            let found = seat.lock().take().map(Held::show);
             let power = rng.u32(1..15);
             let size = rng.usize(..1 << power);
             let asked = layout(size, 1 << rng.u32(..7));
             match found {
                 None => {
                     let piece = Piece::take(tags[rng.usize(..tags.len())], asked, rng.u8(..));
-                    let before = seat.lock().replace(piece);
-                    before.into_iter().for_each(Piece::give_back);
+                    let before = seat.lock().replace(piece.hide());
+                    before.into_iter().for_each(Piece::shown_and_given_back);
                 }
                 Some(mut piece) if rng.u8(..4) == 0 => {
                     piece.resize(asked).unwrap();
@@ -73,7 +75,7 @@ fn f01_threads_share_all_they_have() {
                 .filter_map(|seat| seat.into_inner())
                 .collect();
             assert_eq!(tags.map(objects).iter().sum::<usize>(), left.len());
-            left.into_iter().for_each(Piece::give_back);
+            left.into_iter().for_each(Piece::shown_and_given_back);
             HEAP.check().unwrap();
             assert_eq!(tags.map(objects), [0; 3]);
             HEAP.trim().unwrap();
@@ -94,7 +96,7 @@ fn f01_pieces_go_from_thread_to_thread() {
     alone(|| {
         let (senders, receivers): (Vec<_>, Vec<_>) = (0..4).map(|_| mpsc::channel()).unzip();
         thread::scope(|scope| {
-            let hand_round = |number: usize, mine: mpsc::Receiver<Piece>| {
+            let hand_round = |number: usize, mine: mpsc::Receiver<Held<Piece>>| {
                 let senders = senders.clone();
                 move || {
                     let mut rng = Rng::with_seed(number as u64);
@@ -104,8 +106,10 @@ fn f01_pieces_go_from_thread_to_thread() {
                             _ => rng.usize(..1000),
                         };
                         let piece = Piece::take(TAGS[rng.usize(..4)], bytes(size), rng.u8(..));
-                        senders[rng.usize(..4)].send(piece).unwrap();
-                        mine.try_iter().take(2).for_each(Piece::give_back);
+                        senders[rng.usize(..4)].send(piece.hide()).unwrap();
+                        mine.try_iter()
+                            .take(2)
+                            .for_each(Piece::shown_and_given_back);
                     }
                     drop(senders);
                     mine
@@ -121,7 +125,7 @@ fn f01_pieces_go_from_thread_to_thread() {
                 .collect();
             left.iter()
                 .flat_map(|mine| mine.try_iter())
-                .for_each(Piece::give_back);
+                .for_each(Piece::shown_and_given_back);
         });
         assert_eq!(TAGS.map(objects), [0; 4]);
         HEAP.trim().unwrap();

@@ -7,7 +7,7 @@ use std::process::{self, Command, Output};
 use std::time::{Duration, Instant};
 
 use tagheap::{Error, Holding, Misuse, Tag};
-use tagheap_trace::soak;
+use tagheap_trace::{Held, soak};
 
 use crate::HEAP;
 use crate::careless::{free, resize, take, try_take};
@@ -82,6 +82,12 @@ impl Piece {
         }
     }
 
+    /// Nobody touches it until it is shown.
+    pub(crate) fn hide(self) -> Held<Self> {
+        let (start, size) = (self.start, self.layout.size());
+        Held::new(self, start, size)
+    }
+
     pub(crate) fn address(&self) -> usize {
         self.start.addr().get()
     }
@@ -104,6 +110,12 @@ impl Piece {
     /// The same once more, to be given back twice.
     pub(crate) fn again(&self) -> Self {
         Self { ..*self }
+    }
+
+    /// Gives back what was hidden.
+    #[track_caller]
+    pub(crate) fn shown_and_given_back(held: Held<Self>) {
+        held.show().give_back();
     }
 
     /// Gives it back, by whoever may do so only once.
