@@ -25,7 +25,8 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
         self.row.end()
     }
 
-    /// Whose the block at `ptr` is. O(1).
+    /// Whose the block at `ptr` is. O(1). Where no payload starts there, the 32 bytes in front of it are read all the same,
+    /// whoever holds them.
     ///
     /// # Errors
     ///

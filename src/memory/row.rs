@@ -5,7 +5,8 @@
 //! All reads and writes of headers are the two functions [`Row::read`] and [`Row::write`]. Both stay
 //! between the base and the limit, memory that by [`Source`](crate::Source)'s contract is the
 //! heap's; payloads between the headers belong to their holders (H7), and are written here only while
-//! they belong to nobody. All pointers come from the base's.
+//! they belong to nobody. They are read only where a caller takes an address inside one for a block's: the
+//! 32 bytes in front of it are then looked at as a header. All pointers come from the base's.
 #![allow(unsafe_code)]
 
 use core::ptr::NonNull;
