@@ -116,7 +116,7 @@ impl<H: Share> Bump<H> {
     /// Bytes that pieces may take in all.
     fn total(&self) -> usize {
         let bound = self.pool.bound();
-        bound.unwrap_or_else(|| self.pool.held())
+        bound.unwrap_or_else(|| self.pool.in_chunks())
     }
 
     /// The way for a request that goes beyond the limit: into this chunk, past the watermark, or a new one; and
@@ -326,7 +326,7 @@ unsafe impl<H: Share> Kind for Bump<H> {
             (chunk.base() + NOTE..=chunk.end()).contains(&cursor)
                 && self.cursor.end() <= chunk.end()
         });
-        if !placed || (held != self.pool.held() && !self.pool.passes()) {
+        if !placed || held != self.pool.in_chunks() {
             return Err(self.pool.damage(cursor));
         }
         self.pool.check()

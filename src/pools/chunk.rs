@@ -184,6 +184,12 @@ impl Chunks {
         self.newest.set(Some(chunk));
     }
 
+    /// A number that others' chunks have by chance alone, once in 2^32.
+    pub(crate) fn name(&self) -> usize {
+        // What guards a note, of a chunk that there is not.
+        Header::used(0, 0, Tag::FREE, 0, self.key).check as usize
+    }
+
     /// The number of a chunk of these, not 0. No other has it before 2^32 were put there.
     ///
     /// # Errors

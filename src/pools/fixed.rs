@@ -130,7 +130,7 @@ impl<H: Share> Fixed<H> {
 
     fn note_total(&self) {
         if self.pool.bound().is_none() {
-            let total = self.slots.shape().count_in(self.pool.held());
+            let total = self.slots.shape().count_in(self.pool.in_chunks());
             self.slots.set_total(total);
         }
     }
@@ -278,7 +278,7 @@ unsafe impl<H: Share> Kind for Fixed<H> {
     fn check(&self) -> Result<(), Error> {
         if !self.pool.passes() {
             let bytes = self.slots.check().map_err(|at| self.pool.damage(at))?;
-            if bytes != self.pool.held() {
+            if bytes != self.pool.in_chunks() {
                 return Err(self.pool.damage(0));
             }
         }

@@ -88,6 +88,8 @@ pub struct Pool<H: Share> {
     bound: usize,
     /// Blocks taken from the heap, in bytes of payload: pieces of its own, or chunks for a kind.
     counters: Counters,
+    /// Bytes of payload in blocks that are pieces of its own; in chunks are the others that it holds.
+    in_pieces: Cell<usize>,
     /// The tag's account, as far as it is known.
     account: Cell<AccountId>,
 }
@@ -104,12 +106,13 @@ impl<H: Share> Pool<H> {
             passes: false,
             bound: usize::MAX,
             counters: Counters::default(),
+            in_pieces: Cell::new(0),
             account: Cell::new(AccountId::NONE),
         }
     }
 
     /// The pool, with a bound: it holds so many bytes of payload at most, and a kind that grows so many in
-    /// its chunks.
+    /// its chunks. What it holds already it keeps.
     #[must_use]
     pub fn bounded(mut self, bytes: usize) -> Self {
         self.bound = bytes;
@@ -170,10 +173,22 @@ impl<H: Share> Pool<H> {
         self.counters.used()
     }
 
+    /// Bytes of these that a kind has in chunks.
+    pub(crate) fn in_chunks(&self) -> usize {
+        self.held().wrapping_sub(self.in_pieces.get())
+    }
+
     /// Bytes that it may take besides.
     #[inline]
     pub(crate) fn room(&self) -> usize {
-        self.bound - self.held()
+        self.bound.saturating_sub(self.held())
+    }
+
+    /// Notes that a piece of its own has so many bytes instead of so many.
+    #[inline]
+    fn count_piece(&self, before: usize, after: usize) {
+        let others = self.in_pieces.get().wrapping_sub(before);
+        self.in_pieces.set(others.wrapping_add(after));
     }
 
     /// Whether pooling is switched off.
@@ -226,6 +241,7 @@ impl<H: Share> Pool<H> {
         // SAFETY: the pool is borrowed exclusively, so nobody borrows from it what its tag holds.
         let amount = unsafe { self.heap.release(self.tag) }?;
         self.counters.reset();
+        self.in_pieces.set(0);
         Ok(amount)
     }
 }
@@ -237,6 +253,7 @@ unsafe impl<H: Share> Kind for Pool<H> {
         let block = self.take(layout, 0)?;
         let before = self.held();
         self.counters.take(layout.size());
+        self.count_piece(0, layout.size());
         self.ring(before);
         Ok(block)
     }
@@ -245,6 +262,7 @@ unsafe impl<H: Share> Kind for Pool<H> {
         // SAFETY: the caller's promise.
         unsafe { self.put(ptr, layout) }?;
         self.counters.give(layout.size());
+        self.count_piece(layout.size(), 0);
         Ok(())
     }
 

@@ -263,7 +263,7 @@ impl<H: Share, const N: usize> Sets<H, N> {
             bytes += class.slots.check().map_err(|at| self.pool.damage(at))?;
             used += class.slots.used();
         }
-        if used != self.meter.used() || bytes != self.pool.held() {
+        if used != self.meter.used() || bytes != self.pool.in_chunks() {
             return Err(self.pool.damage(0));
         }
         self.pool.check()

@@ -27,6 +27,7 @@ mod kernel;
 mod kinds;
 mod locks;
 mod marks;
+mod own_blocks;
 mod ownership;
 mod pieces;
 mod priority;

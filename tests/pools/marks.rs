@@ -56,6 +56,26 @@ fn a_mark_in_another_chunk_at_the_same_place_is_stale() {
     });
 }
 
+/// Also that of one which had no chunk yet: there was nothing then, and all would go back.
+#[test]
+fn a_mark_of_another_arena_is_stale() {
+    in_reserve(|heap| {
+        let arena = |tag| Bump::new(Pool::new(heap, Tag::new(tag)));
+        let (empty, other) = (arena(1), arena(2));
+        other.allocate(bytes(8)).unwrap();
+        let mut bump = arena(3);
+        let own = bump.mark();
+        bump.allocate(bytes(100)).unwrap();
+        for mark in [empty.mark(), other.mark()] {
+            assert_eq!(bump.rewind(mark), Err(Error::from(Misuse::StaleMark)));
+            assert_eq!(bump.usage().unwrap().used, 100, "nothing changed");
+        }
+        bump.rewind(own).unwrap();
+        assert_eq!(bump.usage().unwrap().used, 0);
+        bump.rewind(own).unwrap();
+    });
+}
+
 /// What was given back after a mark was given back, though the way to the mark leads past it.
 #[test]
 fn a_way_back_forgets_nothing_that_was_given_back() {

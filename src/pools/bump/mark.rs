@@ -15,6 +15,7 @@ use crate::words::error::{Error, Misuse};
 pub struct BumpMark {
     /// The newest chunk's number, or 0; [`NONE`] if its note is damaged.
     chunk: u64,
+    /// Where the cursor was; without a chunk, the [`name`](crate::pools::chunk::Chunks::name) of those that come.
     cursor: usize,
     older: usize,
     allocations: u64,
@@ -29,9 +30,10 @@ impl<H: Share> Bump<H> {
     #[must_use]
     pub fn mark(&self) -> BumpMark {
         let number = |chunk| self.chunks.number(chunk).unwrap_or(NONE);
+        let newest = self.chunks.newest();
         BumpMark {
-            chunk: self.chunks.newest().map_or(0, number),
-            cursor: self.cursor.position(),
+            chunk: newest.map_or(0, number),
+            cursor: newest.map_or_else(|| self.chunks.name(), |_| self.cursor.position()),
             older: self.older.get(),
             allocations: self.cursor.allocations(),
             deallocations: self.deallocations.get(),
@@ -43,7 +45,7 @@ impl<H: Share> Bump<H> {
     /// # Errors
     ///
     /// [`Misuse::StaleMark`] if what was there then has been taken back already, unless as much came to its place in
-    /// the same chunk since, if the mark is another arena's, or if pooling is switched off;
+    /// the same chunk since, if the mark is another arena's that is still there, or if pooling is switched off;
     /// [`Misuse::Reentered`] if a chunk is to go from inside a lock of the heap's;
     /// [`Corruption`](crate::Corruption) if a chunk's note is damaged.
     pub fn rewind(&mut self, mark: BumpMark) -> Result<(), Error> {
@@ -103,7 +105,7 @@ impl<H: Share> Bump<H> {
             return Ok(None);
         }
         if mark.chunk == 0 {
-            return Ok(Some(0));
+            return Ok((mark.cursor == self.chunks.name()).then_some(0));
         }
         let found = self.chunks.numbered(mark.chunk);
         let Some(chunk) = found.map_err(|at| self.pool.damage(at))? else {

@@ -41,9 +41,8 @@ impl<H: Share> Bump<H> {
             .chunks
             .newest()
             .map_or(FIRST / 2, |last| last.bytes() + HEADER);
-        let room = self.pool.bound().unwrap_or(usize::MAX) - self.pool.held();
         let ample = (last * 2).min(LARGEST) - HEADER;
-        let ample = ample.min(room) & !(UNIT - 1);
+        let ample = ample.min(self.pool.room()) & !(UNIT - 1);
         let ample = layout_of(ample.max(needed.size())).unwrap_or(needed);
 
         let taken = match self.pool.take_chunk_for(asked, ample) {

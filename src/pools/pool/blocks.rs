@@ -56,7 +56,7 @@ impl<H: Share> Pool<H> {
     #[inline]
     fn lacks(&self, more: usize) -> Option<Shortage> {
         let (total, used) = (self.bound, self.held());
-        (more > total - used).then_some(Shortage::Full { total, used })
+        (more > self.room()).then_some(Shortage::Full { total, used })
     }
 
     /// The heap's answer to a request; a refusal counts.
@@ -80,6 +80,7 @@ impl<H: Share> Pool<H> {
         let before = self.held();
         // SAFETY: the caller's promise.
         let block = unsafe { self.resize_block(ptr, old, new) }?;
+        self.count_piece(old.size(), new.size());
         self.ring(before);
         Ok(block)
     }

@@ -26,7 +26,7 @@ impl<H: Share> SizeClasses<H> {
         let live = self.allocations() - self.deallocations.get();
         let whole = listed == tally.free
             && live == tally.pieces + self.blocks.get()
-            && held.wrapping_add(of_blocks) == self.pool.held()
+            && held.wrapping_add(of_blocks) == self.pool.in_chunks()
             && (self.blocks.get() > 0 || of_blocks == 0);
         if whole {
             return Ok(());

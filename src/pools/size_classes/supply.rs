@@ -34,7 +34,7 @@ impl<H: Share> SizeClasses<H> {
     /// Bytes that pieces may take in all.
     pub(super) fn total(&self) -> usize {
         let bound = self.pool.bound();
-        bound.unwrap_or_else(|| self.pool.held())
+        bound.unwrap_or_else(|| self.pool.in_chunks())
     }
 
     /// The way for a request that does not go to the cursor at once: the first, one from a list, or one from farther

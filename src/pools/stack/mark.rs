@@ -30,7 +30,8 @@ impl<H: Share> Stack<H> {
     /// # Errors
     ///
     /// [`Misuse::StaleMark`] if the stack was lower since, unless a piece happens to end where the mark was
-    /// made, if the piece then on top was resized, if the mark is another stack's, or if pooling is switched off.
+    /// made, if the piece then on top was resized, if the mark is another stack's that is still there, or if pooling is
+    /// switched off.
     pub fn rewind(&mut self, mark: StackMark) -> Result<(), Error> {
         // SAFETY: borrowed exclusively, so nobody borrows what was handed out.
         unsafe { self.rewind_shared(mark) }
