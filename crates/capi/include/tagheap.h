@@ -254,7 +254,8 @@ typedef enum {
      */
     TH_NULL = 32,
     /**
-     * The pointer is no heap or pool, or one that was destroyed.
+     * The pointer is no heap or pool, or one that was destroyed, as far as there is memory to read: a pool's is its heap's,
+     * which th_trim and th_purge may give to the kernel.
      */
     TH_NOT_A_HANDLE = 33,
     /**

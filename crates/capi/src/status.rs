@@ -65,7 +65,8 @@ pub enum th_status {
     TH_OUT_OF_ORDER = 28,
     /// A pointer is null that must not be.
     TH_NULL = 32,
-    /// The pointer is no heap or pool, or one that was destroyed.
+    /// The pointer is no heap or pool, or one that was destroyed, as far as there is memory to read: a pool's is its heap's,
+    /// which th_trim and th_purge may give to the kernel.
     TH_NOT_A_HANDLE = 33,
     /// The alignment is no power of two.
     TH_BAD_ALIGN = 34,
