@@ -7,11 +7,13 @@
 //! ```
 //!
 //! Every answer is compared; at checkpoints and at the end also the three words of every header. Exits
-//! with 0 when there are no differences, with 1 at the first, which it draws and shortens.
-#![allow(clippy::print_stdout, reason = "a program")]
+//! with 0 when there are no differences, with 1 at the first, which it draws and shortens, and with 2 when it cannot
+//! say: of a file that is no trace, or where nobody reads what it prints.
+#![allow(clippy::print_stderr, reason = "a program")]
 
 use std::error::Error;
-use std::path::PathBuf;
+use std::io::{Write, stdout};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -71,13 +73,18 @@ const CHECKPOINT: usize = 100_000;
 /// For how long a trace is shortened.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-fn main() -> Result<ExitCode, Box<dyn Error>> {
+fn main() -> ExitCode {
+    compare().unwrap_or_else(|error| {
+        eprintln!("{error}");
+        ExitCode::from(2)
+    })
+}
+
+fn compare() -> Result<ExitCode, Box<dyn Error>> {
     let options = Options::parse();
     let (trace, total) = match &options.trace {
         Some(file) => {
-            let trace: Trace = std::fs::read_to_string(file)
-                .map_err(|error| format!("{}: {error}", file.display()))?
-                .parse()?;
+            let trace = read(file).map_err(|error| format!("{}: {error}", file.display()))?;
             let total = trace.0.len();
             (Some(trace), total)
         }
@@ -91,16 +98,20 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     };
     match run(&options, steps(), total)? {
         Ok(count) => {
-            println!("{count} operations, 0 differences");
+            writeln!(stdout(), "{count} operations, 0 differences")?;
             Ok(ExitCode::SUCCESS)
         }
         Err(difference) => {
-            println!("{difference}");
+            writeln!(stdout(), "{difference}")?;
             let trace = Trace(steps().take(difference.number).collect());
             print_shortened(&options, trace)?;
             Ok(ExitCode::FAILURE)
         }
     }
+}
+
+fn read(file: &Path) -> Result<Trace, Box<dyn Error>> {
+    Ok(std::fs::read_to_string(file)?.parse()?)
 }
 
 fn random(options: &Options) -> Generator {
@@ -162,10 +173,12 @@ fn run(
 }
 
 fn print_shortened(options: &Options, trace: Trace) -> Result<(), Box<dyn Error>> {
-    println!(
+    let mut out = stdout();
+    writeln!(
+        out,
         "shortening {} operations, for up to {PATIENCE:?} ...",
         trace.0.len()
-    );
+    )?;
     let fails = |trace: &Trace| match subjects(options) {
         Ok(subjects) => {
             let mut comparison = Comparison::new(subjects, false);
@@ -178,12 +191,12 @@ fn print_shortened(options: &Options, trace: Trace) -> Result<(), Box<dyn Error>
     let count = short.0.len();
     let rule = options.rule.to_possible_value();
     let rule = rule.as_ref().map_or("split", |rule| rule.get_name());
-    println!(
-        "{count} operations still show it; put into a file, they run with --trace FILE --rule {rule}:\n"
-    );
-    print!("{short}");
+    writeln!(
+        out,
+        "{count} operations still show it; put into a file, they run with --trace FILE --rule {rule}:\n\n{short}"
+    )?;
     if let Ok(Err(difference)) = run(options, short.0.into_iter(), count) {
-        println!("\n{difference}");
+        writeln!(out, "{difference}")?;
     }
     Ok(())
 }

@@ -14,7 +14,9 @@ mod program;
 mod sanitizers;
 mod system_calls;
 
-use std::process::Output;
+use std::fs;
+use std::path::Path;
+use std::process::{Output, Stdio};
 
 use crate::program::{example, nolibc, readelf, run};
 use crate::system_calls::{Answer, Filtered};
@@ -201,6 +203,28 @@ fn parity_ends_with_1_at_a_difference() {
     parity.args(["--ops", "20000", "--plant"]);
     let output = run(parity);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
+}
+
+#[test]
+fn parity_ends_with_2_where_it_cannot_say() {
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("no.trace");
+    fs::write(&file, "release tag 1\r\nrelease tag one\n").unwrap();
+    let mut parity = example("parity");
+    let output = run({
+        parity.arg("--trace").arg(&file);
+        parity
+    });
+    let text = String::from_utf8(output.stderr).unwrap();
+    let wanted = "no.trace: line 2: not an operation: release tag one\n";
+    assert!(text.ends_with(wanted), "{text}");
+    assert_eq!(output.status.code(), Some(2));
+
+    let mut parity = example("parity");
+    parity.args(["--ops", "20000", "--plant"]);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let status = parity.stdout(writer).stderr(Stdio::null()).status();
+    assert_eq!(status.unwrap().code(), Some(2));
 }
 
 #[test]

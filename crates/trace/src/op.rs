@@ -8,10 +8,13 @@
 //! ```
 //!
 //! `#3` is the place in which the address is kept. `refused` says that memory may not grow meanwhile.
-//! Empty lines and what follows `//` are passed over.
+//! Empty lines and what follows `//` are passed over. An alignment is a power of two below 65536: so far subjects' memory
+//! lies alike.
 
 use std::fmt;
 use std::str::FromStr;
+
+use crate::ground::Ground;
 
 /// What a trace asks a heap to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +27,7 @@ pub enum Op {
         tag: u64,
         /// Bytes of payload.
         size: usize,
-        /// Alignment in bytes, a power of two.
+        /// Alignment in bytes, a power of two below [`Ground::ALIGN`].
         align: usize,
     },
     /// Deallocate what is kept in a place. The address stays there: a second time is a double free.
@@ -140,7 +143,7 @@ fn op(words: &[&str]) -> Option<Op> {
             let align = align
                 .parse()
                 .ok()
-                .filter(|align: &usize| align.is_power_of_two())?;
+                .filter(|align: &usize| align.is_power_of_two() && *align < Ground::ALIGN)?;
             let (tag, size) = (tag.parse().ok()?, size.parse().ok()?);
             Some(Op::Allocate {
                 place: place_of(place)?,
@@ -197,5 +200,16 @@ mod tests {
             text,
             "line 3: not an operation: allocate #1 tag 1 size 8 align 3"
         );
+    }
+
+    /// Where memory lies otherwise for each subject, they would differ with nothing wrong.
+    #[test]
+    fn no_alignment_is_as_large_as_that_of_all_memory() {
+        let parses = |align: usize| {
+            let line = format!("allocate #1 tag 1 size 8 align {align}");
+            line.parse::<Trace>().is_ok()
+        };
+        assert!(parses(Ground::ALIGN / 2));
+        assert!(!parses(Ground::ALIGN) && !parses(1 << 63));
     }
 }
