@@ -10,7 +10,7 @@ use core::ptr::NonNull;
 
 use crate::global::Global;
 use crate::global::center;
-use crate::global::giving::{self, not_a_block};
+use crate::global::giving;
 use crate::global::idle;
 use crate::global::requests;
 use crate::global::span::Span;
@@ -85,14 +85,9 @@ fn span_at(ptr: NonNull<u8>) -> Option<&'static Span> {
 unsafe fn free_block(ptr: NonNull<u8>) -> Result<(), Error> {
     idle::look();
     center::with(|center| {
-        if center.is_book(ptr, 0) {
-            return Err(not_a_block(ptr));
-        }
         let layout = layout_of(ptr, center.heap.requested_size(ptr)?)?;
         // SAFETY: the caller's promise.
-        unsafe { center.heap.deallocate(ptr, layout)? };
-        idle::count(layout.size());
-        Ok(())
+        unsafe { center.give_block(ptr, layout) }
     })?
 }
 

@@ -11,6 +11,7 @@ use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use crate::global::classes::{Class, LARGEST};
+use crate::global::giving::not_a_block;
 use crate::global::ground::Ground;
 use crate::global::idle;
 use crate::global::magazine::Entry;
@@ -153,6 +154,29 @@ impl Center {
     /// caller's. No question to the heap where there are more than any has.
     pub(super) fn is_book(&self, ptr: NonNull<u8>, bytes: usize) -> bool {
         bytes <= LARGEST && self.heap.tag_of(ptr) == Ok(BOOKS)
+    }
+
+    /// Takes a block back that is a caller's.
+    ///
+    /// # Errors
+    ///
+    /// Those of giving a block back to the heap.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds it, and nobody uses it afterwards.
+    pub(super) unsafe fn give_block(
+        &mut self,
+        ptr: NonNull<u8>,
+        layout: Layout,
+    ) -> Result<(), Error> {
+        if self.is_book(ptr, layout.size()) {
+            return Err(not_a_block(ptr));
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.heap.deallocate(ptr, layout)? };
+        idle::count(layout.size());
+        Ok(())
     }
 
     fn books(&mut self, layout: Layout) -> Result<NonNull<u8>, Error> {

@@ -10,7 +10,7 @@ use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::{self, NonNull};
 
 use crate::global::giving::{self, Given};
-use crate::global::{Global, refusal, requests};
+use crate::global::{Global, idle, refusal, requests};
 use crate::ground::fatal::fatal;
 use crate::words::error::{Error, Misuse};
 
@@ -51,6 +51,7 @@ fn alloc_slowly(layout: Layout) -> *mut u8 {
 #[inline(never)]
 unsafe fn dealloc_slowly(given: Given, at: *mut u8, layout: Layout) {
     let Some(ptr) = NonNull::new(at) else { return };
+    idle::look();
     // SAFETY: the caller's promise.
     if let Err(error) = unsafe { giving::finish(given, ptr, layout) } {
         end(&error, "dealloc", ptr.as_ptr());

@@ -13,7 +13,6 @@ use core::ptr::NonNull;
 use crate::global::atomic::{AtomicU8, Ordering};
 use crate::global::center;
 use crate::global::classes::{self, Class, class_of};
-use crate::global::idle;
 use crate::global::local::{self, Local, Own};
 use crate::global::magazine::Magazine;
 use crate::global::shelf::Shelf;
@@ -214,7 +213,6 @@ pub(super) unsafe fn deallocate(ptr: NonNull<u8>, layout: Layout) -> Result<(), 
 #[inline(never)]
 pub(super) unsafe fn finish(given: Given, ptr: NonNull<u8>, layout: Layout) -> Result<(), Error> {
     let address = ptr.addr().get();
-    idle::look();
     match given {
         Given::Done => Ok(()),
         Given::Twice => Err(Misuse::DoubleFree { address }.into()),
@@ -261,13 +259,8 @@ unsafe fn give_block(ptr: NonNull<u8>, layout: Layout) -> Result<(), Error> {
     if slot_of(ptr, layout)?.is_some() {
         return Err(not_a_block(ptr));
     }
-    center::with(|center| match center.is_book(ptr, layout.size()) {
-        // SAFETY: the caller's promise.
-        false => unsafe { center.heap.deallocate(ptr, layout) },
-        true => Err(not_a_block(ptr)),
-    })??;
-    idle::count(layout.size());
-    Ok(())
+    // SAFETY: the caller's promise.
+    center::with(|center| unsafe { center.give_block(ptr, layout) })?
 }
 
 /// The slot that starts at an address and serves this layout; `None` if there is no span.

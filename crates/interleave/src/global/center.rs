@@ -18,19 +18,8 @@ use crate::global::thread::Thread;
 use crate::words::error::{Error, Misuse, OutOfMemory, Shortage};
 
 pub(super) struct Center {
-    pub(super) heap: Heap,
     /// How many spans may be opened.
     pub(super) spare: usize,
-}
-
-/// A heap without blocks.
-pub(super) struct Heap;
-
-impl Heap {
-    pub(super) unsafe fn deallocate(&mut self, at: NonNull<u8>, _: Layout) -> Result<(), Error> {
-        let address = at.addr().get();
-        Err(Misuse::NotFromHere { address }.into())
-    }
 }
 
 thread_local! {
@@ -38,10 +27,7 @@ thread_local! {
 }
 
 pub(super) fn begin() {
-    let center = Center {
-        heap: Heap,
-        spare: 1,
-    };
+    let center = Center { spare: 1 };
     CENTER.set(Some(Rc::new(Mutex::new(center))));
 }
 
@@ -52,10 +38,11 @@ pub(super) fn with<T>(work: impl FnOnce(&mut Center) -> T) -> Result<T, Error> {
 }
 
 impl Center {
-    /// No book is a block of the heap, which has none.
+    /// The heap has no blocks but spans.
     #[expect(clippy::unused_self, reason = "as the library has it")]
-    pub(super) fn is_book(&self, _: NonNull<u8>, _: usize) -> bool {
-        false
+    pub(super) unsafe fn give_block(&mut self, at: NonNull<u8>, _: Layout) -> Result<(), Error> {
+        let address = at.addr().get();
+        Err(Misuse::NotFromHere { address }.into())
     }
 
     pub(super) fn make_thread(&mut self) -> Result<&'static Thread, Error> {
