@@ -52,11 +52,14 @@ fn prepare_purge(asked: &CStr) {
 
 /// Refusals are printed, too.
 fn prepare_report(asked: &[u8]) {
-    let is_file = asked.contains(&b'/') && asked.len() < PATH;
+    // A program with more rights than whoever started it writes no file for him.
+    // SAFETY: as the manual has it.
+    if unsafe { libc::getauxval(libc::AT_SECURE) } != 0 {
+        return;
+    }
+    let is_file = asked.contains(&b'/');
     if is_file {
-        for (place, byte) in FILE.iter().zip(asked) {
-            place.store(*byte, Ordering::Relaxed);
-        }
+        note(asked);
     } else if asked != b"1" {
         return;
     }
@@ -64,6 +67,22 @@ fn prepare_report(asked: &[u8]) {
     // SAFETY: as POSIX has it. Where it is refused there is no report.
     unsafe { libc::atexit(print) };
     refusal::print();
+}
+
+/// Notes the file, from here: programs go to other folders.
+fn note(path: &[u8]) {
+    let mut here = [0; PATH];
+    // SAFETY: as POSIX has it: no more bytes than there are.
+    let is_known = unsafe { !libc::getcwd(here.as_mut_ptr().cast(), PATH).is_null() };
+    let folder = match CStr::from_bytes_until_nul(&here) {
+        Ok(here) if is_known && !path.starts_with(b"/") => here.to_bytes(),
+        _ => b"",
+    };
+    let between = if folder.is_empty() { &b""[..] } else { b"/" };
+    let all = folder.iter().chain(between).chain(path);
+    for (place, byte) in FILE.iter().zip(all) {
+        place.store(*byte, Ordering::Relaxed);
+    }
 }
 
 extern "C" fn print() {
@@ -77,18 +96,25 @@ extern "C" fn write_to_file() {
         *byte = place.load(Ordering::Relaxed);
     }
     let Ok(path) = CStr::from_bytes_until_nul(&path) else {
-        return;
+        return complain(c"a path of 4096 bytes or more");
     };
-    let how = libc::O_WRONLY | libc::O_APPEND | libc::O_CREAT | libc::O_CLOEXEC;
+    let how = libc::O_WRONLY | libc::O_APPEND | libc::O_CREAT | libc::O_CLOEXEC | libc::O_NOCTTY;
+    // Nobody waits for somebody who reads a pipe.
     // SAFETY: as POSIX has it.
-    let file = unsafe { libc::open(path.as_ptr(), how, 0o666) };
+    let file = unsafe { libc::open(path.as_ptr(), how | libc::O_NONBLOCK, 0o666) };
     if file < 0 {
         return complain(path);
     }
+    // But for one who does, to read on.
+    // SAFETY: as POSIX has it.
+    unsafe { libc::fcntl(file, libc::F_SETFL, libc::O_APPEND) };
     // SAFETY: as the kernel's manual has it. Where it is refused, lines of several processes may come between one another.
     unsafe { libc::flock(file, libc::LOCK_EX) };
     write_table(file);
-    // SAFETY: opened above, and its lock goes with it.
+    // A child that another thread has just made may have the file, too, and the lock with it.
+    // SAFETY: as the kernel's manual has it.
+    unsafe { libc::flock(file, libc::LOCK_UN) };
+    // SAFETY: opened above.
     unsafe { libc::close(file) };
 }
 

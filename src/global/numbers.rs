@@ -154,9 +154,13 @@ fn lined_up<const N: usize>(
     line(f, about, cells.map(|cell| (cell, ends.next().unwrap_or(0))))
 }
 
-/// Writes the table, without allocating.
+/// Writes the table, without allocating; or why there is none, as in the middle of a request, from a debugger or a signal
+/// handler.
 pub(super) fn report(to: &mut Lines) {
-    let _ = writeln!(to, "what is held by tag, in bytes\n{Report}");
+    let _ = match center::with(|_| ()) {
+        Ok(()) => writeln!(to, "what is held by tag, in bytes\n{Report}"),
+        Err(error) => writeln!(to, "no report: {error}"),
+    };
 }
 
 /// Writes it to standard error.

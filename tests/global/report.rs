@@ -1,11 +1,17 @@
 //! Numbers by tag, and the table that is printed at the end of a program.
 
+use std::ffi::CString;
 use std::fs;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::{env, process, thread};
 
 use tagheap::{Global, Tag};
 
 use crate::HEAP;
-use crate::support::{Piece, alone, blocks, bytes, ends, holding, is_done, objects, text};
+use crate::support::{
+    Piece, alone, blocks, bytes, ends, ends_otherwise, holding, is_done, objects, text,
+};
 
 const LEAKED: Tag = Tag::named("leaked");
 
@@ -110,6 +116,101 @@ fn a_file_that_cannot_be_written_is_named() {
         String::from_utf8_lossy(&output.stderr),
         "tagheap: no report, for this cannot be written: /no/such folder/r\n"
     );
+}
+
+#[test]
+fn a_path_that_is_too_long_is_not_cut() {
+    let path = format!("/{}", "a".repeat(4096));
+    let output = ends(&[("TAGHEAP_REPORT", &path)], || {
+        leaks();
+    });
+    assert!(is_done(&output), "{}", text(&output));
+    assert_eq!(
+        String::from_utf8_lossy(&output.stderr),
+        "tagheap: no report, for this cannot be written: a path of 4096 bytes or more\n"
+    );
+}
+
+/// Wherever the program went.
+#[test]
+fn a_path_begins_where_the_program_began() {
+    let folder = scratch("report begins");
+    fs::create_dir(&folder).unwrap();
+    let change = |command: &mut process::Command| {
+        command
+            .current_dir(&folder)
+            .env("TAGHEAP_REPORT", "./report");
+    };
+    let output = ends_otherwise(change, || {
+        leaks();
+        env::set_current_dir("/").unwrap();
+    });
+    let told = fs::read_to_string(folder.join("report"));
+    fs::remove_dir_all(&folder).unwrap();
+    assert!(is_done(&output), "{}", text(&output));
+    assert_eq!(columns(&told.unwrap(), "leaked").unwrap()[0], "3");
+}
+
+#[test]
+fn a_pipe_that_nobody_reads_keeps_nobody() {
+    let pipe = scratch("report pipe");
+    let path = CString::new(pipe.to_str().unwrap()).unwrap();
+    // SAFETY: a path.
+    assert_eq!(unsafe { libc::mkfifo(path.as_ptr(), 0o600) }, 0);
+    let run = || {
+        ends(&[("TAGHEAP_REPORT", pipe.to_str().unwrap())], || {
+            leaks();
+        })
+    };
+    let unread = run();
+    let (read, told) = thread::scope(|scope| {
+        let reader = scope.spawn(|| fs::read_to_string(&pipe).unwrap());
+        // Until it is there.
+        loop {
+            let output = run();
+            if reader.is_finished() {
+                return (output, reader.join().unwrap());
+            }
+        }
+    });
+    fs::remove_file(&pipe).unwrap();
+    assert!(is_done(&unread), "{}", text(&unread));
+    let complaint = "tagheap: no report, for this cannot be written: ";
+    assert!(text(&unread).contains(complaint), "{}", text(&unread));
+    assert!(is_done(&read), "{}", text(&read));
+    assert_eq!(columns(&told, "leaked").unwrap()[0], "3", "{told}");
+}
+
+/// Else whoever starts it could have it write where he must not.
+#[test]
+fn a_program_with_more_rights_than_its_user_reports_nothing() {
+    // SAFETY: only asks.
+    if unsafe { libc::getuid() } != 0 {
+        println!("left out: only root can give rights away");
+        return;
+    }
+    let file = scratch("report of others");
+    let change = |command: &mut process::Command| {
+        command.env("TAGHEAP_REPORT", &file);
+        // SAFETY: a system call, which may be made there.
+        unsafe {
+            command.pre_exec(|| {
+                assert_eq!(libc::seteuid(65534), 0);
+                Ok(())
+            });
+        }
+    };
+    let output = ends_otherwise(change, || {
+        leaks();
+    });
+    let is_there = fs::remove_file(&file).is_ok();
+    assert!(is_done(&output), "{}", text(&output));
+    assert!(!is_there);
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
+
+fn scratch(name: &str) -> PathBuf {
+    env::temp_dir().join(format!("tagheap {name} {}", process::id()))
 }
 
 #[test]

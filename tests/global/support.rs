@@ -223,6 +223,14 @@ pub(crate) fn alone(work: impl FnOnce()) {
 
 /// Does the work of a test in a process of its own with more in its environment, and answers how that ended.
 pub(crate) fn ends<F: FnOnce()>(environment: &[(&str, &str)], work: F) -> Output {
+    let change = |command: &mut Command| {
+        command.envs(environment.iter().copied());
+    };
+    ends_otherwise(change, work)
+}
+
+/// As [`ends`], with whatever else is changed about how it is run.
+pub(crate) fn ends_otherwise<F: FnOnce()>(change: impl FnOnce(&mut Command), work: F) -> Output {
     let path = core::any::type_name::<F>().trim_end_matches("::{{closure}}");
     let (_program, test) = path.split_once("::").unwrap();
     if env::var(ALONE).is_ok_and(|name| name == test) {
@@ -238,9 +246,7 @@ pub(crate) fn ends<F: FnOnce()>(environment: &[(&str, &str)], work: F) -> Output
         .env_remove("RUST_BACKTRACE")
         .env_remove("TAGHEAP_PURGE")
         .env_remove("TAGHEAP_REPORT");
-    for (name, value) in environment {
-        command.env(name, value);
-    }
+    change(&mut command);
     command.output().unwrap()
 }
 

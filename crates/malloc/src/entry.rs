@@ -20,4 +20,38 @@ macro_rules! entries {
     };
 }
 
-pub(crate) use entries;
+/// Instructions in the middle of an entry, behind which the arguments are in their registers again. The stack is aligned for
+/// a call, and whoever walks it finds his way.
+macro_rules! keeping_arguments {
+    ($($instruction:literal)*) => {
+        concat!(
+            "push rdi\n.cfi_adjust_cfa_offset 8\n",
+            "push rsi\n.cfi_adjust_cfa_offset 8\n",
+            "push rdx\n.cfi_adjust_cfa_offset 8\n",
+            $($instruction, "\n",)*
+            "pop rdx\n.cfi_adjust_cfa_offset -8\n",
+            "pop rsi\n.cfi_adjust_cfa_offset -8\n",
+            "pop rdi\n.cfi_adjust_cfa_offset -8\n",
+        )
+    };
+}
+
+/// Instructions at the end of an entry: the next function of a name goes on ([`next`](crate::next::next)).
+macro_rules! goes_on_to_next {
+    ($name:expr) => {
+        concat!(
+            "mov rax, qword ptr [rip + 4f]\ntest rax, rax\njnz 5f\n",
+            $crate::entry::keeping_arguments!(
+                "lea rdi, [rip + 3f]"
+                "mov rsi, qword ptr [rsp + 24]"
+                "lea rdx, [rip + 4f]"
+                "call {next}"
+            ),
+            "5: jmp rax\n",
+            ".pushsection .rodata\n3: .asciz \"", $name, "\"\n.popsection\n",
+            ".pushsection .bss\n.balign 8\n4: .quad 0\n.popsection",
+        )
+    };
+}
+
+pub(crate) use {entries, goes_on_to_next, keeping_arguments};

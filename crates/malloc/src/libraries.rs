@@ -7,12 +7,12 @@
 //!
 //! The functions of the C library are called as its manual has them.
 
-use core::ffi::CStr;
+use core::ffi::{CStr, c_char, c_int, c_void};
 use core::fmt;
-use core::mem::MaybeUninit;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::mem::{self, MaybeUninit};
+use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, Ordering};
 
-use heap::Tag;
+use heap::{Global, Tag};
 
 use crate::HEAP;
 
@@ -21,15 +21,30 @@ use crate::HEAP;
 #[repr(transparent)]
 pub(crate) struct Caller(usize);
 
-/// Whether memory is tagged by library.
-static ARE_TAGS: AtomicBool = AtomicBool::new(false);
+/// What is tagged: it is not known yet, nothing, or memory by library.
+static TAGGED: AtomicU8 = AtomicU8::new(UNKNOWN);
+const UNKNOWN: u8 = 0;
+const NOTHING: u8 = 1;
+const MEMORY: u8 = 2;
 
-/// The loader runs this before the program begins.
+/// The loader runs this before the program begins, if not before other libraries do.
 #[used]
 #[unsafe(link_section = ".init_array")]
 static BEGIN: extern "C" fn() = begin;
 
 extern "C" fn begin() {
+    // What is to be done at the end is said when the heap is made: not when somebody who says such a thing, too, needs
+    // memory for that.
+    let _ = HEAP.holding(Global::UNTAGGED);
+    if TAGGED.load(Ordering::Relaxed) == UNKNOWN {
+        look();
+    }
+}
+
+/// Looks at what the environment asks for.
+#[cold]
+fn look() {
+    TAGGED.store(NOTHING, Ordering::Relaxed);
     // SAFETY: as POSIX has it.
     let asked = unsafe { libc::getenv(c"TAGHEAP_TAGS".as_ptr()) };
     if asked.is_null() {
@@ -38,7 +53,10 @@ extern "C" fn begin() {
     // SAFETY: a string of the environment's, which nobody changes before the program begins.
     let asked = unsafe { CStr::from_ptr(asked) };
     if asked == c"library" {
-        ARE_TAGS.store(true, Ordering::Relaxed);
+        // SAFETY: as POSIX has it.
+        let find = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"_dl_find_object".as_ptr()) };
+        FIND.store(find, Ordering::Release);
+        TAGGED.store(MEMORY, Ordering::Relaxed);
     } else if !asked.is_empty() {
         let complaint = c"tagheap: TAGHEAP_TAGS can be library, and nothing else\n".to_bytes();
         // SAFETY: as POSIX has it; if nobody reads it, nobody does.
@@ -69,10 +87,22 @@ impl Caller {
     /// The tag of the library that it is in; `None` where memory is not tagged so.
     #[inline(always)]
     pub(crate) fn tag(self) -> Option<Tag> {
-        ARE_TAGS.load(Ordering::Relaxed).then(|| self.library())
+        match TAGGED.load(Ordering::Relaxed) {
+            NOTHING => None,
+            _ => self.library(),
+        }
     }
 
-    fn library(self) -> Tag {
+    /// Not inlined: most programs do not ask for it, and the others' way is short.
+    #[inline(never)]
+    fn library(self) -> Option<Tag> {
+        if TAGGED.load(Ordering::Relaxed) == UNKNOWN {
+            look();
+        }
+        (TAGGED.load(Ordering::Relaxed) == MEMORY).then(|| self.tag_of_library())
+    }
+
+    fn tag_of_library(self) -> Tag {
         let page = self.0 as u64 >> PAGE;
         let Some(known) = KNOWN.get(page as usize % PAGES) else {
             return OTHERS;
@@ -89,8 +119,9 @@ impl Caller {
     /// The number of its library among those that have tags; `None` if there are too many.
     #[cold]
     fn ask(self) -> Option<usize> {
-        let info = self.info();
-        let name = info.as_ref().map_or(&b"(no library)"[..], file_of);
+        let mut path = [0; PATH];
+        let path = self.loaded().map(|loaded| loaded.path(&mut path));
+        let name = path.map_or(&b"(no library)"[..], file_of);
         let wanted = tag_of(name);
         for (number, place) in TAGS.iter().enumerate().take(MOST - 1) {
             let (none, relaxed) = (0, Ordering::Relaxed);
@@ -108,35 +139,110 @@ impl Caller {
         None
     }
 
-    /// What the loader knows of it.
-    fn info(self) -> Option<libc::Dl_info> {
-        let mut info = MaybeUninit::uninit();
+    /// What the loader knows of the file that it is in.
+    pub(crate) fn loaded(self) -> Option<&'static Loaded> {
         let at = core::ptr::without_provenance(self.0);
-        // SAFETY: as the manual has it.
-        if unsafe { libc::dladdr(at, info.as_mut_ptr()) } == 0 {
-            return None;
+        let find = FIND.load(Ordering::Acquire);
+        let mut map: *const Loaded = core::ptr::null();
+        if find.is_null() {
+            let mut info = MaybeUninit::uninit();
+            // SAFETY: as the manual has it: the last argument says what is to be put in front of it.
+            let known = unsafe { libc::dladdr1(at, info.as_mut_ptr(), (&raw mut map).cast(), MAP) };
+            if known == 0 {
+                return None;
+            }
+        } else {
+            // SAFETY: the loader's function of that name has this type.
+            let find = unsafe { mem::transmute::<*mut c_void, Find>(find) };
+            let mut found = MaybeUninit::<Found>::zeroed();
+            // SAFETY: as the manual has it.
+            if unsafe { find(at, found.as_mut_ptr()) } != 0 {
+                return None;
+            }
+            // SAFETY: filled in, as was answered.
+            map = unsafe { found.assume_init() }.map;
         }
-        // SAFETY: filled in, as was answered.
-        Some(unsafe { info.assume_init() }).filter(|info: &libc::Dl_info| !info.dli_fname.is_null())
+        // SAFETY: null, or what stays as long as the file is loaded: whoever calls is in it.
+        unsafe { map.as_ref() }
     }
 }
 
 impl fmt::Display for Caller {
-    /// The file and how far into it, as `addr2line` takes it, where there is one; else the address. The call ends in
-    /// front of where it returns to, which may be another line of the source.
+    /// The file and where in it, as `addr2line` takes it, where there is one; else the address. The call ends in front of
+    /// where it returns to, which may be another line of the source.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let call = self.0.wrapping_sub(1);
-        let Some(info) = self.info() else {
+        let Some(loaded) = self.loaded() else {
             return write!(f, "{call:#x}");
         };
-        // SAFETY: the loader's name for a file that is loaded.
-        let path = unsafe { CStr::from_ptr(info.dli_fname) };
-        for chunk in path.to_bytes().utf8_chunks() {
+        for chunk in loaded.path(&mut [0; PATH]).utf8_chunks() {
             f.write_str(chunk.valid())?;
         }
-        write!(f, "+{:#x}", call.wrapping_sub(info.dli_fbase.addr()))
+        write!(f, "+{:#x}", call.wrapping_sub(loaded.moved))
     }
 }
+
+/// What the loader knows of a file that it loaded: the first words of its `link_map`.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct Loaded {
+    /// How far from where the file says.
+    moved: usize,
+    /// Empty for the program's own.
+    pub(crate) path: *const c_char,
+}
+
+/// Bytes of a path that are looked at.
+const PATH: usize = 1 << 10;
+
+impl Loaded {
+    /// Its path, or as much as there is room for.
+    fn path<'a>(&self, room: &'a mut [u8; PATH]) -> &'a [u8]
+    where
+        Self: 'a,
+    {
+        // SAFETY: the loader's name for a file that is loaded.
+        let path = unsafe { CStr::from_ptr(self.path) }.to_bytes();
+        if path.is_empty() {
+            return program(room);
+        }
+        let length = path.len().min(PATH);
+        for (to, from) in room.iter_mut().zip(path) {
+            *to = *from;
+        }
+        room.get(..length).unwrap_or_default()
+    }
+}
+
+/// The path of the program. What it was called by, programs write over.
+fn program(room: &mut [u8; PATH]) -> &[u8] {
+    // SAFETY: as POSIX has it: no more bytes than there are.
+    let length =
+        unsafe { libc::readlink(c"/proc/self/exe".as_ptr(), room.as_mut_ptr().cast(), PATH) };
+    let path = usize::try_from(length)
+        .ok()
+        .and_then(|length| room.get(..length));
+    path.unwrap_or(b"(program)")
+}
+
+/// The loader's `_dl_find_object`, where it has that (glibc 2.35): it waits for nobody, and whoever opens a library may wait
+/// for somebody who asks for memory. Null elsewhere.
+static FIND: AtomicPtr<c_void> = AtomicPtr::new(core::ptr::null_mut());
+
+type Find = unsafe extern "C" fn(*const c_void, *mut Found) -> c_int;
+
+/// What it answers.
+#[repr(C)]
+struct Found {
+    flags: u64,
+    start: *const c_void,
+    end: *const c_void,
+    map: *const Loaded,
+    rest: [u64; 8],
+}
+
+/// Has `dladdr1` answer the `link_map`.
+const MAP: c_int = 2;
 
 /// The tag of a library that has a number.
 fn tag_numbered(number: usize) -> Tag {
@@ -146,10 +252,8 @@ fn tag_numbered(number: usize) -> Tag {
     if tag == 0 { OTHERS } else { Tag::new(tag) }
 }
 
-/// The last part of the path of a file that is loaded.
-fn file_of(info: &libc::Dl_info) -> &[u8] {
-    // SAFETY: the loader's name for it, which stays as long as it is loaded: whoever calls is in it.
-    let path = unsafe { CStr::from_ptr(info.dli_fname) }.to_bytes();
+/// The last part of a path.
+fn file_of(path: &[u8]) -> &[u8] {
     path.rsplit(|byte| *byte == b'/').next().unwrap_or(path)
 }
 

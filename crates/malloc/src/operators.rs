@@ -4,25 +4,28 @@
 //! Where there is no memory, the next operator of the name goes on, C++'s own: it calls the handler for that, and throws.
 //! Nothing of ours is on the stack then.
 //!
+//! A program may have some operators of its own, and of the rest the standard says which of those they call: `new[]` calls
+//! `new`, a sized `delete` the plain one. What they make is no memory of ours. So where an operator would call one of the
+//! program's, C++'s own takes its place, which does.
+//!
 //! The names are mangled as the Itanium C++ ABI has it: `_Znwm` is `operator new(unsigned long)`.
 //!
 //! # Safety
 //!
 //! As for `malloc` and `free`, and the loader answers a function of the same name and type.
 
-use core::ffi::{c_char, c_void};
-
-use heap::fatal;
+use core::ffi::c_void;
 
 use crate::ALIGN;
-use crate::entry::entries;
+use crate::entry::{goes_on_to_next, keeping_arguments};
 use crate::family::{free_from, take};
 use crate::libraries::Caller;
+use crate::next::next;
 
-/// Operators `new` of these names: what another function answers, or what the next of the name does with the same
-/// arguments.
-macro_rules! operators_new {
-    ($($(#[$about:meta])* $name:ident => $to:path;)*) => {
+/// Operators of these names, what others they would call, and the function that serves them, which gets the address of the
+/// call behind the arguments, by instructions; if these go on, the next of the name does it with the same arguments.
+macro_rules! operators {
+    ($serve:expr; $($(#[$about:meta])* $name:ident($($other:ident)*) => $to:path;)*) => {
         $(
             $(#[$about])*
             #[unsafe(naked)]
@@ -30,30 +33,20 @@ macro_rules! operators_new {
             #[allow(non_snake_case, reason = "its name in C++")]
             unsafe extern "C" fn $name() -> *mut c_void {
                 core::arch::naked_asm!(
-                    "mov rcx, qword ptr [rsp]",
-                    "push rdi",
-                    "push rsi",
-                    "push rdx",
-                    "call {to}",
-                    "pop rdx",
-                    "pop rsi",
-                    "pop rdi",
-                    "test rax, rax",
-                    "jz 2f",
-                    "ret",
+                    // This one, whoever else has the name.
+                    concat!(".globl tagheap", stringify!($name)),
+                    concat!(".hidden tagheap", stringify!($name)),
+                    concat!("tagheap", stringify!($name), ":"),
+                    ".cfi_startproc",
+                    $(
+                        concat!("lea rax, [rip + tagheap", stringify!($other), "]"),
+                        concat!("cmp rax, qword ptr [rip + ", stringify!($other), "@GOTPCREL]"),
+                        "jne 2f",
+                    )*
+                    $serve,
                     "2:",
-                    "push rdi",
-                    "push rsi",
-                    "push rdx",
-                    "lea rdi, [rip + 3f]",
-                    "call {next}",
-                    "pop rdx",
-                    "pop rsi",
-                    "pop rdi",
-                    "jmp rax",
-                    ".pushsection .rodata",
-                    concat!("3: .asciz \"", stringify!($name), "\""),
-                    ".popsection",
+                    goes_on_to_next!(stringify!($name)),
+                    ".cfi_endproc",
                     to = sym $to,
                     next = sym next,
                 )
@@ -62,50 +55,56 @@ macro_rules! operators_new {
     };
 }
 
-operators_new! {
+operators! {
+    concat!(
+        "mov rcx, qword ptr [rsp]\n",
+        keeping_arguments!("call {to}"),
+        "test rax, rax\njz 2f\nret",
+    );
     /// `new`.
-    _Znwm => new;
+    _Znwm() => new;
     /// `new[]`.
-    _Znam => new;
+    _Znam(_Znwm) => new;
     /// `new`, which does not throw.
-    _ZnwmRKSt9nothrow_t => new;
+    _ZnwmRKSt9nothrow_t(_Znwm) => new;
     /// `new[]`, which does not throw.
-    _ZnamRKSt9nothrow_t => new;
+    _ZnamRKSt9nothrow_t(_Znam _Znwm) => new;
     /// `new` with an alignment.
-    _ZnwmSt11align_val_t => new_aligned;
+    _ZnwmSt11align_val_t() => new_aligned;
     /// `new[]` with an alignment.
-    _ZnamSt11align_val_t => new_aligned;
+    _ZnamSt11align_val_t(_ZnwmSt11align_val_t) => new_aligned;
     /// `new` with an alignment, which does not throw.
-    _ZnwmSt11align_val_tRKSt9nothrow_t => new_aligned;
+    _ZnwmSt11align_val_tRKSt9nothrow_t(_ZnwmSt11align_val_t) => new_aligned;
     /// `new[]` with an alignment, which does not throw.
-    _ZnamSt11align_val_tRKSt9nothrow_t => new_aligned;
+    _ZnamSt11align_val_tRKSt9nothrow_t(_ZnamSt11align_val_t _ZnwmSt11align_val_t) => new_aligned;
 }
 
-entries! {
+operators! {
+    "mov rsi, qword ptr [rsp]\njmp {to}";
     /// `delete`.
-    _ZdlPv(ptr: *mut c_void) -> (), "rsi" => free_from;
+    _ZdlPv() => free_from;
     /// `delete[]`.
-    _ZdaPv(ptr: *mut c_void) -> (), "rsi" => free_from;
+    _ZdaPv(_ZdlPv) => free_from;
     /// `delete`, for a `new` that does not throw.
-    _ZdlPvRKSt9nothrow_t(ptr: *mut c_void) -> (), "rsi" => free_from;
+    _ZdlPvRKSt9nothrow_t(_ZdlPv) => free_from;
     /// `delete[]`, for a `new[]` that does not throw.
-    _ZdaPvRKSt9nothrow_t(ptr: *mut c_void) -> (), "rsi" => free_from;
+    _ZdaPvRKSt9nothrow_t(_ZdaPv _ZdlPv) => free_from;
     /// `delete` with a size.
-    _ZdlPvm(ptr: *mut c_void) -> (), "rsi" => free_from;
+    _ZdlPvm(_ZdlPv) => free_from;
     /// `delete[]` with a size.
-    _ZdaPvm(ptr: *mut c_void) -> (), "rsi" => free_from;
+    _ZdaPvm(_ZdaPv _ZdlPv) => free_from;
     /// `delete` with an alignment.
-    _ZdlPvSt11align_val_t(ptr: *mut c_void) -> (), "rsi" => free_from;
+    _ZdlPvSt11align_val_t() => free_from;
     /// `delete[]` with an alignment.
-    _ZdaPvSt11align_val_t(ptr: *mut c_void) -> (), "rsi" => free_from;
+    _ZdaPvSt11align_val_t(_ZdlPvSt11align_val_t) => free_from;
     /// `delete` with an alignment, for a `new` that does not throw.
-    _ZdlPvSt11align_val_tRKSt9nothrow_t(ptr: *mut c_void) -> (), "rsi" => free_from;
+    _ZdlPvSt11align_val_tRKSt9nothrow_t(_ZdlPvSt11align_val_t) => free_from;
     /// `delete[]` with an alignment, for a `new[]` that does not throw.
-    _ZdaPvSt11align_val_tRKSt9nothrow_t(ptr: *mut c_void) -> (), "rsi" => free_from;
+    _ZdaPvSt11align_val_tRKSt9nothrow_t(_ZdaPvSt11align_val_t _ZdlPvSt11align_val_t) => free_from;
     /// `delete` with a size and an alignment.
-    _ZdlPvmSt11align_val_t(ptr: *mut c_void) -> (), "rsi" => free_from;
+    _ZdlPvmSt11align_val_t(_ZdlPvSt11align_val_t) => free_from;
     /// `delete[]` with a size and an alignment.
-    _ZdaPvmSt11align_val_t(ptr: *mut c_void) -> (), "rsi" => free_from;
+    _ZdaPvmSt11align_val_t(_ZdaPvSt11align_val_t _ZdlPvSt11align_val_t) => free_from;
 }
 
 extern "C" fn new(size: usize, _: usize, _: usize, caller: Caller) -> *mut c_void {
@@ -114,14 +113,4 @@ extern "C" fn new(size: usize, _: usize, _: usize, caller: Caller) -> *mut c_voi
 
 extern "C" fn new_aligned(size: usize, align: usize, _: usize, caller: Caller) -> *mut c_void {
     take(size, align.max(ALIGN), caller)
-}
-
-/// The next operator of a name.
-extern "C" fn next(name: *const c_char) -> *mut c_void {
-    // SAFETY: as POSIX has it.
-    let next = unsafe { libc::dlsym(libc::RTLD_NEXT, name) };
-    if next.is_null() {
-        fatal(&"out of memory, and C++'s own operator new, which throws, is not there");
-    }
-    next
 }

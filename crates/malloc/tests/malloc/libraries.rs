@@ -83,6 +83,31 @@ fn code_made_at_run_time_holds_what_it_asked_for() {
     );
 }
 
+/// Whatever it calls itself, and whoever asks before all else, as C++'s library does.
+#[test]
+fn a_program_has_one_name_from_its_beginning() {
+    let renamed = build("gcc", "renamed", &["renamed.c"], &[]);
+    let cxx = build(
+        "g++",
+        "operators-held",
+        &["promises.cpp"],
+        &["-std=c++17", "-pthread"],
+    );
+    let report = scratch("reports").join("renamed");
+    let _ = fs::remove_file(&report);
+    for program in [renamed, cxx] {
+        let mut command = with_library(&program);
+        command.env("TAGHEAP_REPORT", &report);
+        succeed(command.env("TAGHEAP_TAGS", "library"));
+    }
+    let [of_c, of_cxx]: [String; 2] = tables(&report).try_into().unwrap();
+    assert_eq!(line(&of_c, "renamed").unwrap()[..2], [2, 224], "{of_c}");
+    assert!(line(&of_cxx, "libstdc++.so.6").is_some(), "{of_cxx}");
+    for table in [of_c, of_cxx] {
+        assert!(line(&table, "untagged").is_none(), "{table}");
+    }
+}
+
 #[test]
 fn another_word_than_library_is_refused_with_a_line() {
     let program = build("gcc", "nothing", &["nothing.c"], &[]);

@@ -10,6 +10,7 @@
 )]
 
 mod libraries;
+mod loaded;
 mod misuse;
 mod others;
 mod promises;

@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::tools::{library, succeed};
 
 /// All it defines for others.
-const DEFINED: [&str; 35] = [
+const DEFINED: [&str; 36] = [
     "_ZdaPv",
     "_ZdaPvRKSt9nothrow_t",
     "_ZdaPvSt11align_val_t",
@@ -28,6 +28,7 @@ const DEFINED: [&str; 35] = [
     "_ZnwmSt11align_val_tRKSt9nothrow_t",
     "aligned_alloc",
     "calloc",
+    "dlopen",
     "free",
     "free_aligned_sized",
     "free_sized",
