@@ -119,9 +119,7 @@ impl Caller {
     /// The number of its library among those that have tags; `None` if there are too many.
     #[cold]
     fn ask(self) -> Option<usize> {
-        let mut path = [0; PATH];
-        let path = self.loaded().map(|loaded| loaded.path(&mut path));
-        let name = path.map_or(&b"(no library)"[..], file_of);
+        let name = self.loaded().map_or(&b"(no library)"[..], Loaded::name);
         let wanted = tag_of(name);
         for (number, place) in TAGS.iter().enumerate().take(MOST - 1) {
             let (none, relaxed) = (0, Ordering::Relaxed);
@@ -175,7 +173,12 @@ impl fmt::Display for Caller {
         let Some(loaded) = self.loaded() else {
             return write!(f, "{call:#x}");
         };
-        for chunk in loaded.path(&mut [0; PATH]).utf8_chunks() {
+        let mut program = [0; 1 << 10];
+        let path = match loaded.path() {
+            b"" => program_in(&mut program),
+            path => path,
+        };
+        for chunk in path.utf8_chunks() {
             f.write_str(chunk.valid())?;
         }
         write!(f, "+{:#x}", call.wrapping_sub(loaded.moved))
@@ -192,37 +195,34 @@ pub(crate) struct Loaded {
     pub(crate) path: *const c_char,
 }
 
-/// Bytes of a path that are looked at.
-const PATH: usize = 1 << 10;
-
 impl Loaded {
-    /// Its path, or as much as there is room for.
-    fn path<'a>(&self, room: &'a mut [u8; PATH]) -> &'a [u8]
-    where
-        Self: 'a,
-    {
+    fn path(&self) -> &[u8] {
         // SAFETY: the loader's name for a file that is loaded.
-        let path = unsafe { CStr::from_ptr(self.path) }.to_bytes();
-        if path.is_empty() {
-            return program(room);
-        }
-        let length = path.len().min(PATH);
-        for (to, from) in room.iter_mut().zip(path) {
-            *to = *from;
-        }
-        room.get(..length).unwrap_or_default()
+        unsafe { CStr::from_ptr(self.path) }.to_bytes()
+    }
+
+    /// The last part of its path, or of what the program was started by: what its arguments say, programs write over.
+    fn name(&self) -> &[u8] {
+        // SAFETY: as the manual has it.
+        let started = unsafe { libc::getauxval(libc::AT_EXECFN) } as *const c_char;
+        let path = match self.path() {
+            b"" if started.is_null() => b"(program)",
+            // SAFETY: the kernel's, behind arguments and environment.
+            b"" => unsafe { CStr::from_ptr(started) }.to_bytes(),
+            path => path,
+        };
+        path.rsplit(|byte| *byte == b'/').next().unwrap_or(path)
     }
 }
 
-/// The path of the program. What it was called by, programs write over.
-fn program(room: &mut [u8; PATH]) -> &[u8] {
+/// The path of the program, or as much as there is room for.
+fn program_in(room: &mut [u8]) -> &[u8] {
+    let (to, most) = (room.as_mut_ptr().cast(), room.len());
     // SAFETY: as POSIX has it: no more bytes than there are.
-    let length =
-        unsafe { libc::readlink(c"/proc/self/exe".as_ptr(), room.as_mut_ptr().cast(), PATH) };
-    let path = usize::try_from(length)
-        .ok()
-        .and_then(|length| room.get(..length));
-    path.unwrap_or(b"(program)")
+    let length = unsafe { libc::readlink(c"/proc/self/exe".as_ptr(), to, most) };
+    let path = usize::try_from(length).ok();
+    path.and_then(|length| room.get(..length))
+        .unwrap_or(b"(program)")
 }
 
 /// The loader's `_dl_find_object`, where it has that (glibc 2.35): it waits for nobody, and whoever opens a library may wait
@@ -250,11 +250,6 @@ fn tag_numbered(number: usize) -> Tag {
         .get(number)
         .map_or(0, |tag| tag.load(Ordering::Relaxed));
     if tag == 0 { OTHERS } else { Tag::new(tag) }
-}
-
-/// The last part of a path.
-fn file_of(path: &[u8]) -> &[u8] {
-    path.rsplit(|byte| *byte == b'/').next().unwrap_or(path)
 }
 
 /// The tag for a name: tables come in about the order of the alphabet, by its first letters; the rest of the number is a

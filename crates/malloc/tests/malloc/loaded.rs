@@ -12,7 +12,7 @@ fn says_the_same(program: &Path, arguments: &[&Path]) -> String {
     let said = succeed(plain.env_remove("LD_PRELOAD").args(arguments));
     for tags in ["", "library"] {
         let mut command = with_library("timeout");
-        command.env("TAGHEAP_TAGS", tags).arg("60").arg(program);
+        command.env("TAGHEAP_TAGS", tags).arg("20").arg(program);
         assert_eq!(succeed(command.args(arguments)), said, "{tags}");
     }
     said

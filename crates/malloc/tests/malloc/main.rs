@@ -9,6 +9,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod debugger;
 mod libraries;
 mod loaded;
 mod misuse;

@@ -6,8 +6,8 @@ use std::process::Command;
 use crate::tools::{line, run, scratch, source, tables, with_library};
 
 /// Programs, what they are called with, and whether they must be here.
-const PROGRAMS: [(&str, &[&str], bool); 9] = [
-    ("ls", &["-la", "/"], true),
+const PROGRAMS: [(&str, &[&str], bool); 10] = [
+    ("ls", &["-la", "."], true),
     (
         "sort",
         &["--parallel=4", "/etc/services", "/etc/passwd"],
@@ -46,6 +46,15 @@ print(len(zlib.compress(bytes(10**6))), sorted(set(str(i) for i in range(10000))
         &[
             "-e",
             "my %h; $h{$_} = 'x' x ($_ % 100) for 1 .. 50000; print scalar(keys %h), \"\\n\"",
+        ],
+        false,
+    ),
+    // Which opens its own libraries to look for names in themselves first.
+    (
+        "php",
+        &[
+            "-r",
+            "for ($n = 0; $n < 50000; $n++) $a[] = str_repeat('x', $n % 100); echo md5(json_encode($a));",
         ],
         false,
     ),

@@ -177,10 +177,11 @@ static void threads_and_children(void) {
         int status = 1;
         assert(process > 0 && waitpid(process, &status, 0) == process && status == 0);
     }
-    for (size_t self = 0; self < THREADS; self++) {
+    for (size_t self = 0; self < THREADS; self++)
         assert(pthread_join(threads[self], NULL) == 0);
-        free(passed[self]);
-    }
+    /* What any of them left, now that none takes it any more. */
+    for (size_t place = 0; place < THREADS; place++)
+        free(passed[place]);
 }
 
 /* Mebibytes of this program that lie in memory. */
