@@ -21,6 +21,7 @@ extern crate std;
 mod entry;
 mod family;
 mod fault;
+mod forks;
 mod libraries;
 mod next;
 mod opening;

@@ -14,7 +14,7 @@ use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, Ordering};
 
 use heap::{Global, Tag};
 
-use crate::HEAP;
+use crate::{HEAP, forks};
 
 /// Where a call returns to.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +36,7 @@ extern "C" fn begin() {
     // What is to be done at the end is said when the heap is made: not when somebody who says such a thing, too, needs
     // memory for that.
     let _ = HEAP.holding(Global::UNTAGGED);
+    forks::prepare();
     if TAGGED.load(Ordering::Relaxed) == UNKNOWN {
         look();
     }

@@ -1,4 +1,4 @@
-//! Programs with operators of their own, and libraries that are opened while they run.
+//! Programs that do what few do: have operators of their own, fork in the middle of everything, open libraries that wait.
 
 use std::path::Path;
 use std::process::Command;
@@ -58,6 +58,12 @@ fn a_library_that_looks_in_itself_first_finds_this_one() {
 fn a_program_may_ask_for_much_at_its_end_before_all_else() {
     let program = build("gcc", "ends", &["ends.c"], &[]);
     assert_eq!(says_the_same(&program, &[]), "done\n");
+}
+
+#[test]
+fn a_fork_waits_for_nobody_who_waits_for_it() {
+    let program = build("gcc", "files", &["files.c"], &["-pthread"]);
+    assert_eq!(says_the_same(&program, &[]), "over\n");
 }
 
 #[test]
