@@ -54,10 +54,10 @@ fn look() {
     // SAFETY: a string of the environment's, which nobody changes before the program begins.
     let asked = unsafe { CStr::from_ptr(asked) };
     if asked == c"library" {
+        TAGGED.store(MEMORY, Ordering::Relaxed);
         // SAFETY: as POSIX has it.
         let find = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"_dl_find_object".as_ptr()) };
         FIND.store(find, Ordering::Release);
-        TAGGED.store(MEMORY, Ordering::Relaxed);
     } else if !asked.is_empty() {
         let complaint = c"tagheap: TAGHEAP_TAGS can be library, and nothing else\n".to_bytes();
         // SAFETY: as POSIX has it; if nobody reads it, nobody does.
