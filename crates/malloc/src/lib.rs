@@ -4,8 +4,8 @@
 //! # The way of a request
 //!
 //! An entry (`entry`) hands on what it was called with, and from where. `family` and `operators` make a layout of it and
-//! ask the heap; where the environment asks for that, under the tag of the library that called (`libraries`). What is not for it to do goes to whom the call
-//! would have come to (`next`).
+//! ask the heap; where the environment asks for that, under the tag of the library that called (`libraries`). What is not
+//! for it to do goes to whom the call would have come to without it (`next`).
 //!
 //! # Safety
 //!
