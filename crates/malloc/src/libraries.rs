@@ -90,13 +90,13 @@ impl Caller {
     pub(crate) fn tag(self) -> Option<Tag> {
         match TAGGED.load(Ordering::Relaxed) {
             NOTHING => None,
-            _ => self.library(),
+            _ => self.by_library(),
         }
     }
 
     /// Not inlined: most programs do not ask for it, and the others' way is short.
     #[inline(never)]
-    fn library(self) -> Option<Tag> {
+    fn by_library(self) -> Option<Tag> {
         if TAGGED.load(Ordering::Relaxed) == UNKNOWN {
             look();
         }
