@@ -18,10 +18,13 @@ mod measure;
 mod place;
 mod plot;
 mod processor;
+mod programs;
 mod report;
 mod resident;
+mod spawn;
 mod start;
 mod stats;
+mod tools;
 mod turns;
 mod workloads;
 
@@ -93,6 +96,8 @@ enum Name {
     Requests,
     /// A program starts, allocates ten times, and ends.
     Start,
+    /// Whole programs with one allocator or another in the place of malloc.
+    Programs(Preloaded),
     /// What the machine allows.
     Limits,
     /// All of these.
@@ -108,6 +113,14 @@ struct Worker {
     contender: String,
     #[command(flatten)]
     job: Job,
+}
+
+#[derive(Clone, Debug, Default, Args)]
+struct Preloaded {
+    /// One more peer: a library that LD_PRELOAD puts in the place of malloc. Those that the system's loader
+    /// knows are found without.
+    #[arg(long, value_name = "PATH")]
+    library: Vec<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -158,12 +171,21 @@ impl<'a> Run<'a> {
     }
 
     fn run(&self, name: &Name) -> Result<(), Box<dyn Error>> {
-        let tools = start::Tools::find();
+        let tools = tools::Tools::find();
         println!("{tools}");
         let workloads = workloads(name);
         let starts = matches!(name, Name::Start | Name::All);
+        let preloaded = match name {
+            Name::Programs(preloaded) => Some(preloaded.clone()),
+            Name::All => Some(Preloaded::default()),
+            _ => None,
+        };
         // First of all: if they cannot be built, that is not to come out after half an hour.
-        let programs = starts.then(|| start::build(&tools)).transpose()?;
+        let starting = starts.then(|| start::build(&tools)).transpose()?;
+        let programs = match preloaded {
+            Some(named) => programs::build(&tools, &named.library, &self.settings)?,
+            None => None,
+        };
         self.bar.set_length(self.measurements(&workloads) as u64);
 
         let mut all = Vec::new();
@@ -178,15 +200,22 @@ impl<'a> Run<'a> {
             reached.extend(cases.iter().flat_map(goals));
             all.extend(cases);
         }
-        if let Some(programs) = programs {
-            let programs = start::measure(programs, &self.settings, &self.bar)?;
-            self.bar.suspend(|| start::print(&programs, self.style));
-            reached.extend(start::goals(&programs));
+        if let Some(starting) = starting {
+            let started = start::measure(starting, &self.settings, &self.bar)?;
+            self.bar.suspend(|| start::print(&started, self.style));
+            reached.extend(start::goals(&started));
+        }
+        let programs = programs.map(|programs| programs.measure(&self.settings, &self.bar));
+        let programs = programs.transpose()?.unwrap_or_default();
+        if !programs.is_empty() {
+            self.bar.suspend(|| programs::print(&programs, self.style));
         }
         self.bar.finish_and_clear();
         report::print_goals(&reached, self.style);
         if self.options.json {
-            println!("{}", serde_json::json!({ "cases": all, "goals": reached }));
+            let outcomes =
+                serde_json::json!({ "cases": all, "programs": programs, "goals": reached });
+            println!("{outcomes}");
         }
         Ok(())
     }
@@ -233,7 +262,7 @@ fn workloads(name: &Name) -> Vec<Workload> {
         Name::Phases => vec![Workload::Phases],
         Name::Requests => vec![Workload::Requests],
         Name::Limits => vec![Workload::Limits],
-        Name::Start | Name::Worker(_) => Vec::new(),
+        Name::Start | Name::Programs(_) | Name::Worker(_) => Vec::new(),
         Name::All => [
             Name::Limits,
             Name::FirstFit,

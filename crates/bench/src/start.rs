@@ -1,7 +1,6 @@
 //! A program that starts, allocates ten times, and ends: what that costs without libc and with glibc.
 
 mod programs;
-mod spawn;
 mod traced;
 
 use std::io;
@@ -11,10 +10,11 @@ use indicatif::ProgressBar;
 use crate::goal::{Bound, Goal};
 use crate::measure::Settings;
 use crate::report::{Style, number};
+use crate::spawn::Launch;
 use crate::stats::Spread;
 
 use programs::Program;
-pub(crate) use programs::{Tools, build};
+pub(crate) use programs::build;
 use traced::Counts;
 
 /// What a program cost.
@@ -50,11 +50,12 @@ pub(crate) fn measure(
             let index = (round + turn) % all.len();
             let measured = &mut all[index];
             bar.set_message(format!("start: {}", measured.program.name));
+            let launch = Launch::new(&measured.program.path)?;
             let mut times = Vec::new();
             for _ in 0..spawns {
-                let (time, faults) = spawn::run(&measured.program.path)?;
-                times.push(time.as_nanos() as f64 / 1000.0);
-                measured.faults = measured.faults.min(faults);
+                let ran = launch.run()?;
+                times.push(ran.time.as_nanos() as f64 / 1000.0);
+                measured.faults = measured.faults.min(ran.faults);
             }
             measured.times.push(crate::stats::median(&mut times));
             bar.inc(1);

@@ -52,6 +52,7 @@ fn all_workloads_run_and_are_reported() {
         "phases",
         "requests",
         "start",
+        "programs",
     ] {
         assert!(
             text.contains(&format!("**{workload}**")),
@@ -93,6 +94,31 @@ fn what_is_missing_is_said_in_one_line() {
     let errors: Vec<_> = errors.lines().collect();
     assert!(
         matches!(errors[..], [line] if line.starts_with("bench: cargo: ")),
+        "{errors:?}"
+    );
+}
+
+#[test]
+fn whole_programs_need_gcc_and_libraries_that_can_be_loaded() {
+    let bench = |path: Option<&str>, arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bench"));
+        command.args(["programs", "--quick"]).args(arguments);
+        if let Some(path) = path {
+            command.env("PATH", path);
+        }
+        command.output().unwrap()
+    };
+    let without = bench(Some(""), &[]);
+    assert!(without.status.success());
+    let said = String::from_utf8(without.stdout).unwrap();
+    assert!(said.contains("programs: gcc missing"), "{said}");
+
+    let refused = bench(None, &["--library", "./libmissing.so"]);
+    assert!(!refused.status.success());
+    let errors = String::from_utf8(refused.stderr).unwrap();
+    let errors: Vec<_> = errors.lines().collect();
+    assert!(
+        matches!(errors[..], [line] if line.starts_with("bench: ./libmissing.so: ")),
         "{errors:?}"
     );
 }
