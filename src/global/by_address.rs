@@ -9,9 +9,11 @@ use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use crate::global::Global;
+use crate::global::atomic::AtomicU8;
 use crate::global::center;
-use crate::global::giving;
+use crate::global::giving::{self, Given, Tried};
 use crate::global::idle;
+use crate::global::local::Own;
 use crate::global::requests;
 use crate::global::span::Span;
 use crate::global::spans;
@@ -42,11 +44,42 @@ impl Global {
     /// As there.
     #[inline]
     pub unsafe fn free(&self, ptr: NonNull<u8>) -> Result<(), Error> {
-        match span_at(ptr) {
+        let Some(span) = span_at(ptr) else {
             // SAFETY: the caller's promise.
-            Some(span) => unsafe { giving::deallocate(ptr, span.class().layout()) },
+            return unsafe { free_block(ptr) };
+        };
+        let class = span.class();
+        // SAFETY: the caller's promise.
+        match unsafe { giving::give_into(ptr.as_ptr(), span, class) } {
+            Given::Done => Ok(()),
             // SAFETY: the caller's promise.
-            None => unsafe { free_block(ptr) },
+            given => unsafe { giving::finish(given, ptr, class.layout()) },
+        }
+    }
+
+    /// As [`free`](Global::free), for whoever has nobody to answer: `fail` is called with the error. Null is nothing.
+    ///
+    /// Most small objects are taken back without a call, so that C's `free` needs no stack for them.
+    ///
+    /// # Safety
+    ///
+    /// As for [`free`](Global::free), unless it is null.
+    #[inline(always)]
+    pub unsafe fn free_or(&self, at: *mut u8, fail: impl FnOnce(Error)) {
+        let Some(span) = spans::holding(at.addr()) else {
+            // SAFETY: the caller's promise.
+            return unsafe { free_slowly(at, fail) };
+        };
+        let class = span.class();
+        // SAFETY: the caller's promise.
+        match unsafe { giving::try_to_give(at, span, class) } {
+            Tried::Done => {}
+            // SAFETY: the caller's promise.
+            Tried::Another(own) => unsafe { free_another(at, span, own, fail) },
+            // SAFETY: the caller's promise.
+            Tried::Full(state, own) => unsafe { free_beyond(at, span, state, own, fail) },
+            // SAFETY: the caller's promise.
+            Tried::Not => unsafe { free_slowly(at, fail) },
         }
     }
 
@@ -76,6 +109,52 @@ impl Global {
 #[inline(always)]
 fn span_at(ptr: NonNull<u8>) -> Option<&'static Span> {
     spans::holding(ptr.addr().get()).filter(|span| span.is_open())
+}
+
+/// # Safety
+///
+/// As for [`Global::free_or`].
+#[cold]
+#[inline(never)]
+unsafe fn free_slowly(at: *mut u8, fail: impl FnOnce(Error)) {
+    let Some(ptr) = NonNull::new(at) else {
+        return;
+    };
+    // SAFETY: the caller's promise.
+    if let Err(error) = unsafe { Global::new().free(ptr) } {
+        fail(error);
+    }
+}
+
+/// # Safety
+///
+/// As for [`Global::free_or`]; in an operation, which it ends.
+#[cold]
+#[inline(never)]
+unsafe fn free_another(at: *mut u8, span: &'static Span, own: Own, fail: impl FnOnce(Error)) {
+    let given = giving::give_to_another(at, span, span.class(), own);
+    if given != Given::Done {
+        // SAFETY: the caller's promise.
+        unsafe { free_slowly(at, fail) }
+    }
+}
+
+/// # Safety
+///
+/// As for [`Global::free_or`]; in an operation, which it ends.
+#[cold]
+#[inline(never)]
+unsafe fn free_beyond(
+    at: *mut u8,
+    span: &'static Span,
+    state: &'static AtomicU8,
+    own: Own,
+    fail: impl FnOnce(Error),
+) {
+    if giving::put_free(span, state, own) != Given::Done {
+        // SAFETY: the caller's promise.
+        unsafe { free_slowly(at, fail) }
+    }
 }
 
 /// # Safety

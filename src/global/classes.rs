@@ -108,6 +108,16 @@ impl Class {
         })
     }
 
+    /// The class of this number.
+    ///
+    /// # Safety
+    ///
+    /// It is a class's [`number`](Class::number).
+    #[inline(always)]
+    pub(super) const unsafe fn numbered_as_stored(number: u8) -> Self {
+        Self(number)
+    }
+
     #[inline(always)]
     pub(super) const fn number(self) -> usize {
         self.0 as usize

@@ -44,6 +44,13 @@ fn alloc_slowly(layout: Layout) -> *mut u8 {
     answer(requests::allocate(layout), "alloc", ptr::null_mut())
 }
 
+#[cold]
+#[inline(never)]
+fn alloc_zeroed_slowly(layout: Layout) -> *mut u8 {
+    let zeroed = requests::allocate_zeroed(layout);
+    answer(zeroed, "alloc_zeroed", ptr::null_mut())
+}
+
 /// # Safety
 ///
 /// As for [`giving::give`], which answered this, or it is null.
@@ -73,9 +80,17 @@ unsafe impl GlobalAlloc for Global {
 
     #[inline]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        self.prepare();
-        let zeroed = requests::allocate_zeroed(layout);
-        answer(zeroed, "alloc_zeroed", ptr::null_mut())
+        match requests::take(layout) {
+            Some(at) => {
+                // SAFETY: so many bytes were asked for, and are nobody else's.
+                unsafe { at.write_bytes(0, layout.size()) };
+                at.as_ptr()
+            }
+            None => {
+                self.prepare();
+                alloc_zeroed_slowly(layout)
+            }
+        }
     }
 
     #[inline(always)]

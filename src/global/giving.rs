@@ -14,7 +14,6 @@ use crate::global::atomic::{AtomicU8, Ordering};
 use crate::global::center;
 use crate::global::classes::{self, Class, class_of};
 use crate::global::local::{self, Local, Own};
-use crate::global::magazine::Magazine;
 use crate::global::shelf::Shelf;
 use crate::global::span::{SPAN, Slot, Span};
 use crate::global::spans;
@@ -32,6 +31,17 @@ pub(super) enum Given {
     Twice,
 }
 
+/// What became of a slot that was to be taken back without a call.
+pub(super) enum Tried {
+    Done,
+    /// It is another tag's or thread's: [`give_to_another`] is to end the operation.
+    Another(Own),
+    /// Its magazine has no place for the slot of this state: [`put_free`] is to end the operation.
+    Full(&'static AtomicU8, Own),
+    /// It takes more than that.
+    Not,
+}
+
 /// Takes memory back, if that is a matter of a few instructions.
 ///
 /// # Safety
@@ -42,25 +52,55 @@ pub(super) unsafe fn give(at: *mut u8, layout: Layout) -> Given {
     let Some(span) = spans::holding(at.addr()) else {
         return Given::Not;
     };
-    let (Some(class), Some(own)) = (classes::quick(layout), local::own()) else {
+    let Some(class) = classes::quick(layout) else {
         return Given::Not;
     };
+    // SAFETY: the caller's promise.
+    unsafe { give_into(at, span, class) }
+}
+
+/// As [`give`], of a class into the span that the address lies in.
+///
+/// # Safety
+///
+/// As there.
+#[inline(always)]
+pub(super) unsafe fn give_into(at: *mut u8, span: &'static Span, class: Class) -> Given {
+    // SAFETY: the caller's promise.
+    match unsafe { try_to_give(at, span, class) } {
+        Tried::Done => Given::Done,
+        Tried::Another(own) => give_to_another(at, span, class, own),
+        Tried::Full(state, own) => put_beyond(span, state, own),
+        Tried::Not => Given::Not,
+    }
+}
+
+/// As [`give_into`], as far as that goes without a call.
+///
+/// # Safety
+///
+/// As there.
+#[inline(always)]
+pub(super) unsafe fn try_to_give(at: *mut u8, span: &'static Span, class: Class) -> Tried {
+    let Some(own) = local::own() else {
+        return Tried::Not;
+    };
     if !own.begin() {
-        return Given::Not;
+        return Tried::Not;
     }
     // The one question whether it is this thread's, of the tag in force, and of the class.
     let shelf = Stock::address_of_shelf(own.stock().addr(), class);
     // SAFETY: not 0: shelves lie behind the start of a stock, or of none.
-    let Some(shelf) = (unsafe { span.shelf.get_if_at(shelf) }) else {
-        return give_to_another(at, span, class, own);
-    };
-    put(at, span, class, shelf, own)
+    match unsafe { span.shelf.get_if_at(shelf) } {
+        Some(shelf) => try_to_put(at, span, class, shelf, own),
+        None => Tried::Another(own),
+    }
 }
 
 /// Takes a slot back that is another tag's or thread's; in an operation, which it ends.
 #[cold]
 #[inline(never)]
-fn give_to_another(at: *mut u8, span: &'static Span, class: Class, own: Own) -> Given {
+pub(super) fn give_to_another(at: *mut u8, span: &'static Span, class: Class, own: Own) -> Given {
     let local = own.local();
     let (Some(stock), true) = (span.stock.get(), span.class() == class) else {
         return refuse(own);
@@ -155,29 +195,55 @@ fn refuse(own: Own) -> Given {
 
 /// Puts a slot into the magazine of its shelf, if one in use starts there and there is room; in an operation, which it
 /// ends.
+fn put(at: *mut u8, span: &'static Span, class: Class, shelf: &'static Shelf, own: Own) -> Given {
+    match try_to_put(at, span, class, shelf, own) {
+        Tried::Done => Given::Done,
+        Tried::Full(state, own) => put_beyond(span, state, own),
+        Tried::Another(_) | Tried::Not => Given::Not,
+    }
+}
+
+/// As [`put`], as far as that goes without a call.
 #[inline(always)]
-fn put(at: *mut u8, span: &'static Span, class: Class, shelf: &Shelf, own: Own) -> Given {
+fn try_to_put(
+    at: *mut u8,
+    span: &'static Span,
+    class: Class,
+    shelf: &'static Shelf,
+    own: Own,
+) -> Tried {
     let Some(number) = class.slot_at(at.addr() % SPAN) else {
-        return refuse(own);
+        own.end();
+        return Tried::Not;
     };
     let state = span.state(number);
     if state.load(Ordering::Relaxed) != IN_USE {
-        return refuse(own);
+        own.end();
+        return Tried::Not;
     }
     if !shelf.magazine.push(at, state) {
-        return put_free(span, state, &shelf.magazine, own);
+        return Tried::Full(state, own);
     }
     own.end();
-    Given::Done
+    Tried::Done
 }
 
-/// Makes a slot in use free for which a magazine has no place, if that is all there is to do; in an operation, which it
-/// ends.
+/// As [`put_free`], by a call.
 #[cold]
 #[inline(never)]
-fn put_free(span: &'static Span, state: &AtomicU8, magazine: &Magazine, own: Own) -> Given {
+fn put_beyond(span: &'static Span, state: &'static AtomicU8, own: Own) -> Given {
+    put_free(span, state, own)
+}
+
+/// Makes a slot in use free for which its magazine has no place, if that is all there is to do; in an operation, which it
+/// ends.
+#[inline(always)]
+pub(super) fn put_free(span: &'static Span, state: &'static AtomicU8, own: Own) -> Given {
     let slot = span.slot_of_state(state);
-    let is_done = !magazine.is_wide() && span.put_quickly(slot, magazine.count());
+    // None where somebody gives a slot of the span back just now.
+    let magazine = span.shelf.get().map(|shelf| &shelf.magazine);
+    let is_done = magazine
+        .is_some_and(|magazine| !magazine.is_wide() && span.put_quickly(slot, magazine.count()));
     own.end();
     if is_done { Given::Done } else { Given::Not }
 }

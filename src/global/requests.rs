@@ -79,10 +79,7 @@ pub(super) fn allocate_zeroed(layout: Layout) -> Result<NonNull<u8>, Error> {
         idle::look();
         return insist(|| block(layout, |heap, layout| heap.allocate_zeroed(tag, layout)));
     }
-    let at = match take(layout) {
-        Some(at) => at,
-        None => allocate(layout)?,
-    };
+    let at = allocate(layout)?;
     // SAFETY: so many bytes were asked for, and are nobody else's.
     unsafe { at.write_bytes(0, layout.size()) };
     Ok(at)

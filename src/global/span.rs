@@ -164,7 +164,9 @@ impl Span {
     }
 
     pub(super) fn class(&self) -> Class {
-        Class::numbered(self.class.load(Ordering::Relaxed))
+        let number = self.class.load(Ordering::Relaxed);
+        // SAFETY: that of a class is all that is ever stored there, and there is one of number 0.
+        unsafe { Class::numbered_as_stored(number) }
     }
 
     pub(super) fn start(&self) -> *mut u8 {

@@ -44,6 +44,14 @@ pub(crate) fn free_at(ptr: NonNull<u8>) -> Result<(), Error> {
     unsafe { HEAP.free(ptr) }
 }
 
+/// As [`free_at`], of which nothing but an error is told.
+pub(crate) fn free_or(ptr: NonNull<u8>) -> Result<(), Error> {
+    let mut answer = Ok(());
+    // SAFETY: as for `free`.
+    unsafe { HEAP.free_or(ptr.as_ptr(), |error| answer = Err(error)) };
+    answer
+}
+
 /// Makes memory larger or smaller of which only the address is known.
 pub(crate) fn resize_at(ptr: NonNull<u8>, new: Layout) -> Result<NonNull<u8>, Error> {
     // SAFETY: as for `resize`.
@@ -81,6 +89,8 @@ pub(crate) mod face {
 pub(crate) fn give_null(layout: Layout) {
     // SAFETY: whether that is nothing is under test.
     unsafe { HEAP.dealloc(core::ptr::null_mut(), layout) }
+    // SAFETY: as above.
+    unsafe { HEAP.free_or(core::ptr::null_mut(), |error| panic!("{error}")) }
 }
 
 /// Null resized.

@@ -9,7 +9,7 @@ use std::thread;
 use tagheap::{Error, HEADER, Heap, Misuse, Reserve, Tag};
 
 use crate::HEAP;
-use crate::careless::{free, free_at, give_null, resize, resize_at, resize_null};
+use crate::careless::{free, free_at, free_or, give_null, resize, resize_at, resize_null};
 use crate::support::{
     LARGEST, Piece, alone, bytes, double_free, holding, layout, not_a_block, not_from_here,
     objects, slot_size,
@@ -42,6 +42,7 @@ fn all_refuse(ptr: NonNull<u8>, claimed: Layout, error: Error) {
         assert_eq!(resize_at(ptr, new), Err(error), "to {size} bytes");
     }
     assert_eq!(free_at(ptr), Err(error));
+    assert_eq!(free_or(ptr), Err(error));
     assert_eq!(HEAP.tag_of(ptr), Err(error));
     assert_eq!(HEAP.usable_size(ptr), Err(error));
     assert_eq!(HEAP.requested_size(ptr), Err(error));

@@ -20,6 +20,17 @@ macro_rules! entries {
     };
 }
 
+/// As [`keeping_arguments`], of an entry that has one.
+macro_rules! keeping_argument {
+    ($($instruction:literal)*) => {
+        concat!(
+            "push rdi\n.cfi_adjust_cfa_offset 8\n",
+            $($instruction, "\n",)*
+            "pop rdi\n.cfi_adjust_cfa_offset -8\n",
+        )
+    };
+}
+
 /// Instructions in the middle of an entry, behind which the arguments are in their registers again. The stack is aligned for
 /// a call, and whoever walks it finds his way.
 macro_rules! keeping_arguments {
@@ -54,4 +65,4 @@ macro_rules! goes_on_to_next {
     };
 }
 
-pub(crate) use {entries, goes_on_to_next, keeping_arguments};
+pub(crate) use {entries, goes_on_to_next, keeping_argument, keeping_arguments};

@@ -132,13 +132,8 @@ unsafe extern "C" fn reallocarray_from(
 }
 
 pub(crate) unsafe extern "C" fn free_from(at: *mut c_void, caller: Caller) {
-    let Some(ptr) = NonNull::new(at.cast::<u8>()) else {
-        return;
-    };
     // SAFETY: the caller holds it, as C has it.
-    if let Err(error) = unsafe { HEAP.free(ptr) } {
-        end(&error, "free", at, caller);
-    }
+    unsafe { HEAP.free_or(at.cast(), move |error| end(&error, "free", at, caller)) }
 }
 
 extern "C" fn aligned_alloc_from(align: usize, size: usize, caller: Caller) -> *mut c_void {

@@ -17,7 +17,7 @@
 use core::ffi::c_void;
 
 use crate::ALIGN;
-use crate::entry::{goes_on_to_next, keeping_arguments};
+use crate::entry::{goes_on_to_next, keeping_argument, keeping_arguments};
 use crate::family::{free_from, take};
 use crate::libraries::Caller;
 use crate::next::next;
@@ -58,13 +58,21 @@ macro_rules! operators {
 operators! {
     concat!(
         "mov rcx, qword ptr [rsp]\n",
-        keeping_arguments!("call {to}"),
+        keeping_argument!("call {to}"),
         "test rax, rax\njz 2f\nret",
     );
     /// `new`.
     _Znwm() => new;
     /// `new[]`.
     _Znam(_Znwm) => new;
+}
+
+operators! {
+    concat!(
+        "mov rcx, qword ptr [rsp]\n",
+        keeping_arguments!("call {to}"),
+        "test rax, rax\njz 2f\nret",
+    );
     /// `new`, which does not throw.
     _ZnwmRKSt9nothrow_t(_Znwm) => new;
     /// `new[]`, which does not throw.
