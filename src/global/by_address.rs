@@ -1,11 +1,11 @@
-//! Requests of those who know an address and no layout, as C's `free` and `realloc` have them.
+//! Requests as C has them: of those who know an address and no layout, and of those who have nobody to answer an error.
 //!
 //! # Safety
 //!
 //! As for what is given back otherwise: the layout is the one that the span's class or the block's header tells.
 #![allow(unsafe_code)]
 
-use core::alloc::Layout;
+use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::NonNull;
 
 use crate::global::Global;
@@ -44,17 +44,27 @@ impl Global {
     /// As there.
     #[inline]
     pub unsafe fn free(&self, ptr: NonNull<u8>) -> Result<(), Error> {
-        let Some(span) = span_at(ptr) else {
-            // SAFETY: the caller's promise.
-            return unsafe { free_block(ptr) };
-        };
-        let class = span.class();
         // SAFETY: the caller's promise.
-        match unsafe { giving::give_into(ptr.as_ptr(), span, class) } {
-            Given::Done => Ok(()),
-            // SAFETY: the caller's promise.
-            given => unsafe { giving::finish(given, ptr, class.layout()) },
+        unsafe { free(ptr) }
+    }
+
+    /// As [`alloc`](GlobalAlloc::alloc), and what `refused` answers where that is null.
+    ///
+    /// Most small objects are handed out without a call, so that C's `malloc` needs no stack for them.
+    #[inline(always)]
+    pub fn alloc_or(&self, layout: Layout, refused: impl FnOnce() -> *mut u8) -> *mut u8 {
+        match requests::take(layout) {
+            Some(at) => at.as_ptr(),
+            None => self.alloc_slowly_or(layout, refused),
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn alloc_slowly_or(&self, layout: Layout, refused: impl FnOnce() -> *mut u8) -> *mut u8 {
+        // SAFETY: a layout of no bytes is served too.
+        let at = unsafe { self.alloc(layout) };
+        if at.is_null() { refused() } else { at }
     }
 
     /// As [`free`](Global::free), for whoever has nobody to answer: `fail` is called with the error. Null is nothing.
@@ -113,6 +123,24 @@ fn span_at(ptr: NonNull<u8>) -> Option<&'static Span> {
 
 /// # Safety
 ///
+/// As for [`Global::free`].
+#[inline]
+unsafe fn free(ptr: NonNull<u8>) -> Result<(), Error> {
+    let Some(span) = span_at(ptr) else {
+        // SAFETY: the caller's promise.
+        return unsafe { free_block(ptr) };
+    };
+    let class = span.class();
+    // SAFETY: the caller's promise.
+    match unsafe { giving::give_into(ptr.as_ptr(), span, class) } {
+        Given::Done => Ok(()),
+        // SAFETY: the caller's promise.
+        given => unsafe { giving::finish(given, ptr, class.layout()) },
+    }
+}
+
+/// # Safety
+///
 /// As for [`Global::free_or`].
 #[cold]
 #[inline(never)]
@@ -121,7 +149,7 @@ unsafe fn free_slowly(at: *mut u8, fail: impl FnOnce(Error)) {
         return;
     };
     // SAFETY: the caller's promise.
-    if let Err(error) = unsafe { Global::new().free(ptr) } {
+    if let Err(error) = unsafe { free(ptr) } {
         fail(error);
     }
 }

@@ -64,7 +64,17 @@ pub(crate) fn resize_at(ptr: NonNull<u8>, new: Layout) -> Result<NonNull<u8>, Er
 pub(crate) mod face {
     use super::*;
 
+    /// In one of the ways that there are, by the layout.
     pub(crate) fn alloc(layout: Layout) -> Option<NonNull<u8>> {
+        if layout.size() % 2 == 1 {
+            let mut refused = false;
+            let at = HEAP.alloc_or(layout, || {
+                refused = true;
+                core::ptr::null_mut()
+            });
+            assert_eq!(at.is_null(), refused);
+            return NonNull::new(at);
+        }
         // SAFETY: a layout of no byte is served too.
         NonNull::new(unsafe { HEAP.alloc(layout) })
     }

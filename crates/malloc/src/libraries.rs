@@ -85,6 +85,12 @@ const PAGE: u32 = 12;
 static KNOWN: [AtomicU64; PAGES] = [const { AtomicU64::new(0) }; PAGES];
 
 impl Caller {
+    /// Whether memory may be tagged by library.
+    #[inline(always)]
+    pub(crate) fn may_have_tag(self) -> bool {
+        TAGGED.load(Ordering::Relaxed) != NOTHING
+    }
+
     /// The tag of the library that it is in; `None` where memory is not tagged so.
     #[inline(always)]
     pub(crate) fn tag(self) -> Option<Tag> {
