@@ -1,6 +1,7 @@
 //! The words of the root block, by which somebody outside finds and reads a heap without symbols.
 
 use crate::words::size::HEADER;
+use crate::words::tag::Tag;
 
 /// What the payload of a heap's first block holds: format version 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +34,30 @@ impl Root {
 
     /// Bytes of the root block, header included.
     pub const BLOCK: usize = HEADER + size_of::<Self>();
+
+    /// What the block says of which these are the first [`BLOCK`](Root::BLOCK) bytes, copied from address `at` of the process
+    /// whose heap it is; `None` if that is no root block, or one of another version.
+    pub fn decode(at: usize, bytes: &[u8]) -> Option<Self> {
+        let (words, _) = bytes.get(..Self::BLOCK)?.as_chunks::<8>();
+        let mut words = words.iter().map(|word| u64::from_le_bytes(*word));
+        let [in_use, size, tag, _] = [(); 4].map(|()| words.next().unwrap_or(0));
+        let [magic, version, epoch, base, end, limit] = [(); 6].map(|()| words.next().unwrap_or(0));
+        let root = Self {
+            magic,
+            version: version as u32,
+            coalesces: (version >> 32) as u32,
+            epoch,
+            base,
+            end,
+            limit,
+            reserved: [(); 6].map(|()| words.next().unwrap_or(0)),
+        };
+        let is_block = in_use == 1 && size == Self::BLOCK as u64 && tag == Tag::HEAP.number();
+        let is_one =
+            root.magic == Self::MAGIC && root.version == Self::VERSION && root.coalesces <= 1;
+        let is_here = root.base == at as u64 && root.end >= root.base + Self::BLOCK as u64;
+        (is_block && is_one && is_here).then_some(root)
+    }
 }
 
 const _: () = assert!(Root::BLOCK == 128);

@@ -1,0 +1,256 @@
+//! A heap as its bytes tell it: the root block, and all others by a walk.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::thread;
+use std::time::Duration;
+
+use serde::Serialize;
+use tagheap::{Block, Bytes, Header, Image, Root, SMALLEST, State, Tag, Walk};
+
+use crate::memory::Memory;
+
+/// How often a heap that changes is read again.
+const TRIES: u32 = 50;
+
+/// Between two tries: a change takes less.
+const PAUSE: Duration = Duration::from_micros(200);
+
+/// Bytes that are read together.
+const WINDOW: usize = 16 << 10;
+
+/// A heap.
+#[derive(Debug, Serialize)]
+pub(crate) struct Heap {
+    /// The address of the first block.
+    pub(crate) base: u64,
+    /// The address behind the last.
+    pub(crate) end: u64,
+    /// The address behind the memory that is granted to it.
+    pub(crate) limit: u64,
+    pub(crate) rule: &'static str,
+    /// Changes to the row until then.
+    pub(crate) changes: u64,
+    /// It changed while it was read, each time: what is told is of no one moment.
+    pub(crate) is_torn: bool,
+    /// The process ended, or stood still, in the middle of a change.
+    pub(crate) is_in_change: bool,
+    #[serde(serialize_with = "told::blocks")]
+    pub(crate) blocks: Vec<Block>,
+    /// What each tag has, and what is free, by bytes, the most first.
+    pub(crate) tags: Vec<Amounts>,
+    pub(crate) damage: Option<Damage>,
+}
+
+/// Blocks of one tag, or free ones.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Amounts {
+    #[serde(serialize_with = "told::state")]
+    pub(crate) tag: State,
+    pub(crate) blocks: usize,
+    pub(crate) bytes: usize,
+    pub(crate) payload: usize,
+    pub(crate) largest: usize,
+}
+
+/// Where no header stands, and what does.
+#[derive(Debug, Serialize)]
+pub(crate) struct Damage {
+    /// The address.
+    pub(crate) at: usize,
+    /// The four words there, if there are any.
+    pub(crate) words: Option<[u64; 4]>,
+    /// The block in front of it, whose holder may have written too far.
+    #[serde(serialize_with = "told::block")]
+    pub(crate) behind: Option<Block>,
+}
+
+/// How what is decoded looks in JSON.
+mod told {
+    use serde::{Serialize, Serializer};
+    use tagheap::{Block, State};
+
+    #[derive(Serialize)]
+    struct Told {
+        at: usize,
+        size: usize,
+        /// None of a free block.
+        tag: Option<String>,
+        number: Option<u64>,
+    }
+
+    fn tell(block: &Block) -> Told {
+        Told {
+            at: block.at,
+            size: block.size,
+            tag: block.tag().map(|tag| tag.to_string()),
+            number: block.tag().map(|tag| tag.number()),
+        }
+    }
+
+    pub(super) fn blocks<S: Serializer>(blocks: &[Block], to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(blocks.iter().map(tell))
+    }
+
+    pub(super) fn block<S: Serializer>(block: &Option<Block>, to: S) -> Result<S::Ok, S::Error> {
+        block.as_ref().map(tell).serialize(to)
+    }
+
+    pub(super) fn state<S: Serializer>(state: &State, to: S) -> Result<S::Ok, S::Error> {
+        match state {
+            State::Free => to.serialize_none(),
+            State::Used(tag) => to.serialize_str(&tag.to_string()),
+        }
+    }
+}
+
+/// The row of a heap in some memory, of which one stretch is at hand.
+struct Row<'a> {
+    memory: &'a Memory,
+    base: usize,
+    end: usize,
+    window: RefCell<(usize, Vec<u8>)>,
+}
+
+impl Image for Row<'_> {
+    fn base(&self) -> usize {
+        self.base
+    }
+
+    fn end(&self) -> usize {
+        self.end
+    }
+
+    fn header(&self, at: usize) -> Option<Header> {
+        let mut window = self.window.borrow_mut();
+        if let Some(header) = Bytes::new(window.0, &window.1).header(at) {
+            return Some(header);
+        }
+        let mut bytes = vec![0; WINDOW];
+        let there = self.memory.read(at as u64, &mut bytes);
+        bytes.truncate(there);
+        *window = (at, bytes);
+        Bytes::new(window.0, &window.1).header(at)
+    }
+}
+
+impl Heap {
+    /// Reads the one whose root block stands at an address; `None` if it is gone meanwhile.
+    pub(crate) fn read(memory: &Memory, at: u64) -> Option<Self> {
+        let root = || {
+            let mut bytes = [0; Root::BLOCK];
+            memory.read(at, &mut bytes);
+            Root::decode(at as usize, &bytes)
+        };
+        let mut tries = TRIES;
+        loop {
+            let before = root()?;
+            let mut heap = Self::walk(memory, &before);
+            heap.is_torn = before.epoch != root()?.epoch;
+            let is_steady = !heap.is_torn && !heap.is_in_change;
+            tries -= 1;
+            if is_steady || tries == 0 || !memory.is_live {
+                // What looks like damage while it changes may be none.
+                heap.damage = heap.damage.filter(|_| !heap.is_torn);
+                return Some(heap);
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+
+    fn walk(memory: &Memory, root: &Root) -> Self {
+        let row = Row {
+            memory,
+            base: root.base as usize,
+            end: root.end as usize,
+            window: RefCell::default(),
+        };
+        let mut blocks: Vec<Block> = Vec::new();
+        let mut damage = None;
+        for block in Walk::new(&row) {
+            match block {
+                Ok(block) => blocks.push(block),
+                Err(_) => {
+                    let at = blocks.last().map_or(row.base, Block::end);
+                    let header = row.header(at);
+                    damage = Some(Damage {
+                        at,
+                        words: header.map(words),
+                        behind: blocks.last().copied(),
+                    });
+                }
+            }
+        }
+        Self {
+            base: root.base,
+            end: root.end,
+            limit: root.limit,
+            rule: if root.coalesces == 1 {
+                "split"
+            } else {
+                "whole"
+            },
+            changes: root.epoch / 2,
+            is_torn: false,
+            is_in_change: root.epoch % 2 == 1,
+            tags: amounts(&blocks),
+            blocks,
+            damage,
+        }
+    }
+}
+
+/// The row as it was read.
+impl Image for Heap {
+    fn base(&self) -> usize {
+        self.base as usize
+    }
+
+    /// Up to damage: a walk says what that is of the bytes.
+    fn end(&self) -> usize {
+        match &self.damage {
+            Some(damage) => damage.at + SMALLEST,
+            None => self.end as usize,
+        }
+    }
+
+    fn header(&self, at: usize) -> Option<Header> {
+        let nth = self
+            .blocks
+            .binary_search_by_key(&at, |block| block.at)
+            .ok()?;
+        let block = self.blocks.get(nth)?;
+        Some(Header {
+            in_use: u64::from(!block.is_free()),
+            size: block.size as u64,
+            tag: block.tag().unwrap_or(Tag::FREE),
+            slot: 0,
+            check: 0,
+        })
+    }
+}
+
+fn words(header: Header) -> [u64; 4] {
+    let last = u64::from(header.slot) | u64::from(header.check) << 32;
+    [header.in_use, header.size, header.tag.number(), last]
+}
+
+fn amounts(blocks: &[Block]) -> Vec<Amounts> {
+    let mut by_tag: BTreeMap<Option<Tag>, Amounts> = BTreeMap::new();
+    for block in blocks {
+        let amounts = by_tag.entry(block.tag()).or_insert(Amounts {
+            tag: block.state,
+            blocks: 0,
+            bytes: 0,
+            payload: 0,
+            largest: 0,
+        });
+        amounts.blocks += 1;
+        amounts.bytes += block.size;
+        amounts.payload += block.usable();
+        amounts.largest = amounts.largest.max(block.size);
+    }
+    let mut all: Vec<_> = by_tag.into_values().collect();
+    all.sort_by_key(|amounts| core::cmp::Reverse(amounts.bytes));
+    all
+}

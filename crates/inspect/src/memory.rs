@@ -1,0 +1,117 @@
+//! The memory of a process: a running one's, or what a core file keeps of it.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use object::read::elf::{FileHeader, ProgramHeader};
+use object::{Endianness, ReadCache, elf};
+use procfs::process::{MMPermissions, Process};
+
+/// Memory by its addresses in the process.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    file: File,
+    pieces: Vec<Piece>,
+    /// Whether it changes meanwhile.
+    pub(crate) is_live: bool,
+}
+
+/// A stretch of it that the process could write to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Piece {
+    /// Its first address.
+    pub(crate) at: u64,
+    pub(crate) bytes: u64,
+    /// Where that stands in the file.
+    offset: u64,
+}
+
+impl Memory {
+    /// That of the process of a number, or of a core file.
+    pub(crate) fn of(from: &Path) -> io::Result<Self> {
+        let number = from.to_str().and_then(|text| text.parse().ok());
+        match number {
+            Some(number) => Self::of_process(number).map_err(io::Error::other),
+            None => Self::of_core(from),
+        }
+    }
+
+    fn of_process(number: i32) -> Result<Self, procfs::ProcError> {
+        let process = Process::new(number)?;
+        let mine = MMPermissions::READ | MMPermissions::WRITE | MMPermissions::PRIVATE;
+        let maps = process.maps()?;
+        let maps = maps.iter().filter(|map| map.perms.contains(mine));
+        let pieces = maps.map(|map| Piece {
+            at: map.address.0,
+            bytes: map.address.1 - map.address.0,
+            offset: map.address.0,
+        });
+        Ok(Self {
+            pieces: pieces.collect(),
+            file: process.mem()?,
+            is_live: true,
+        })
+    }
+
+    fn of_core(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        let fault = |fault: object::Error| io::Error::other(format!("no core file: {fault}"));
+        let data = ReadCache::new(File::open(path)?);
+        let header = elf::FileHeader64::<Endianness>::parse(&data).map_err(fault)?;
+        let endian = header.endian().map_err(fault)?;
+        if header.e_type(endian) != elf::ET_CORE {
+            return Err(io::Error::other("no core file: a program or a library"));
+        }
+        let segments = header.program_headers(endian, &data).map_err(fault)?;
+        let writable = segments.iter().filter(|segment| {
+            segment.p_type(endian) == elf::PT_LOAD && segment.p_flags(endian).contains(elf::PF_W)
+        });
+        let pieces = writable.map(|segment| Piece {
+            at: segment.p_vaddr(endian),
+            bytes: segment.p_filesz(endian),
+            offset: segment.p_offset(endian),
+        });
+        Ok(Self {
+            pieces: pieces.collect(),
+            file,
+            is_live: false,
+        })
+    }
+
+    /// All that the process could write to.
+    pub(crate) fn pieces(&self) -> &[Piece] {
+        &self.pieces
+    }
+
+    /// Reads what there is from an address on, up to the first byte that is not: how many bytes that are.
+    pub(crate) fn read(&self, at: u64, into: &mut [u8]) -> usize {
+        let mut done = 0;
+        while let Some(left) = into.get_mut(done..).filter(|left| !left.is_empty()) {
+            match self.read_some(at + done as u64, left) {
+                Ok(0) => break,
+                Ok(bytes) => done += bytes,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // Gone meanwhile, or a page that nobody can read.
+                Err(_) => break,
+            }
+        }
+        done
+    }
+
+    /// As [`read`](Memory::read), within one piece: what is behind it may be another.
+    fn read_some(&self, at: u64, into: &mut [u8]) -> io::Result<usize> {
+        let found = self.pieces.iter().find_map(|piece| {
+            let inside = at.checked_sub(piece.at)?;
+            let left = piece.bytes.checked_sub(inside)?;
+            Some((piece.offset + inside, left)).filter(|(_, left)| *left > 0)
+        });
+        let Some((offset, left)) = found else {
+            return Ok(0);
+        };
+        let bytes = usize::try_from(left).map_or(into.len(), |left| left.min(into.len()));
+        let into = into.get_mut(..bytes).unwrap_or_default();
+        self.file.read_at(into, offset)
+    }
+}
