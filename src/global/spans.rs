@@ -81,14 +81,23 @@ pub(super) struct RollRoom {
     reach: usize,
 }
 
+/// Address space, which no core file has whole. A program without libc makes as few system calls as it can.
+fn reserve(bytes: usize) -> Option<Mapping> {
+    let mapping = Mapping::reserve(bytes)?;
+    Some(match cfg!(feature = "std") {
+        true => mapping.out_of_dumps(),
+        false => mapping,
+    })
+}
+
 impl RollRoom {
     /// Room for a table of 64 GiB, or where a limit of the process refuses that, of the largest half, quarter, ...
     /// that it allows, at least 64 MiB.
     pub(super) fn new() -> Option<Self> {
         let mut reach = MOST;
         loop {
-            let mapping = Mapping::reserve(reach * size_of::<Span>());
-            let arrays = Mapping::reserve(reach * arrays::MOST);
+            let mapping = reserve(reach * size_of::<Span>());
+            let arrays = reserve(reach * arrays::MOST);
             match mapping.zip(arrays) {
                 Some((mapping, arrays)) => {
                     return Some(Self {

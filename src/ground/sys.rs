@@ -115,6 +115,21 @@ unsafe fn prefer_huge_pages(base: NonNull<u8>, bytes: usize) {
     let _ = unsafe { rustix::mm::madvise(base.as_ptr().cast(), bytes, Advice::LinuxHugepage) };
 }
 
+/// Keeps pages out of core files, or takes them in again: a debugger that writes one, as `gcore` does, would else write
+/// each page that is reserved, gigabytes of them. A kernel that does not know this has whole core files.
+///
+/// # Safety
+///
+/// The mapping is the caller's own. What it holds stays.
+unsafe fn keep_out_of_dumps(start: *mut u8, bytes: usize, are_out: bool) {
+    let advice = match are_out {
+        true => Advice::LinuxDontDump,
+        false => Advice::LinuxDoDump,
+    };
+    // SAFETY: the caller's promise.
+    let _ = unsafe { rustix::mm::madvise(start.cast(), bytes, advice) };
+}
+
 /// Makes a mapping larger, and moves it if need be; what is new is zero.
 ///
 /// # Safety
@@ -176,6 +191,7 @@ pub(crate) unsafe fn discard(base: NonNull<u8>, from: usize, to: usize, page: us
 pub(crate) struct Mapping {
     base: NonNull<u8>,
     length: usize,
+    is_out_of_dumps: bool,
 }
 
 // SAFETY: the mapping belongs to this value alone.
@@ -192,7 +208,20 @@ impl Mapping {
             rustix::mm::mmap_anonymous(ptr::null_mut(), length, ProtFlags::empty(), flags)
         };
         let base = NonNull::new(base.ok()?.cast())?;
-        Some(Self { base, length })
+        Some(Self {
+            base,
+            length,
+            is_out_of_dumps: false,
+        })
+    }
+
+    /// As it is, but kept out of core files as far as it is not committed: one system call now, and another for each time
+    /// that some is.
+    pub(crate) fn out_of_dumps(mut self) -> Self {
+        // SAFETY: this mapping.
+        unsafe { keep_out_of_dumps(self.base.as_ptr(), self.length, true) };
+        self.is_out_of_dumps = true;
+        self
     }
 
     pub(crate) fn base(&self) -> NonNull<u8> {
@@ -217,7 +246,12 @@ impl Mapping {
         };
         let access = MprotectFlags::READ | MprotectFlags::WRITE;
         // SAFETY: the pages lie in this mapping and nobody uses them yet.
-        unsafe { rustix::mm::mprotect(start.cast(), to - from, access) }.is_ok()
+        let opened = unsafe { rustix::mm::mprotect(start.cast(), to - from, access) };
+        if self.is_out_of_dumps {
+            // SAFETY: pages of this mapping.
+            unsafe { keep_out_of_dumps(start, to - from, false) };
+        }
+        opened.is_ok()
     }
 
     /// Gives the pages from address `from` to `to` back to the kernel, and forbids their use.
@@ -235,6 +269,10 @@ impl Mapping {
         // SAFETY: as above.
         let closed =
             unsafe { rustix::mm::mprotect(start.cast(), to - from, MprotectFlags::empty()) };
+        if closed.is_ok() && self.is_out_of_dumps {
+            // SAFETY: pages of this mapping.
+            unsafe { keep_out_of_dumps(start, to - from, true) };
+        }
         dropped.is_ok() && closed.is_ok()
     }
 

@@ -1,48 +1,27 @@
 //! A reservation that asks for huge pages: what the kernel is told, and what becomes of the ends of rows.
 
-use core::ops::Range;
 use core::ptr::NonNull;
 use std::fs;
 use std::panic::{self, AssertUnwindSafe};
 
 use tagheap::{Global, Heap, Reserve, Source, Tag};
 
+use crate::mappings::{self, Mapping};
 use crate::support::bytes;
 
 const HUGE: usize = 2 << 20;
 const STEP: usize = 128 << 10;
 const A: Tag = Tag::named("a");
 
-/// A mapping of this process's.
-struct Mapping {
-    addresses: Range<usize>,
-    /// Whether the kernel was asked for huge pages there.
-    is_advised: bool,
-}
-
-/// All of them; `None` where the kernel knows of no huge pages.
+/// All mappings; `None` where the kernel knows of no huge pages.
 fn mappings() -> Option<Vec<Mapping>> {
     fs::metadata("/sys/kernel/mm/transparent_hugepage").ok()?;
-    let maps = fs::read_to_string("/proc/self/smaps").unwrap();
-    let number = |text| usize::from_str_radix(text, 16).ok();
-    let mut all = Vec::new();
-    let mut addresses = 0..0;
-    for line in maps.lines() {
-        let mut words = line.split_ascii_whitespace();
-        let first = words.next().unwrap();
-        if let Some((from, to)) = first.split_once('-')
-            && let Some((from, to)) = number(from).zip(number(to))
-        {
-            addresses = from..to;
-        } else if first == "VmFlags:" {
-            let (addresses, is_advised) = (addresses.clone(), words.any(|flag| flag == "hg"));
-            all.push(Mapping {
-                addresses,
-                is_advised,
-            });
-        }
-    }
-    Some(all)
+    Some(mappings::all())
+}
+
+/// Whether the kernel was asked for huge pages there.
+fn is_asked(mapping: &Mapping) -> bool {
+    mapping.has_flag("hg")
 }
 
 /// Whether the kernel was asked for huge pages at an address; `None` where it knows of none.
@@ -51,13 +30,13 @@ fn is_advised(address: usize) -> Option<bool> {
     let mut around = all
         .iter()
         .filter(|mapping| mapping.addresses.contains(&address));
-    Some(around.next().unwrap().is_advised)
+    Some(is_asked(around.next().unwrap()))
 }
 
 /// Bytes of this process for which the kernel was asked for huge pages; `None` where it knows of none.
 fn advised() -> Option<usize> {
     let all = mappings()?;
-    let asked = all.iter().filter(|mapping| mapping.is_advised);
+    let asked = all.iter().filter(|mapping| is_asked(mapping));
     Some(asked.map(|mapping| mapping.addresses.len()).sum())
 }
 

@@ -71,6 +71,7 @@ impl Reserve {
         };
         let length = align_up(bytes.max(1), PAGE).ok_or(refused(Shortage::TooLarge))?;
         let mapping = Mapping::reserve(length).ok_or(refused(Shortage::Refused))?;
+        let mapping = mapping.out_of_dumps();
         let limit = mapping.base().addr().get();
         Ok(Self {
             mapping,
