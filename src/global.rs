@@ -150,6 +150,7 @@ const UNTAGGED: Tag = Tag::named("untagged");
 /// through it alone, and each heap's numbers are its own. When it is closed (`dlclose`) its heap's memory stays, for
 /// somebody may hold some of it; loaded anew, it makes another. With feature `std`, threads that used it may live on,
 /// and `TAGHEAP_REPORT=1` prints its table when it is closed.
+/// So has each version of this crate, where a program has several: they share nothing.
 ///
 /// # Misuse
 ///

@@ -48,16 +48,21 @@ pub(super) struct Local {
 
 const _: () = assert!(size_of::<Local>() == 64);
 
+/// Lends the variable its name, to which `_own` is added: the compiler gives each copy of this crate another. A program
+/// may have several, of different versions.
+static NAME: u8 = 0;
+
 global_asm!(
-    ".pushsection .tbss.tagheap_local, \"awT\", @nobits",
-    ".globl tagheap_local",
-    ".hidden tagheap_local",
-    ".type tagheap_local, @object",
-    ".size tagheap_local, 64",
+    ".pushsection .tbss.{name}_own, \"awT\", @nobits",
+    ".globl {name}_own",
+    ".hidden {name}_own",
+    ".type {name}_own, @object",
+    ".size {name}_own, 64",
     ".balign 64",
-    "tagheap_local:",
+    "{name}_own:",
     ".zero 64",
     ".popsection",
+    name = sym NAME,
 );
 
 /// That of all threads where they have no memory of their own.
@@ -86,8 +91,8 @@ pub(super) fn own() -> Option<Own> {
     let offset: usize;
     // SAFETY: it only loads the offset of the place that the linker gave the variable in a thread's memory.
     unsafe {
-        asm!("mov {0}, qword ptr [rip + tagheap_local@GOTTPOFF]",
-             out(reg) offset, options(pure, readonly, nostack, preserves_flags));
+        asm!("mov {0}, qword ptr [rip + {name}_own@GOTTPOFF]",
+             out(reg) offset, name = sym NAME, options(pure, readonly, nostack, preserves_flags));
     }
     Some(Own(offset))
 }

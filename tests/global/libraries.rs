@@ -1,10 +1,11 @@
-//! Shared libraries that have the crate inside: loaded, used, and closed while threads that used them live on.
+//! Copies of the crate: in shared libraries, loaded, used, and closed while threads that used them live on; and two in one
+//! program.
 
 use core::ffi::{CStr, c_void};
 use core::mem;
 use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStringExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::mpsc::channel;
 use std::{env, thread};
@@ -25,16 +26,20 @@ fn run(program: &str, otherwise: &str, with: impl FnOnce(&mut Command)) -> Strin
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The path of the library, which this compiles.
-fn library() -> CString {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("libraries");
+/// Where compiled things go.
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
+}
+
+/// A copy of the crate, compiled with these flags: its file.
+fn copy(folder: &Path, flags: &str) -> PathBuf {
     let told = run("CARGO", "cargo", |cargo| {
         cargo
             .args(["build", "--quiet", "--lib", "--message-format=json"])
             .args(["--features", "std", "--package", env!("CARGO_PKG_NAME")])
             .arg("--target-dir")
-            .arg(&folder)
-            .env_remove("RUSTFLAGS")
+            .arg(folder)
+            .env("RUSTFLAGS", flags)
             .current_dir(ROOT);
     });
     // A line for each crate; the last is this one.
@@ -43,18 +48,30 @@ fn library() -> CString {
         .filter_map(|line| line.split_once("\"filenames\":[\""));
     let (_, file) = files.next_back().expect("a line for this crate");
     let (crate_file, _) = file.split_once('"').unwrap();
-    let crate_file = Path::new(crate_file);
-    let dependencies = crate_file.with_file_name("deps");
-    let library = folder.join("libof_its_own.so");
+    PathBuf::from(crate_file)
+}
+
+/// Compiles a source that uses copies of the crate by these names.
+fn compile(source: &str, kind: &str, copies: &[(&str, &Path)], to: &Path) {
     run("RUSTC", "rustc", |rustc| {
-        rustc
-            .args(["--edition=2024", "--crate-type=cdylib"])
-            .arg(format!("--extern=tagheap={}", crate_file.display()))
-            .arg(format!("-Ldependency={}", dependencies.display()))
-            .arg("-o")
-            .arg(&library)
-            .arg(Path::new(ROOT).join("tests/global/libraries/library.rs"));
+        rustc.args(["--edition=2024", "--crate-type", kind]);
+        for (name, file) in copies {
+            let dependencies = file.with_file_name("deps");
+            rustc
+                .arg(format!("--extern={name}={}", file.display()))
+                .arg(format!("-Ldependency={}", dependencies.display()));
+        }
+        let sources = Path::new(ROOT).join("tests/global/libraries");
+        rustc.arg("-o").arg(to).arg(sources.join(source));
     });
+}
+
+/// The path of the library, which this compiles.
+fn library() -> CString {
+    let folder = folder("libraries");
+    let library = folder.join("libof_its_own.so");
+    let copies = [("tagheap", &*copy(&folder, ""))];
+    compile("library.rs", "cdylib", &copies, &library);
     CString::new(library.into_os_string().into_vec()).unwrap()
 }
 
@@ -129,4 +146,16 @@ fn f07_a_library_goes_before_the_threads_that_used_it() {
         let waited = unsafe { libc::waitpid(child, &raw mut status, 0) };
         assert_eq!((waited, status), (child, 0));
     });
+}
+
+#[test]
+fn two_copies_in_one_program_have_a_heap_each() {
+    // As two versions are, which nothing else tells apart for the linker.
+    let one = copy(&folder("libraries"), "");
+    let another = copy(&folder("copies"), "-Cmetadata=another");
+    let copies = [("tagheap", &*one), ("another", &*another)];
+    let program = folder("copies").join("copies");
+    compile("copies.rs", "bin", &copies, &program);
+    let told = Command::new(&program).output().unwrap();
+    assert!(told.status.success(), "{told:?}");
 }
