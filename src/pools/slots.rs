@@ -306,7 +306,8 @@ impl Slots {
 
     /// How many slots are in use.
     pub(crate) fn used(&self) -> usize {
-        self.tally.out() - usize::from(self.hand.get() > CLOSED)
+        let in_hand = usize::from(self.hand.get() > CLOSED);
+        self.tally.out().saturating_sub(in_hand)
     }
 
     /// How many slots there are.

@@ -531,3 +531,30 @@ fn a_word_written_over_hands_nothing_out_twice() {
         }
     });
 }
+
+/// Slots that nobody has come back where a word says that they are in use: the numbers stay within what there is.
+#[test]
+fn slots_that_come_back_by_a_damaged_word_are_counted_as_none() {
+    let slot = layout(8, 8);
+    in_buffer(|heap| {
+        let pool = Fixed::new(Pool::new(heap, TAG), slot, 100).unwrap();
+        let first = take(&pool, slot);
+        // The second group's word, of 36 slots.
+        for bit in 0..36 {
+            flip(first, 3 * 8, bit);
+        }
+        for number in 64..100 {
+            // SAFETY: in the chunk, and nobody's.
+            let stranger = unsafe { first.add(8 * number) };
+            give(&pool, stranger, slot).unwrap();
+            let usage = pool.usage().unwrap();
+            assert!(usage.used <= 1 && usage.deallocations <= 1, "{usage}");
+        }
+        let found = pool.check().unwrap_err();
+        assert!(matches!(found, Error::Corruption(_)), "{found}");
+        for _ in 0..200 {
+            let _ = pool.allocate(slot);
+            assert!(pool.usage().unwrap().used <= 100);
+        }
+    });
+}

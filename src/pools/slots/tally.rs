@@ -47,10 +47,10 @@ impl Tally {
         }
     }
 
-    /// Slots out of their groups.
+    /// Slots out of their groups; none where more came back than left, as a damaged word lets them.
     pub(super) fn out(&self) -> usize {
         let came_back = self.until.get() - self.limit.get() as u64;
-        (self.left.get() - came_back) as usize
+        self.left.get().saturating_sub(came_back) as usize
     }
 
     pub(super) fn total(&self) -> usize {
