@@ -196,6 +196,9 @@ impl<H: Share> Buddy<H> {
         let Some(power) = self.hand.out(self.hand.number(address)) else {
             return Misuse::NotABlock { address }.into();
         };
+        if self.order(power) > self.top {
+            return self.pool.damage(address);
+        }
         let claimed = layout.align();
         if !address.is_multiple_of(claimed) {
             return Misuse::AlignMismatch { address, claimed }.into();
@@ -247,6 +250,10 @@ impl<H: Share> Buddy<H> {
         let (old, new) = (self.order(old), self.order(new));
         if old < new {
             self.settle();
+        }
+        // There is nothing to join beyond the region, whatever damaged flags say.
+        if new > self.top {
+            return false;
         }
         // Growing, it is the lower half each time, and the upper one is free.
         let upper = |order: u32| block ^ 1 << order;

@@ -6,7 +6,8 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use tagheap::{
-    Alarm, Buddy, Error, Kind, LocalHeap, Pool, Reserve, Share, SharedHeap, Shortage, Tag,
+    Alarm, Buddy, Corruption, Error, Kind, LocalHeap, Pool, Reserve, Share, SharedHeap, Shortage,
+    Tag,
 };
 
 use crate::{in_reserve, pieces::*};
@@ -564,6 +565,53 @@ fn every_flipped_bit_of_its_books_is_found() {
         for bit in (0..512).chain(512 + 2..512 + 8).chain(576..576 + 256 * 8) {
             let byte = moved(base, 4096 + bit / 8);
             assert!(is_found(&buddy, byte, bit as u32 % 8), "bit {bit}");
+        }
+    });
+}
+
+/// A note that tells of a power that no block has is damage, not the size of a piece.
+#[test]
+fn a_note_of_more_bytes_than_there_are_is_damage() {
+    in_reserve(|heap| {
+        let buddy = buddy(heap, 4096, 16);
+        let base = base(&buddy);
+        let piece = buddy.allocate(of(16, 1)).unwrap().cast();
+        // Behind 512 flags and the word that sums them up; a byte with an even number of bits tells a power.
+        let block = (at(piece) - at(base)) / 16;
+        let note = moved(base, 4096 + 64 + 8 + block as isize);
+        for code in (1..=255_u8).filter(|code| code.count_ones().is_multiple_of(2)) {
+            let power = (code & 0x7f) - 1;
+            if power == 7 {
+                continue; // the very piece
+            }
+            scribble(note, 1, code);
+            let refused = give(&buddy, piece, of(100, 1)).unwrap_err();
+            let damage = Corruption::Pool {
+                tag: buddy.pool().tag(),
+                at: at(piece),
+            };
+            if power <= 12 {
+                assert!(matches!(refused, Error::Misuse(_)), "{power}: {refused}");
+            } else {
+                assert_eq!(refused, damage.into(), "{power}");
+            }
+        }
+    });
+}
+
+/// Flags that say that what lies beyond the region is free are not followed there.
+#[test]
+fn damaged_flags_let_no_piece_grow_beyond_the_region() {
+    in_reserve(|heap| {
+        for byte in [1, 2, 4, 7, 0xff] {
+            let buddy = buddy(heap, 128, 16);
+            let piece = buddy.allocate(of(128, 1)).unwrap().cast();
+            scribble(moved(piece, 128), 8, byte);
+            for size in [129, 256, 257, 1000, 5000] {
+                // SAFETY: handed out for this layout; it must be refused.
+                let grown = unsafe { buddy.grow(piece, of(128, 1), of(size, 1)) };
+                assert!(grown.is_err(), "{byte}: {grown:?}");
+            }
         }
     });
 }
