@@ -67,7 +67,7 @@ use crate::words::tag::Tag;
 
 pub use changes::HoldingChange;
 pub use numbers::{Holding, Holdings};
-pub use scope::{current_tag, scope, scope_async};
+pub use scope::{current_tag, replace_tag, scope, scope_async};
 
 /// The tag of what is allocated outside any scope.
 const UNTAGGED: Tag = Tag::named("untagged");

@@ -57,7 +57,9 @@ mod faces;
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 pub use crate::{
-    global::{Global, Holding, HoldingChange, Holdings, current_tag, scope, scope_async},
+    global::{
+        Global, Holding, HoldingChange, Holdings, current_tag, replace_tag, scope, scope_async,
+    },
     ground::clock::assume_cycles_per_second,
     ground::fatal::fatal,
     ground::source::{

@@ -75,6 +75,24 @@ pub fn current_tag() -> Tag {
     local::tag_in_force()
 }
 
+/// Makes the calling thread allocate under a tag until the next such call, or, by `None`, as outside any scope; answers what
+/// that puts out of force: the scope's tag, or `None` outside any. O(1); for signal handlers, too.
+///
+/// For scopes that no closure spans, as those of another language, whose ends put back what their beginnings were
+/// answered. [`scope`] does so of itself, panics included.
+///
+/// ```
+/// use tagheap::{Global, Tag, current_tag, replace_tag};
+///
+/// let outer = replace_tag(Some(Tag::named("level")));
+/// assert_eq!(current_tag(), Tag::named("level"));
+/// replace_tag(outer);
+/// assert_eq!(current_tag(), Global::UNTAGGED);
+/// ```
+pub fn replace_tag(tag: Option<Tag>) -> Option<Tag> {
+    local::change_tag(tag)
+}
+
 /// The tag that is in force again when this goes.
 struct Scope {
     before: Option<Tag>,
@@ -82,13 +100,13 @@ struct Scope {
 
 impl Scope {
     fn enter(tag: Tag) -> Self {
-        let before = local::change_tag(Some(tag));
+        let before = replace_tag(Some(tag));
         Self { before }
     }
 }
 
 impl Drop for Scope {
     fn drop(&mut self) {
-        local::change_tag(self.before);
+        replace_tag(self.before);
     }
 }

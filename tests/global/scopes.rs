@@ -8,7 +8,7 @@ use core::task::{Context, Poll, Waker};
 use std::panic::{self, AssertUnwindSafe};
 use std::thread;
 
-use tagheap::{Global, Tag, current_tag, scope, scope_async};
+use tagheap::{Global, Tag, current_tag, replace_tag, scope, scope_async};
 
 use crate::HEAP;
 use crate::careless::free;
@@ -92,6 +92,25 @@ fn who_asks_is_told_the_tag_in_force() {
         assert_eq!(of_thread.join().unwrap(), (Global::UNTAGGED, A));
     });
     assert_eq!(current_tag(), Global::UNTAGGED);
+}
+
+#[test]
+fn a_tag_is_replaced_until_the_next() {
+    assert_eq!(replace_tag(Some(A)), None);
+    assert_eq!((tag_here(), current_tag()), (A, A));
+    assert_eq!(replace_tag(Some(B)), Some(A));
+    // A scope puts back what it finds, and what is replaced in one lasts as long as that.
+    scope(A, || {
+        assert_eq!(replace_tag(None), Some(A));
+        assert_eq!(
+            (tag_here(), current_tag()),
+            (Global::UNTAGGED, Global::UNTAGGED)
+        );
+    });
+    assert_eq!(tag_here(), B);
+    let of_thread = thread::spawn(|| replace_tag(Some(A))).join().unwrap();
+    assert_eq!(of_thread, None);
+    assert_eq!((replace_tag(None), tag_here()), (Some(B), Global::UNTAGGED));
 }
 
 /// Lets whoever polls do something else once.
