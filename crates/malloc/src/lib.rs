@@ -4,8 +4,20 @@
 //! # The way of a request
 //!
 //! An entry (`entry`) hands on what it was called with, and from where. `family` and `operators` make a layout of it and
-//! ask the heap; where the environment asks for that, under the tag of the library that called (`libraries`). What is not
-//! for it to do goes to whom the call would have come to without it (`next`).
+//! ask the heap; where the environment asks for that, under the tag of the library that called (`libraries`), unless the
+//! thread is in a scope that has a tag (`scopes`). What is not for it to do goes to whom the call would have come to without
+//! it (`next`).
+//!
+//! # What programs ask of it by name
+//!
+//! `include/tagheap_malloc.h` has functions for programs of C and C++ that know of it: scopes (`scopes`), names, limits and
+//! numbers of tags (`tags`), the table (`report`). They are inline there, and look first whether the ones behind them are
+//! there, which have names of their own and are weak: so a program links and runs without the library. How a call ends is a
+//! number (`status`), as in `crates/capi`, whose header may be included beside it, and whose library may be there too: no name
+//! is in both.
+//!
+//! What is in a scope is changed by the thread that is in it alone, and by its signal handlers: two words of thread-local
+//! memory, and the tag that the heap keeps for the thread. No request looks at the two unless memory is tagged by library.
 //!
 //! # Safety
 //!
@@ -26,6 +38,10 @@ mod libraries;
 mod next;
 mod opening;
 mod operators;
+mod report;
+mod scopes;
+mod status;
+mod tags;
 
 use heap::Global;
 

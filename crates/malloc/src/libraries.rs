@@ -1,4 +1,5 @@
-//! From which library a call comes. With `TAGHEAP_TAGS=library` in the environment, that is what memory is tagged by.
+//! From which library a call comes. With `TAGHEAP_TAGS=library` in the environment, that is what memory is tagged by outside
+//! scopes of the program's own.
 //!
 //! Asking the loader takes microseconds, so what it said is kept by page of code. A library that comes to lie where one
 //! was that has been closed may be taken for that one.
@@ -14,7 +15,7 @@ use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, Ordering};
 
 use heap::{Global, Tag};
 
-use crate::{HEAP, forks};
+use crate::{HEAP, forks, scopes};
 
 /// Where a call returns to.
 #[derive(Clone, Copy, Debug)]
@@ -91,7 +92,8 @@ impl Caller {
         TAGGED.load(Ordering::Relaxed) != NOTHING
     }
 
-    /// The tag of the library that it is in; `None` where memory is not tagged so.
+    /// The tag of the library that it is in; `None` where memory is not tagged so, or the thread is in a scope that has a
+    /// tag.
     #[inline(always)]
     pub(crate) fn tag(self) -> Option<Tag> {
         match TAGGED.load(Ordering::Relaxed) {
@@ -103,23 +105,44 @@ impl Caller {
     /// Not inlined: most programs do not ask for it, and the others' way is short.
     #[inline(never)]
     fn by_library(self) -> Option<Tag> {
-        if TAGGED.load(Ordering::Relaxed) == UNKNOWN {
-            look();
+        match TAGGED.load(Ordering::Relaxed) {
+            UNKNOWN => self.looked(),
+            // What the program says of a request is more than where that comes from.
+            MEMORY if !scopes::have_tag() => Some(self.tag_of_library()),
+            _ => None,
         }
-        (TAGGED.load(Ordering::Relaxed) == MEMORY).then(|| self.tag_of_library())
     }
 
+    #[cold]
+    #[inline(never)]
+    fn looked(self) -> Option<Tag> {
+        look();
+        self.tag()
+    }
+
+    #[inline(always)]
     fn tag_of_library(self) -> Tag {
-        let page = self.0 as u64 >> PAGE;
-        let Some(known) = KNOWN.get(page as usize % PAGES) else {
-            return OTHERS;
-        };
-        let (bits, word) = (MOST.ilog2(), known.load(Ordering::Relaxed));
-        if word >> bits == page {
-            return tag_numbered(word as usize % MOST);
+        let (page, bits) = (self.page(), MOST.ilog2());
+        let known = KNOWN.get(page as usize % PAGES);
+        match known.map(|known| known.load(Ordering::Relaxed)) {
+            Some(word) if word >> bits == page => tag_numbered(word as usize % MOST),
+            _ => self.asked(),
         }
-        let number = self.ask().unwrap_or(MOST - 1);
-        known.store(page << bits | number as u64, Ordering::Relaxed);
+    }
+
+    /// The number of the page of code that it is in.
+    fn page(self) -> u64 {
+        self.0 as u64 >> PAGE
+    }
+
+    /// What the loader says, which is kept.
+    #[cold]
+    #[inline(never)]
+    fn asked(self) -> Tag {
+        let (page, number) = (self.page(), self.ask().unwrap_or(MOST - 1));
+        if let Some(known) = KNOWN.get(page as usize % PAGES) {
+            known.store(page << MOST.ilog2() | number as u64, Ordering::Relaxed);
+        }
         tag_numbered(number)
     }
 

@@ -1,5 +1,5 @@
 //! `libtagheap_malloc.so` in the C library's place: under programs that say what C asks of it, that misuse it, whose
-//! libraries hold memory, and under such as are on most machines.
+//! libraries hold memory, that tag it themselves, and under such as are on most machines.
 
 #![allow(
     clippy::unwrap_used,
@@ -15,5 +15,6 @@ mod loaded;
 mod misuse;
 mod others;
 mod promises;
+mod scopes;
 mod symbols;
 mod tools;

@@ -1,11 +1,12 @@
 //! What the library puts in the place of what programs have: no more than that.
 
+use std::fs;
 use std::process::Command;
 
-use crate::tools::{library, succeed};
+use crate::tools::{library, source, succeed};
 
 /// All it defines for others.
-const DEFINED: [&str; 36] = [
+const DEFINED: [&str; 45] = [
     "_ZdaPv",
     "_ZdaPvRKSt9nothrow_t",
     "_ZdaPvSt11align_val_t",
@@ -41,11 +42,34 @@ const DEFINED: [&str; 36] = [
     "pvalloc",
     "realloc",
     "reallocarray",
+    "tagheap_malloc_holding",
+    "tagheap_malloc_report",
+    "tagheap_malloc_reset_peak",
+    "tagheap_malloc_set_limit",
+    "tagheap_malloc_set_name",
+    "tagheap_malloc_tags",
+    "tagheap_scope_enter",
+    "tagheap_scope_leave",
+    "tagheap_scope_tag",
     "valloc",
 ];
 
+/// The names of its own are the header's, all of them.
 #[test]
-fn it_defines_the_family_and_nothing_else() {
+fn the_header_declares_what_is_defined() {
+    let header = fs::read_to_string(source("../../include/tagheap_malloc.h")).unwrap();
+    let mut declared: Vec<_> = header
+        .lines()
+        .filter_map(|line| line.strip_prefix("TH_MALLOC_WEAK extern ")?.split_once('('))
+        .filter_map(|(front, _)| front.split_whitespace().last())
+        .collect();
+    declared.sort_unstable();
+    let own = DEFINED.iter().filter(|name| name.starts_with("tagheap_"));
+    assert!(own.eq(&declared), "{declared:?}");
+}
+
+#[test]
+fn it_defines_the_family_and_what_is_in_the_header() {
     let table = succeed(
         Command::new("readelf")
             .args(["--wide", "--dyn-syms"])
