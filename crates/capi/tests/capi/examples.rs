@@ -160,7 +160,7 @@ fn makefile_builds_them_all() {
         return;
     }
     let folder = empty("make");
-    for name in ["Makefile", "pools.c", "level.c", "nolibc.c"] {
+    for name in ["Makefile", "pools.c", "level.c", "nolibc.c", "scopes.c"] {
         std::fs::copy(source(name), folder.join(name)).unwrap();
     }
     let target = library().parent().unwrap();
@@ -173,7 +173,7 @@ fn makefile_builds_them_all() {
         make.env_remove(variable);
     }
     told(&mut make);
-    for name in ["pools", "level", "nolibc"] {
+    for name in ["pools", "level", "nolibc", "scopes"] {
         told(&mut Command::new(folder.join(name)));
     }
 }

@@ -185,3 +185,18 @@ fn the_readme_says_what_its_program_says() {
     let program = compiled("gcc", "readme", path.to_str().unwrap(), &["-std=c99"]);
     assert_eq!(succeed(&mut with_library(program)), said);
 }
+
+#[test]
+fn the_example_runs_with_the_library_and_without() {
+    let example = source("../../../../examples/c/scopes.c");
+    let program = compiled("gcc", "example", example.to_str().unwrap(), &["-std=c99"]);
+    let said = says(&mut Command::new(&program));
+    assert!(
+        said.contains("1000 words") && !said.contains("tagheap"),
+        "{said}"
+    );
+    let said = succeed(&mut with_library(&program));
+    let of = line(&said, "words of the text").unwrap();
+    assert_eq!(of[0], 1001, "{said}");
+    assert_eq!(line(&said, "index").unwrap()[0], 1, "{said}");
+}
