@@ -3,15 +3,15 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use tagheap::{Block, Bytes, Header, Image, Root, SMALLEST, State, Tag, Walk};
 
 use crate::memory::Memory;
 
-/// How often a heap that changes is read again.
-const TRIES: u32 = 50;
+/// How long a heap that changes is read again and again.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Between two tries: a change takes less.
 const PAUSE: Duration = Duration::from_micros(200);
@@ -142,14 +142,13 @@ impl Heap {
             memory.read(at, &mut bytes);
             Root::decode(at as usize, &bytes)
         };
-        let mut tries = TRIES;
+        let begin = Instant::now();
         loop {
             let before = root()?;
             let mut heap = Self::walk(memory, &before);
             heap.is_torn = before.epoch != root()?.epoch;
             let is_steady = !heap.is_torn && !heap.is_in_change;
-            tries -= 1;
-            if is_steady || tries == 0 || !memory.is_live {
+            if is_steady || !memory.is_live || begin.elapsed() > PATIENCE {
                 // What looks like damage while it changes may be none.
                 heap.damage = heap.damage.filter(|_| !heap.is_torn);
                 return Some(heap);

@@ -24,7 +24,7 @@ use crate::told::{Told, Wanted};
     after_help = "Exit codes: 0 if heaps were found and none is damaged, 1 if not, 2 if it cannot be said."
 )]
 struct Cli {
-    /// The number of a process, or a core file.
+    /// The number of a process, or a core file: ./4711 where its name is a number.
     from: PathBuf,
     /// Draws the row of blocks.
     #[arg(long)]

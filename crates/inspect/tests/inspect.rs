@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command, Output};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use serde_json::Value;
@@ -13,6 +14,13 @@ use tagheap::{Buffer, Directory, Heap, Key, Placement, Reserve, Scan, Source, Sp
 
 const LEVEL: Tag = Tag::named("level");
 const PLAYER: Tag = Tag::named("player");
+
+/// One test at a time: each looks at the heaps of all.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Runs it; others may look at this process's memory.
 fn inspect(arguments: &[&str]) -> Output {
@@ -41,6 +49,12 @@ fn fill<S: Source, P: Placement>(heap: &mut Heap<S, Split, P>) {
     }
     // SAFETY: nobody uses it.
     unsafe { heap.deallocate(first.cast(), layout).unwrap() };
+}
+
+/// Else a heap that was there is found still.
+fn wipe(bytes: &mut [u8]) {
+    bytes.fill(0);
+    std::hint::black_box(bytes);
 }
 
 /// What was said about the heap at an address.
@@ -81,6 +95,7 @@ fn core(name: &str, at: usize, bytes: &[u8]) -> PathBuf {
 
 #[test]
 fn a_heap_of_each_kind_is_found_in_a_process_and_told() {
+    let _alone = alone();
     let mut bytes = vec![0; 16_000];
     let mut reserved = Heap::new(Reserve::new().unwrap()).unwrap();
     fill(&mut reserved);
@@ -125,6 +140,7 @@ fn a_heap_of_each_kind_is_found_in_a_process_and_told() {
 /// The sums of what is told are the heap's own.
 #[test]
 fn numbers_are_those_of_the_heap() {
+    let _alone = alone();
     let mut heap = Heap::new(Reserve::new().unwrap()).unwrap();
     let mut random = fastrand::Rng::with_seed(1);
     let mut held = Vec::new();
@@ -184,6 +200,7 @@ fn of_tag<'a>(told: &'a Value, tag: Option<&str>) -> &'a Value {
 /// Whatever it is doing, what is told is of one moment, or said not to be.
 #[test]
 fn a_heap_that_changes_is_told_as_it_was_at_one_moment() {
+    let _alone = alone();
     let is_done = AtomicBool::new(false);
     let mut heap = Heap::new(Reserve::new().unwrap()).unwrap();
     let base = heap.base();
@@ -231,6 +248,7 @@ impl Drop for Ends<'_> {
 
 #[test]
 fn a_core_file_tells_the_same_and_where_the_damage_is() {
+    let _alone = alone();
     let mut bytes = vec![0; 16_000];
     let start = bytes.as_ptr();
     let mut heap = Heap::with(Buffer::new(&mut bytes), Split, Scan, Key::FIXED).unwrap();
@@ -275,6 +293,7 @@ fn a_core_file_tells_the_same_and_where_the_damage_is() {
     let said = text(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains(": not in this memory, behind"), "{said}");
+    wipe(&mut bytes);
 }
 
 #[test]
