@@ -247,7 +247,7 @@ impl Mapping {
         let access = MprotectFlags::READ | MprotectFlags::WRITE;
         // SAFETY: the pages lie in this mapping and nobody uses them yet.
         let opened = unsafe { rustix::mm::mprotect(start.cast(), to - from, access) };
-        if self.is_out_of_dumps {
+        if opened.is_ok() && self.is_out_of_dumps {
             // SAFETY: pages of this mapping.
             unsafe { keep_out_of_dumps(start, to - from, false) };
         }
