@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display};
 
-use tagheap::{Block, Drawing, State};
+use tagheap::{Drawing, State};
 
 use crate::heap::{Amounts, Damage, Heap};
 
@@ -86,11 +86,8 @@ fn tell(f: &mut fmt::Formatter<'_>, damage: &Damage) -> fmt::Result {
         Some([a, b, c, d]) => write!(f, ": {a:#x} {b:#x} {c:#x} {d:#x}")?,
         None => f.write_str(": not in this memory")?,
     }
-    if let Some(Block { at, .. }) = damage.behind {
-        write!(f, ", behind the block at {at:#x}")?;
-    }
     if let Some(block) = damage.behind {
-        write!(f, ", {block}")?;
+        write!(f, ", behind the block at {:#x}, {block}", block.at)?;
     }
     writeln!(f)
 }
