@@ -106,8 +106,9 @@ pub(super) fn found<S: Source, R: Rule, P: Placement>(
     placement
         .reserve(reach, R::SPLITS, &mut memory)
         .map_err(lacking)?;
-    let ledger = Ledger::new(&mut memory).map_err(lacking)?;
+    let mut ledger = Ledger::new(&mut memory).map_err(lacking)?;
     let root = RootWriter::plant(&mut row, R::SPLITS);
+    ledger.tell_at(root.accounts());
     Ok(Heap {
         row,
         root,

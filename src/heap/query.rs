@@ -138,7 +138,7 @@ impl<S: Source, R: Rule, P: Placement> Heap<S, R, P> {
     /// The first [`Corruption`] found.
     pub fn check(&self) -> Result<(), Corruption> {
         self.source.frontier()?;
-        self.root.check(&self.row)?;
+        self.root.check(&self.row, self.ledger.place())?;
         let mut stats = Stats::default();
         let mut before_is_free = false;
         for block in self.walk() {

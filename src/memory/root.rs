@@ -26,6 +26,24 @@ const ROOT_SLOT: Slot = Slot {
     slack: 0,
 };
 
+/// Where the root block tells of the accounts; in the hands of whoever has these, who goes with the heap.
+#[derive(Debug)]
+pub(crate) struct AccountsPlace(NonNull<[u64; 2]>);
+
+// SAFETY: the root block belongs to the heap alone, as its accounts do.
+unsafe impl Send for AccountsPlace {}
+// SAFETY: a shared place tells nothing.
+unsafe impl Sync for AccountsPlace {}
+
+impl AccountsPlace {
+    /// Tells where they lie, and how many entries there are.
+    pub(crate) fn tell(&mut self, accounts: [u64; 2]) {
+        // SAFETY: two words of the root block's payload, which stays while there is a heap; volatile, as somebody outside
+        // reads them.
+        unsafe { self.0.write_volatile(accounts) };
+    }
+}
+
 /// Writes the root block's words.
 #[derive(Debug)]
 pub(crate) struct RootWriter {
@@ -83,21 +101,29 @@ impl RootWriter {
         self.write_word(offset_of!(Root, epoch), self.epoch);
     }
 
-    /// Compares the root block with what the heap knows.
-    pub(crate) fn check(&self, row: &Row) -> Result<(), Corruption> {
+    /// Where the heap's accounts are told of.
+    pub(crate) fn accounts(&self) -> AccountsPlace {
+        let word = self.place.cast::<u8>();
+        // SAFETY: within the root block's payload.
+        let word = unsafe { word.add(offset_of!(Root, accounts)) };
+        AccountsPlace(word.cast())
+    }
+
+    /// Compares the root block with what the heap knows: where its accounts lie, and how many there are, too.
+    pub(crate) fn check(&self, row: &Row, accounts: [u64; 2]) -> Result<(), Corruption> {
         let at = row.base();
         let header = row.header(at);
         let wanted = Header::used(at, Root::BLOCK, Tag::HEAP, ROOT_SLOT.word(), row.secret());
         // SAFETY: the root block's payload, initialised by `write`.
         let root = unsafe { self.place.read_volatile() };
-        if header == Some(wanted) && root == self.words(row) {
+        if header == Some(wanted) && root == self.words(row, accounts) {
             Ok(())
         } else {
             Err(Corruption::Root { at })
         }
     }
 
-    fn words(&self, row: &Row) -> Root {
+    fn words(&self, row: &Row, [accounts, entries]: [u64; 2]) -> Root {
         Root {
             magic: Root::MAGIC,
             version: Root::VERSION,
@@ -106,13 +132,15 @@ impl RootWriter {
             base: row.base() as u64,
             end: row.end() as u64,
             limit: row.limit() as u64,
-            reserved: [0; 6],
+            accounts,
+            entries,
+            reserved: [0; 4],
         }
     }
 
     fn write(&self, row: &Row) {
         // SAFETY: the root block's payload holds a `Root` and is aligned to 16.
-        unsafe { self.place.write_volatile(self.words(row)) };
+        unsafe { self.place.write_volatile(self.words(row, [0; 2])) };
     }
 
     #[inline]

@@ -2,8 +2,10 @@
 //!
 //! # Safety
 //!
-//! Nothing unsafe is done here; all-zero bytes are a valid account.
+//! Nothing unsafe is done here; all-zero bytes are a valid account, which is of no tag.
 #![allow(unsafe_code)]
+
+use core::mem::offset_of;
 
 use crate::ground::table::Plain;
 use crate::tags::list::List;
@@ -33,7 +35,11 @@ pub(crate) struct Account {
     pub(crate) name: Name,
 }
 
+// What somebody outside knows of it, see `TagStats::decode`.
 const _: () = assert!(size_of::<Account>() == 128);
+const _: () = assert!(offset_of!(Account, tag) == 0);
+const _: () = assert!(offset_of!(Account, allocations) == 64);
+const _: () = assert!(offset_of!(Account, name) == 96);
 
 // SAFETY: numbers, a tag, and a name without length.
 unsafe impl Plain for Account {}
@@ -145,5 +151,68 @@ impl Account {
             largest: self.largest,
             limit: self.limit(),
         }
+    }
+}
+
+impl TagStats {
+    /// Bytes of an entry of a heap's accounts, which its [`Root`](crate::Root) tells of.
+    pub const ENTRY: usize = size_of::<Account>();
+
+    /// What an entry says of which these are the bytes; `None` if it is of no tag.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let bytes = bytes.first_chunk::<{ Self::ENTRY }>()?;
+        let (words, _) = bytes.as_chunks::<8>();
+        let mut words = words.iter().map(|word| u64::from_le_bytes(*word));
+        let tag = words.next().filter(|tag| *tag != Tag::FREE.number())?;
+        let [blocks, limit, held, peak, requested, _, _] =
+            [(); 7].map(|()| words.next().unwrap_or(0) as usize);
+        let [allocations, deallocations, failures, largest] =
+            [(); 4].map(|()| words.next().unwrap_or(0));
+        let [name @ .., length] = bytes.last_chunk::<{ Name::CAPACITY + 1 }>()?;
+        let name = name.get(..usize::from(*length)).unwrap_or_default();
+        Some(Self {
+            tag: Tag::new(tag),
+            name: str::from_utf8(name).map(Name::new).unwrap_or_default(),
+            blocks,
+            bytes: held,
+            requested,
+            peak,
+            allocations,
+            deallocations,
+            failures,
+            largest: largest as usize,
+            limit: (limit != 0).then_some(!limit),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+
+    #[test]
+    fn an_entry_is_decoded_as_it_was_meant() {
+        let mut account = Account::new(Tag::named("level"));
+        account.gain_one(1000, 900);
+        account.gain_one(3000, 2000);
+        account.lose(1000, 900);
+        (account.allocations, account.deallocations) = (2, 1);
+        (account.failures, account.largest) = (5, 2000);
+        for limit in [None, Some(0), Some(1 << 40)] {
+            for name in ["", "a level of the game, of 31 bytes"] {
+                account.set_limit(limit);
+                account.name = Name::new(name);
+                let words: [u64; TagStats::ENTRY / 8] = {
+                    // SAFETY: numbers all through, without gaps.
+                    unsafe { core::mem::transmute(account) }
+                };
+                let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+                assert_eq!(TagStats::decode(&bytes), Some(account.stats()));
+                assert_eq!(TagStats::decode(&bytes[1..]), None, "cut off");
+            }
+        }
+        assert_eq!(TagStats::decode(&[0; TagStats::ENTRY]), None, "of no tag");
     }
 }

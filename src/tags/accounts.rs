@@ -1,6 +1,7 @@
 //! Accounts by tag: a hash table with linear probing over a dense array.
 
 use crate::ground::table::{IndexMemory, Table};
+use crate::memory::root::AccountsPlace;
 use crate::tags::account::Account;
 use crate::words::error::Shortage;
 use crate::words::tag::Tag;
@@ -17,6 +18,8 @@ pub(crate) struct Accounts {
     bits: u32,
     /// By how much a tag's mix is shifted to leave so many bits.
     shift: u32,
+    /// Where somebody outside is told of them.
+    told_at: Option<AccountsPlace>,
 }
 
 /// Log2 of the places at the start: room for eight accounts.
@@ -30,7 +33,36 @@ impl Accounts {
             places: Table::empty(),
             bits: 0,
             shift: u64::BITS - 1,
+            told_at: None,
         }
+    }
+
+    /// Tells at this place where they are, from now on.
+    pub(crate) fn tell_at(&mut self, place: AccountsPlace) {
+        self.told_at = Some(place);
+        self.tell();
+    }
+
+    /// Where they lie, and how many entries there are; zeros where there are none.
+    pub(crate) fn place(&self) -> [u64; 2] {
+        match self.accounts.as_ptr_range() {
+            range if range.is_empty() => [0; 2],
+            range => [range.start.addr() as u64, self.accounts.len() as u64],
+        }
+    }
+
+    fn tell(&mut self) {
+        let place = self.place();
+        if let Some(told_at) = &mut self.told_at {
+            told_at.tell(place);
+        }
+    }
+
+    /// Has room for so many entries.
+    fn grow(&mut self, length: usize, memory: &mut IndexMemory) -> Result<(), Shortage> {
+        let grown = self.accounts.grow(length, memory);
+        self.tell();
+        grown
     }
 
     /// Makes room for the first accounts.
@@ -52,7 +84,7 @@ impl Accounts {
     /// As [`find`](Accounts::find), where the account had this index before, if it was there.
     #[inline(always)]
     pub(crate) fn find_again(&self, index: usize, tag: Tag) -> Option<usize> {
-        // What a removed account left behind the others still has its tag.
+        // Behind the last is none, whatever stands there.
         let is_there = index < self.count && self.accounts.get(index)?.tag == tag;
         if is_there {
             Some(index)
@@ -118,7 +150,7 @@ impl Accounts {
         if self.bits == 0 || index >= 1 << (self.bits - 1) {
             self.widen(memory)?;
         }
-        self.accounts.grow(index + 1, memory)?;
+        self.grow(index + 1, memory)?;
         let account = self.accounts.get_mut(index).ok_or(Shortage::Index)?;
         *account = Account::new(tag);
         self.count += 1;
@@ -129,7 +161,7 @@ impl Accounts {
     /// Doubles the hash table, and enters all accounts anew.
     fn widen(&mut self, memory: &mut IndexMemory) -> Result<(), Shortage> {
         let bits = (self.bits + 1).max(FIRST_BITS);
-        self.accounts.grow(1 << (FIRST_BITS - 1), memory)?;
+        self.grow(1 << (FIRST_BITS - 1), memory)?;
         self.places.grow(1 << bits, memory)?;
         self.bits = bits;
         self.shift = u64::BITS - bits;
@@ -152,7 +184,7 @@ impl Accounts {
         }
     }
 
-    /// Forgets a tag. The last account moves into its index.
+    /// Forgets a tag. The last account moves into its index, and its own entry is of no tag then.
     pub(crate) fn remove(&mut self, tag: Tag) {
         let Some(index) = self.find(tag) else { return };
         self.leave(tag);
@@ -166,6 +198,9 @@ impl Accounts {
                 *account = last;
             }
             self.enter(last.tag, index);
+        }
+        if let Some(account) = self.accounts.get_mut(self.count) {
+            *account = Account::new(Tag::FREE);
         }
     }
 
@@ -220,7 +255,6 @@ impl Accounts {
 mod tests {
     use super::*;
 
-    /// What a removed account left behind the others has its tag still, and is no account.
     #[test]
     fn an_account_is_found_again_unless_it_is_gone_or_moved() {
         let mut accounts = Accounts::empty();

@@ -9,6 +9,7 @@ pub(crate) mod chosen;
 use core::ops::Range;
 
 use crate::ground::table::IndexMemory;
+use crate::memory::root::AccountsPlace;
 use crate::tags::account::Account;
 use crate::tags::accounts::Accounts;
 use crate::tags::ledger::chosen::Chosen;
@@ -77,6 +78,16 @@ impl Ledger {
             answer => answer?,
         }
         Ok(ledger)
+    }
+
+    /// Tells at this place where the accounts are, from now on.
+    pub(crate) fn tell_at(&mut self, place: AccountsPlace) {
+        self.accounts.tell_at(place);
+    }
+
+    /// Where the accounts lie, and how many entries there are.
+    pub(crate) fn place(&self) -> [u64; 2] {
+        self.accounts.place()
     }
 
     pub(crate) fn is_on(&self) -> bool {

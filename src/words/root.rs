@@ -21,8 +21,13 @@ pub struct Root {
     pub end: u64,
     /// Address behind the memory granted to the heap.
     pub limit: u64,
-    /// Kept for the table of tags; 0 for now.
-    pub reserved: [u64; 6],
+    /// Address of the heap's accounts, in that process: entries of [`TagStats::ENTRY`](crate::TagStats::ENTRY) bytes, one a
+    /// tag, in no order; 0 where there are none.
+    pub accounts: u64,
+    /// How many entries there are room for. Those of no tag begin with a zero.
+    pub entries: u64,
+    /// 0 for now.
+    pub reserved: [u64; 4],
 }
 
 impl Root {
@@ -42,6 +47,7 @@ impl Root {
         let mut words = words.iter().map(|word| u64::from_le_bytes(*word));
         let [in_use, size, tag, _] = [(); 4].map(|()| words.next().unwrap_or(0));
         let [magic, version, epoch, base, end, limit] = [(); 6].map(|()| words.next().unwrap_or(0));
+        let [accounts, entries] = [(); 2].map(|()| words.next().unwrap_or(0));
         let root = Self {
             magic,
             version: version as u32,
@@ -50,7 +56,9 @@ impl Root {
             base,
             end,
             limit,
-            reserved: [(); 6].map(|()| words.next().unwrap_or(0)),
+            accounts,
+            entries,
+            reserved: [(); 4].map(|()| words.next().unwrap_or(0)),
         };
         let is_block = in_use == 1 && size == Self::BLOCK as u64 && tag == Tag::HEAP.number();
         let is_one =

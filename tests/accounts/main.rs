@@ -14,6 +14,7 @@ mod marks;
 mod model;
 mod moves;
 mod numbers;
+mod outside;
 mod refused;
 
 use core::alloc::Layout;

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use tagheap::{Block, Bytes, Header, Image, Root, SMALLEST, State, Tag, Walk};
+use tagheap::{Block, Bytes, Header, Image, Root, SMALLEST, State, Tag, TagStats, Walk};
 
 use crate::memory::Memory;
 
@@ -15,6 +15,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Between two tries: a change takes less.
 const PAUSE: Duration = Duration::from_micros(200);
+
+/// Accounts that are read at most: what says that there are more is no root block.
+const MOST: usize = 1 << 24;
 
 /// Bytes that are read together.
 const WINDOW: usize = 16 << 10;
@@ -50,7 +53,23 @@ pub(crate) struct Amounts {
     pub(crate) blocks: usize,
     pub(crate) bytes: usize,
     pub(crate) payload: usize,
+    /// Bytes of the largest.
     pub(crate) largest: usize,
+    /// What the heap knows of the tag besides, if it has an account.
+    pub(crate) account: Option<Account>,
+}
+
+/// What a heap knows of a tag, and no block says.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Account {
+    /// What it is called besides; empty unless somebody said so.
+    pub(crate) name: String,
+    pub(crate) requested: usize,
+    pub(crate) peak: usize,
+    pub(crate) allocations: u64,
+    pub(crate) deallocations: u64,
+    pub(crate) failures: u64,
+    pub(crate) limit: Option<usize>,
 }
 
 /// Where no header stands, and what does.
@@ -192,11 +211,23 @@ impl Heap {
             changes: root.epoch / 2,
             is_torn: false,
             is_in_change: root.epoch % 2 == 1,
-            tags: amounts(&blocks),
+            tags: amounts(&blocks, &accounts(memory, root)),
             blocks,
             damage,
         }
     }
+}
+
+/// The accounts that the root block tells of, as far as they can be read.
+fn accounts(memory: &Memory, root: &Root) -> Vec<TagStats> {
+    let entries = usize::try_from(root.entries).unwrap_or(0).min(MOST);
+    let mut bytes = vec![0; entries * TagStats::ENTRY];
+    let there = memory.read(root.accounts, &mut bytes);
+    let entries = bytes
+        .get(..there)
+        .unwrap_or_default()
+        .chunks(TagStats::ENTRY);
+    entries.filter_map(TagStats::decode).collect()
 }
 
 /// The row as it was read.
@@ -234,22 +265,42 @@ fn words(header: Header) -> [u64; 4] {
     [header.in_use, header.size, header.tag.number(), last]
 }
 
-fn amounts(blocks: &[Block]) -> Vec<Amounts> {
+/// What tags have, those that had something before, too.
+fn amounts(blocks: &[Block], accounts: &[TagStats]) -> Vec<Amounts> {
+    let nothing = |tag| Amounts {
+        tag,
+        blocks: 0,
+        bytes: 0,
+        payload: 0,
+        largest: 0,
+        account: None,
+    };
     let mut by_tag: BTreeMap<Option<Tag>, Amounts> = BTreeMap::new();
+    for known in accounts {
+        let account = Account {
+            name: known.name.to_string(),
+            requested: known.requested,
+            peak: known.peak,
+            allocations: known.allocations,
+            deallocations: known.deallocations,
+            failures: known.failures,
+            limit: known.limit,
+        };
+        let amounts = Amounts {
+            account: Some(account),
+            ..nothing(State::Used(known.tag))
+        };
+        by_tag.insert(Some(known.tag), amounts);
+    }
     for block in blocks {
-        let amounts = by_tag.entry(block.tag()).or_insert(Amounts {
-            tag: block.state,
-            blocks: 0,
-            bytes: 0,
-            payload: 0,
-            largest: 0,
-        });
+        let amounts = by_tag.entry(block.tag()).or_insert(nothing(block.state));
         amounts.blocks += 1;
         amounts.bytes += block.size;
         amounts.payload += block.usable();
         amounts.largest = amounts.largest.max(block.size);
     }
     let mut all: Vec<_> = by_tag.into_values().collect();
-    all.sort_by_key(|amounts| core::cmp::Reverse(amounts.bytes));
+    let peak = |amounts: &Amounts| amounts.account.as_ref().map_or(0, |account| account.peak);
+    all.sort_by_key(|amounts| core::cmp::Reverse((amounts.bytes, peak(amounts))));
     all
 }

@@ -7,7 +7,6 @@ use std::path::Path;
 
 use object::read::elf::{FileHeader, ProgramHeader};
 use object::{Endianness, ReadCache, elf};
-use procfs::process::{MMPermissions, Process};
 
 /// Memory by its addresses in the process.
 #[derive(Debug)]
@@ -33,24 +32,22 @@ impl Memory {
     pub(crate) fn of(from: &Path) -> io::Result<Self> {
         let number = from.to_str().and_then(|text| text.parse().ok());
         match number {
-            Some(number) => Self::of_process(number).map_err(io::Error::other),
+            Some(number) => Self::of_process(number),
             None => Self::of_core(from),
         }
     }
 
-    fn of_process(number: i32) -> Result<Self, procfs::ProcError> {
-        let process = Process::new(number)?;
-        let mine = MMPermissions::READ | MMPermissions::WRITE | MMPermissions::PRIVATE;
-        let maps = process.maps()?;
-        let maps = maps.iter().filter(|map| map.perms.contains(mine));
-        let pieces = maps.map(|map| Piece {
-            at: map.address.0,
-            bytes: map.address.1 - map.address.0,
-            offset: map.address.0,
+    fn of_process(number: proc_maps::Pid) -> io::Result<Self> {
+        let maps = proc_maps::get_process_maps(number)?;
+        let mine = maps.iter().filter(|map| map.is_read() && map.is_write());
+        let pieces = mine.map(|map| Piece {
+            at: map.start() as u64,
+            bytes: map.size() as u64,
+            offset: map.start() as u64,
         });
         Ok(Self {
             pieces: pieces.collect(),
-            file: process.mem()?,
+            file: File::open(format!("/proc/{number}/mem"))?,
             is_live: true,
         })
     }

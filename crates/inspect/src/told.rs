@@ -42,8 +42,8 @@ impl Display for Told<'_> {
         }
         writeln!(
             f,
-            "{:<20} {:>8} {:>14} {:>14} {:>14}",
-            "tag", "blocks", "bytes", "payload", "largest"
+            "{:<20} {:>8} {:>14} {:>14} {:>14} {:>14}",
+            "tag", "blocks", "bytes", "payload", "largest", "peak"
         )?;
         for amounts in &heap.tags {
             line(f, amounts)?;
@@ -63,9 +63,11 @@ impl Display for Told<'_> {
 }
 
 fn line(f: &mut fmt::Formatter<'_>, amounts: &Amounts) -> fmt::Result {
-    let tag = match amounts.tag {
-        State::Free => "(free)".into(),
-        State::Used(tag) => tag.to_string(),
+    let account = amounts.account.as_ref();
+    let tag = match (amounts.tag, account) {
+        (State::Free, _) => "(free)".into(),
+        (State::Used(_), Some(account)) if !account.name.is_empty() => account.name.clone(),
+        (State::Used(tag), _) => tag.to_string(),
     };
     let Amounts {
         blocks,
@@ -74,10 +76,14 @@ fn line(f: &mut fmt::Formatter<'_>, amounts: &Amounts) -> fmt::Result {
         largest,
         ..
     } = amounts;
-    writeln!(
+    write!(
         f,
         "{tag:<20} {blocks:>8} {bytes:>14} {payload:>14} {largest:>14}"
-    )
+    )?;
+    match account {
+        Some(account) => writeln!(f, " {:>14}", account.peak),
+        None => writeln!(f),
+    }
 }
 
 fn tell(f: &mut fmt::Formatter<'_>, damage: &Damage) -> fmt::Result {
