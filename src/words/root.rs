@@ -63,7 +63,8 @@ impl Root {
         let is_block = in_use == 1 && size == Self::BLOCK as u64 && tag == Tag::HEAP.number();
         let is_one =
             root.magic == Self::MAGIC && root.version == Self::VERSION && root.coalesces <= 1;
-        let is_here = root.base == at as u64 && root.end >= root.base + Self::BLOCK as u64;
+        let is_here =
+            root.base == at as u64 && root.end.saturating_sub(root.base) >= Self::BLOCK as u64;
         (is_block && is_one && is_here).then_some(root)
     }
 }

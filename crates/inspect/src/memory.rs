@@ -27,6 +27,15 @@ pub(crate) struct Piece {
     offset: u64,
 }
 
+impl Piece {
+    /// Whether a process may have it and a file hold it: both end before 2^63.
+    fn is_possible(&self) -> bool {
+        let ends = [self.at, self.offset].map(|start| start.checked_add(self.bytes));
+        ends.into_iter()
+            .all(|end| end.is_some_and(|end| end < 1 << 63))
+    }
+}
+
 impl Memory {
     /// That of the process of a number, or of a core file.
     pub(crate) fn of(from: &Path) -> io::Result<Self> {
@@ -71,7 +80,7 @@ impl Memory {
             offset: segment.p_offset(endian),
         });
         Ok(Self {
-            pieces: pieces.collect(),
+            pieces: pieces.filter(Piece::is_possible).collect(),
             file,
             is_live: false,
         })
@@ -97,8 +106,12 @@ impl Memory {
         done
     }
 
-    /// As [`read`](Memory::read), within one piece: what is behind it may be another.
+    /// As [`read`](Memory::read), within one piece: what is behind it may be another. A process that runs may have got more
+    /// since it was asked for its pieces: there, an address is where it says.
     fn read_some(&self, at: u64, into: &mut [u8]) -> io::Result<usize> {
+        if self.is_live {
+            return self.file.read_at(into, at);
+        }
         let found = self.pieces.iter().find_map(|piece| {
             let inside = at.checked_sub(piece.at)?;
             let left = piece.bytes.checked_sub(inside)?;
@@ -110,5 +123,32 @@ impl Memory {
         let bytes = usize::try_from(left).map_or(into.len(), |left| left.min(into.len()));
         let into = into.get_mut(..bytes).unwrap_or_default();
         self.file.read_at(into, offset)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_process_gets_later_is_read_too() {
+        let me = std::process::id().to_string();
+        let memory = Memory::of(Path::new(&me)).unwrap();
+        let later = vec![7_u8; 100 << 20];
+        let end = later.as_ptr_range().end.addr() as u64;
+        let mut bytes = [0; 5000];
+        assert_eq!(memory.read(end - 5000, &mut bytes), 5000);
+        assert_eq!(bytes, [7; 5000]);
+    }
+
+    #[test]
+    fn pieces_end_where_addresses_and_files_do() {
+        let is_possible = |at, bytes, offset| Piece { at, bytes, offset }.is_possible();
+        assert!(is_possible(0x7000, 4096, 0));
+        assert!(is_possible((1 << 63) - 2, 1, (1 << 63) - 2));
+        assert!(!is_possible((1 << 63) - 1, 1, 0));
+        assert!(!is_possible(0, 1, (1 << 63) - 1));
+        assert!(!is_possible(u64::MAX, 2, 0));
+        assert!(!is_possible(0x7000, 4096, u64::MAX));
     }
 }
