@@ -160,8 +160,9 @@ impl Watch {
     /// Notes that an operation which began then is over.
     #[inline]
     fn stop(&self, start: u64) {
-        // The counters of two processors may differ by a few cycles where a thread moves.
-        let cycles = sys::cycles().saturating_sub(start);
+        // The counters of two processors may differ by a few cycles where a thread moves, and some counters move on
+        // only every so many cycles. What there was took one at least: 0 says that there was none.
+        let cycles = sys::cycles().saturating_sub(start).max(1);
         self.last.store(cycles, Ordering::Relaxed);
         if cycles > self.longest.load(Ordering::Relaxed) {
             self.longest.fetch_max(cycles, Ordering::Relaxed);

@@ -52,28 +52,34 @@ static void each_operation_has_its_own(th_pool *pool) {
     were(pool, 0);
 }
 
-/* Each that takes longer is counted, one that is refused, too. */
+/* Each that takes longer is counted, one that is refused, too. A counter that moves on only every so many cycles may
+ * say of some that they took one. */
 static void limits_are_counted(th_pool *pool) {
     th_status why;
+    uint64_t wanted = 0;
     CHECK(timing(pool, TH_ALLOCATE).limit.cycles == 0 && th_pool_limit_time(pool, TH_ALLOCATE, 1) == TH_OK);
     CHECK(timing(pool, TH_ALLOCATE).limit.cycles == 1 && timing(pool, TH_DEALLOCATE).limit.cycles == 0);
     for (uint64_t n = 0; n < 10; n++) {
-        CHECK(timing(pool, TH_ALLOCATE).exceeded == 2 * n);
         void *piece = th_pool_allocate(pool, 8, 8, &why);
+        wanted += timing(pool, TH_ALLOCATE).last.cycles > 1;
+        CHECK(timing(pool, TH_ALLOCATE).exceeded == wanted);
         CHECK(piece != NULL && th_pool_deallocate(pool, piece, 8, 8) == TH_OK);
         CHECK(th_pool_allocate(pool, SIZE_MAX / 2 - 4096, 8, &why) == NULL && why != TH_OK);
+        wanted += timing(pool, TH_ALLOCATE).last.cycles > 1;
+        CHECK(timing(pool, TH_ALLOCATE).exceeded == wanted);
     }
+    CHECK(wanted > 0);
     CHECK(timing(pool, TH_DEALLOCATE).exceeded == 0);
     const uint64_t before = timing(pool, TH_ALLOCATE).exceeded;
     static const uint64_t none[] = {UINT64_MAX, 0};
     for (int i = 0; i < 2; i++) {
         CHECK(th_pool_limit_time(pool, TH_ALLOCATE, none[i]) == TH_OK);
         CHECK(th_pool_allocate(pool, 8, 8, &why) != NULL);
-        CHECK(timing(pool, TH_ALLOCATE).exceeded == before && before == 20);
+        CHECK(timing(pool, TH_ALLOCATE).exceeded == before && before == wanted);
     }
     CHECK(timing(pool, TH_ALLOCATE).limit.cycles == 0);
     CHECK(th_pool_limit_time(pool, TH_RESET, 1) == TH_OK && th_pool_reset(pool) == TH_OK);
-    CHECK(timing(pool, TH_RESET).exceeded == 1 && th_pool_clear_times(pool) == TH_OK);
+    CHECK(timing(pool, TH_RESET).exceeded == (timing(pool, TH_RESET).last.cycles > 1) && th_pool_clear_times(pool) == TH_OK);
     CHECK(timing(pool, TH_RESET).exceeded == 0 && timing(pool, TH_RESET).limit.cycles == 1);
 }
 
