@@ -13,7 +13,7 @@ use core::cell::UnsafeCell;
 use core::ffi::c_void;
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicU8, Ordering};
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use heap::{Directory, Error, Heap, Key, Misuse, Reserve, Share, Tag, Whole, fatal};
 
@@ -26,23 +26,27 @@ use crate::sharing::Sharing;
 use crate::status::th_status;
 
 struct Global {
-    state: AtomicU8,
+    /// [`EMPTY`], [`READY`], or the number of the thread that makes the heap.
+    state: AtomicU32,
     heap: UnsafeCell<MaybeUninit<Sharing<Whole>>>,
 }
 
-const EMPTY: u8 = 0;
-const BEGUN: u8 = 1;
-const READY: u8 = 2;
+const EMPTY: u32 = 0;
+const READY: u32 = u32::MAX;
 
-/// How often somebody who finds the heap begun and not ready looks again.
-const CHANCES: usize = 1000;
+/// How often somebody who finds the heap begun by another thread and not ready looks again: some seconds. A child of a
+/// fork waits in vain, if that thread is its parent's.
+const LOOKS: usize = 50_000;
+
+/// How often with no more than giving way in between.
+const HASTY_LOOKS: usize = 100;
 
 // SAFETY: the heap is written by whoever began it, and only shared once it is ready; with a libc, so perhaps with
 // threads, it has a lock.
 unsafe impl Sync for Global {}
 
 static GLOBAL: Global = Global {
-    state: AtomicU8::new(EMPTY),
+    state: AtomicU32::new(EMPTY),
     heap: UnsafeCell::new(MaybeUninit::uninit()),
 };
 
@@ -60,14 +64,15 @@ impl Global {
 
     #[cold]
     fn begin(&self) -> Answer<()> {
-        for _ in 0..CHANCES {
-            let (to, order) = (BEGUN, Ordering::Acquire);
-            match self
-                .state
-                .compare_exchange(EMPTY, to, order, Ordering::Acquire)
-            {
+        let me = thread();
+        for look in 0..LOOKS {
+            let order = Ordering::Acquire;
+            match self.state.compare_exchange(EMPTY, me, order, order) {
                 Err(READY) => return Ok(()),
-                Err(_) => rustix::thread::sched_yield(),
+                // A signal handler that interrupted its own thread in the middle of that.
+                Err(beginner) if beginner == me => break,
+                Err(_) if look < HASTY_LOOKS => rustix::thread::sched_yield(),
+                Err(_) => nap(),
                 Ok(_) => {
                     let made = found();
                     let state = if made.is_ok() { READY } else { EMPTY };
@@ -81,9 +86,28 @@ impl Global {
                 }
             }
         }
-        // A signal handler that interrupted its own thread in the middle of that.
         Err(Misuse::Reentered.into())
     }
+}
+
+/// The kernel's number for this thread; any where there is one thread.
+fn thread() -> u32 {
+    if hosted::is_hosted() {
+        let number = rustix::thread::gettid().as_raw_nonzero();
+        number.get().unsigned_abs()
+    } else {
+        1
+    }
+}
+
+/// Lets others run for a tenth of a millisecond.
+fn nap() {
+    let nap = rustix::thread::Timespec {
+        tv_sec: 0,
+        tv_nsec: 100_000,
+    };
+    // Interrupted or not, the time for the next look has come.
+    let _ = rustix::thread::nanosleep(&nap);
 }
 
 /// The heap at the break where that is to be had, else in a reservation.
