@@ -14,10 +14,11 @@ use core::fmt;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use heap::{Error, Futex, Heap, Misuse, Share, Split, Tag};
+use heap::{Error, Heap, Misuse, Share, Split, Tag};
 
 use crate::answer::{Answer, Failure, given};
 use crate::ground::Ground;
+use crate::latest::Latest;
 use crate::registry::Registry;
 use crate::sharing::Sharing;
 use crate::status::th_status;
@@ -48,7 +49,7 @@ pub struct th_heap {
     mark: AtomicU64,
     pub(crate) sharing: Sharing<Split>,
     registry: UnsafeCell<Registry>,
-    last: lock_api::Mutex<Futex, Option<Failure>>,
+    last: Latest<Failure>,
     pub(crate) home: Home,
 }
 
@@ -62,10 +63,6 @@ pub(crate) enum Home {
     /// In the buffer of which the heap has the rest.
     Buffer,
 }
-
-/// How often who notes what went wrong looks whether he can, and who reads it.
-const SPINS: usize = 100;
-const CHANCES: usize = 1000;
 
 /// What is the same in every handle of a heap's.
 const MARK: u64 = 0x7468_5f68_6561_7021;
@@ -82,7 +79,7 @@ impl th_heap {
             mark: AtomicU64::new(0),
             sharing: Sharing::new(heap, locked),
             registry: UnsafeCell::new(Registry::new()),
-            last: lock_api::Mutex::new(None),
+            last: Latest::new(),
             home,
         }
     }
@@ -128,35 +125,14 @@ impl th_heap {
         self.sharing.look(work)?
     }
 
-    /// Notes what went wrong, for people to read. A handler that interrupted its own thread here notes nothing.
+    /// Notes what went wrong, for people to read.
     pub(crate) fn note<T>(&self, answer: Answer<T>) -> Answer<T> {
-        answer.inspect_err(|failure| {
-            if let Some(mut last) = self.try_last(SPINS, core::hint::spin_loop) {
-                *last = Some(*failure);
-            }
-        })
+        answer.inspect_err(|failure| self.last.put(*failure))
     }
 
     /// What was noted last.
-    pub(crate) fn last(&self) -> Answer<Option<Failure>> {
-        let last = self.try_last(CHANCES, rustix::thread::sched_yield);
-        Ok(*last.ok_or(Misuse::Reentered)?)
-    }
-
-    /// The note, unless whoever has it keeps it while it is asked for so often: each has it for some instructions, unless a
-    /// handler interrupted him.
-    fn try_last(
-        &self,
-        often: usize,
-        wait: fn(),
-    ) -> Option<lock_api::MutexGuard<'_, Futex, Option<Failure>>> {
-        (0..often).find_map(|_| {
-            let last = self.last.try_lock();
-            if last.is_none() {
-                wait();
-            }
-            last
-        })
+    pub(crate) fn last(&self) -> Option<Failure> {
+        self.last.get()
     }
 }
 

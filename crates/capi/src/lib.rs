@@ -58,6 +58,7 @@ mod fault;
 mod ground;
 pub mod handle;
 mod hosted;
+mod latest;
 mod making;
 mod registry;
 mod sharing;

@@ -316,7 +316,7 @@ pub unsafe extern "C" fn th_last_error(
     length: *mut usize,
 ) -> th_status {
     let last = |heap: &th_heap| {
-        let last = heap.last()?;
+        let last = heap.last();
         // SAFETY: the header's contract.
         let mut out = unsafe { Text::new(text, capacity) };
         if let Some(failure) = last {

@@ -1,8 +1,9 @@
 //! What threads share, under every interleaving that a model checker finds.
 //!
 //! The files of `tagheap` in which threads meet without anybody between them, the lock, the lock-free stack, and those
-//! of the global allocator by which one thread gives back what another handed out, are compiled here as they are; what
-//! they take from `crate::sharing` and `crate::global` is here the model checker's
+//! of the global allocator by which one thread gives back what another handed out, are compiled here as they are, and so
+//! is the word by which the C library keeps what went wrong last; what they take from `crate::sharing`, `crate::global` and
+//! their parents is here the model checker's
 //! ([loom], after Norris and Demsky, "CDSChecker", OOPSLA 2013), which runs a test once for each order of
 //! reads and writes that the memory model allows.
 //!
@@ -26,6 +27,7 @@
     reason = "tests"
 )]
 
+mod latest;
 mod pools;
 mod sharing;
 

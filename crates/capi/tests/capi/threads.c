@@ -117,24 +117,74 @@ static void a_child_finds_the_locks_free(void) {
     CHECK(pthread_join(worried, NULL) == 0);
 }
 
+/* What each of two misuses is told by, and a call while the heap is busy; from when there was one alone. */
+enum { BUSY = 2, WRONGS };
+static char wrongs[WRONGS][200];
+static int elsewhere[BUSY];
+
+static th_status go_wrong(int which) { return th_deallocate(heap, &elsewhere[which]); }
+
+/* The whole line of one of them. */
+static bool is_told(void) {
+    char text[200];
+    CHECK(th_last_error(heap, text, sizeof text, NULL) == TH_OK);
+    for (int which = 0; which < WRONGS; which++) {
+        if (strcmp(text, wrongs[which]) == 0) return true;
+    }
+    return false;
+}
+
+static bool is_busy(const th_block *block, void *context) {
+    (void)block;
+    (void)context;
+    CHECK(go_wrong(0) == TH_REENTERED);
+    return false;
+}
+
+static atomic_int asked;
+
+/* In the middle of what its thread notes, or asks. */
+static void ask(int number) {
+    (void)number;
+    if (!is_told()) _exit(6);
+    const th_status status = go_wrong(1);
+    if (status != TH_NOT_FROM_HERE && status != TH_REENTERED) _exit(7);
+    if (!is_told()) _exit(8);
+    atomic_fetch_add(&asked, 1);
+}
+
 static void *fail(void *argument) {
     (void)argument;
-    while (!atomic_load(&stop)) CHECK(th_deallocate(heap, &stop) == TH_NOT_FROM_HERE);
+    while (!atomic_load(&stop)) CHECK(go_wrong(0) == TH_NOT_FROM_HERE);
     return NULL;
 }
 
-/* Once something has gone wrong there is something to tell, whoever else is noting or asking. */
+/* Once something has gone wrong there is something to tell, whoever else is noting or asking, in whichever handler. */
 static void what_went_wrong_is_told_in_any_thread(void) {
     pthread_t failing[THREADS];
-    CHECK(th_deallocate(heap, &stop) == TH_NOT_FROM_HERE);
+    for (int which = 0; which < WRONGS; which++) {
+        if (which == BUSY) {
+            CHECK(th_walk(heap, is_busy, NULL) == TH_OK);
+        } else {
+            CHECK(go_wrong(which) == TH_NOT_FROM_HERE);
+        }
+        CHECK(th_last_error(heap, wrongs[which], sizeof wrongs[which], NULL) == TH_OK);
+        CHECK((strstr(wrongs[which], "not from this heap") == NULL) == (which == BUSY));
+    }
+    CHECK(strcmp(wrongs[0], wrongs[1]) != 0);
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = ask;
+    CHECK(sigaction(SIGUSR2, &action, NULL) == 0);
     atomic_store(&stop, false);
     for (int i = 0; i < THREADS; i++) CHECK(pthread_create(&failing[i], NULL, fail, NULL) == 0);
     for (int n = 0; n < 300000; n++) {
-        char text[200];
-        CHECK(th_last_error(heap, text, sizeof text, NULL) == TH_OK && strstr(text, "not from this heap") != NULL);
+        CHECK(is_told());
+        if (n % 100 == 0) CHECK(pthread_kill(failing[n / 100 % THREADS], SIGUSR2) == 0);
     }
     atomic_store(&stop, true);
     for (int i = 0; i < THREADS; i++) CHECK(pthread_join(failing[i], NULL) == 0);
+    CHECK(atomic_load(&asked) > 0);
 }
 
 static volatile sig_atomic_t served, refused;
