@@ -6,7 +6,8 @@ use std::process::Command;
 use crate::library::library;
 use crate::system_calls::{Answer, Filtered};
 use crate::tools::{
-    self, BARE, COMPILERS, Compiler, GCC, empty, have, package, repository, scratch, told,
+    self, BARE, C_COMPILERS, CXX_COMPILERS, Compiler, GCC, empty, have, package, repository,
+    scratch, told,
 };
 
 const SANITIZED: &[&str] = &["-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
@@ -56,12 +57,8 @@ fn can_sanitize(compiler: Compiler) -> bool {
 }
 
 fn everywhere(name: &str, mut look: impl FnMut(&str)) {
-    for compiler in COMPILERS {
+    for compiler in C_COMPILERS {
         if !have(compiler.name) {
-            continue;
-        }
-        // These are programs in C; for C++ there is the header, see below.
-        if compiler.flags.contains(&"c++") {
             continue;
         }
         look(&run(name, compiler, &[], false));
@@ -124,10 +121,7 @@ fn level_loads_the_next_level_into_the_memory_of_the_last() {
 
 #[test]
 fn b10_nolibc_runs_on_the_raw_break_by_four_system_calls() {
-    let compilers = COMPILERS
-        .into_iter()
-        .filter(|it| !it.flags.contains(&"c++"));
-    for compiler in compilers.filter(|compiler| have(compiler.name)) {
+    for compiler in C_COMPILERS.into_iter().filter(|it| have(it.name)) {
         let program = scratch("examples").join(format!("nolibc-{}", compiler.name));
         let sources = [source("nolibc.c")];
         let mut more: Vec<_> = BARE.map(PathBuf::from).into();
@@ -160,7 +154,14 @@ fn makefile_builds_them_all() {
         return;
     }
     let folder = empty("make");
-    for name in ["Makefile", "pools.c", "level.c", "nolibc.c", "scopes.c"] {
+    for name in [
+        "Makefile",
+        "pools.c",
+        "level.c",
+        "nolibc.c",
+        "scopes.c",
+        "requests.cpp",
+    ] {
         std::fs::copy(source(name), folder.join(name)).unwrap();
     }
     let target = library().parent().unwrap();
@@ -173,7 +174,11 @@ fn makefile_builds_them_all() {
         make.env_remove(variable);
     }
     told(&mut make);
-    for name in ["pools", "level", "nolibc", "scopes"] {
+    let in_cxx = have("g++").then_some("requests");
+    for name in ["pools", "level", "nolibc", "scopes"]
+        .into_iter()
+        .chain(in_cxx)
+    {
         told(&mut Command::new(folder.join(name)));
     }
 }
@@ -214,8 +219,8 @@ fn header_is_one_of_cxx_too() {
     ";
     let path = scratch("examples").join("cxx.cpp");
     std::fs::write(&path, text).unwrap();
-    for compiler in COMPILERS {
-        if !compiler.flags.contains(&"c++") || !have(compiler.name) {
+    for compiler in CXX_COMPILERS {
+        if !have(compiler.name) {
             continue;
         }
         let program = scratch("examples").join(format!("cxx-{}", compiler.name));

@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::library::library;
 use crate::tools::{program, told};
 
-const SANITIZED: [&[&str]; 2] = [
+pub(crate) const SANITIZED: [&[&str]; 2] = [
     &[],
     &["-fsanitize=address,undefined", "-fno-sanitize-recover=all"],
 ];
@@ -36,7 +36,7 @@ fn bad_input_from_c_ends_as_the_header_says() {
     }
 }
 
-const KINDS: [&str; 13] = [
+pub(crate) const KINDS: [&str; 13] = [
     "blocks",
     "fixed",
     "fixed_growing",

@@ -50,6 +50,7 @@ fn installs_what_a_packager_expects() {
     let lib = "usr/lib/test";
     let mut wanted = vec![
         "usr/include/tagheap.h".to_owned(),
+        "usr/include/tagheap.hpp".to_owned(),
         format!("{lib}/libtagheap.a"),
         format!("{lib}/libtagheap.so"),
         format!("{lib}/libtagheap.so.0"),

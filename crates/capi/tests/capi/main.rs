@@ -9,6 +9,7 @@
 )]
 
 mod examples;
+mod faces;
 mod gauntlet;
 mod header;
 mod install;

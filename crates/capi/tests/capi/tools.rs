@@ -78,12 +78,15 @@ pub(crate) const GCC: Compiler = Compiler {
     flags: C,
 };
 
-pub(crate) const COMPILERS: [Compiler; 4] = [
+pub(crate) const C_COMPILERS: [Compiler; 2] = [
     GCC,
     Compiler {
         name: "clang",
         flags: C,
     },
+];
+
+pub(crate) const CXX_COMPILERS: [Compiler; 2] = [
     Compiler {
         name: "g++",
         flags: CXX,
