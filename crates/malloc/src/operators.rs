@@ -31,6 +31,7 @@ macro_rules! operators {
             #[unsafe(naked)]
             #[unsafe(no_mangle)]
             #[allow(non_snake_case, reason = "its name in C++")]
+            #[allow(named_asm_labels, reason = "a naked function is there once, and so is its label")]
             unsafe extern "C" fn $name() -> *mut c_void {
                 core::arch::naked_asm!(
                     // This one, whoever else has the name.
