@@ -21,6 +21,8 @@
 
 #if __cplusplus < 201703L
 #error "tagheap.hpp is for C++17 and later; tagheap.h is for C++11, too"
+#elif !__has_include(<memory_resource>)
+#error "tagheap.hpp needs a standard library that has <memory_resource>: libstdc++ 9, libc++ 16"
 #endif
 
 #include <cstddef>

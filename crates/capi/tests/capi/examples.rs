@@ -6,11 +6,9 @@ use std::process::Command;
 use crate::library::library;
 use crate::system_calls::{Answer, Filtered};
 use crate::tools::{
-    self, BARE, C_COMPILERS, CXX_COMPILERS, Compiler, GCC, empty, have, package, repository,
-    scratch, told,
+    self, BARE, C_COMPILERS, CXX_COMPILERS, Compiler, GCC, SANITIZED, can_sanitize, empty, have,
+    package, repository, scratch, told,
 };
-
-const SANITIZED: &[&str] = &["-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
 
 fn source(name: &str) -> PathBuf {
     repository("examples/c").join(name)
@@ -40,20 +38,6 @@ fn with_soname(library: &Path) -> PathBuf {
     let _ = std::os::unix::fs::symlink(library.join("libtagheap.so"), &link);
     assert!(link.exists(), "the shared library is there");
     folder
-}
-
-/// Whether a compiler can link a sanitizer's runtime.
-fn can_sanitize(compiler: Compiler) -> bool {
-    let folder = scratch("examples");
-    let (text, to) = (folder.join("empty.c"), folder.join(compiler.name));
-    std::fs::write(&text, "int main(void) { return 0; }\n").unwrap();
-    let mut command = Command::new(compiler.name);
-    command.args(SANITIZED).arg(text).arg("-o").arg(to);
-    let can = command.output().is_ok_and(|output| output.status.success());
-    if !can {
-        println!("skipped: no AddressSanitizer for {}", compiler.name);
-    }
-    can
 }
 
 fn everywhere(name: &str, mut look: impl FnMut(&str)) {

@@ -44,7 +44,7 @@ th_status refused(Call call) {
 
 /* What a request for so many bytes is refused for. */
 th_status asked(tagheap::tagged from, std::size_t size, std::size_t align) {
-    return refused([&] { CHECK(from.allocate(size, align) != nullptr); });
+    return refused([&] { from.deallocate(from.allocate(size, align), size, align); });
 }
 
 struct alignas(128) Wide {

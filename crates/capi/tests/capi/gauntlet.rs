@@ -4,12 +4,9 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 use crate::library::library;
-use crate::tools::{program, told};
+use crate::tools::{SANITIZED, program, told};
 
-pub(crate) const SANITIZED: [&[&str]; 2] = [
-    &[],
-    &["-fsanitize=address,undefined", "-fno-sanitize-recover=all"],
-];
+const WAYS: [&[&str]; 2] = [&[], SANITIZED];
 
 /// How often each line was told.
 fn lines(text: &str) -> BTreeMap<&str, usize> {
@@ -23,7 +20,7 @@ fn lines(text: &str) -> BTreeMap<&str, usize> {
 #[test]
 fn bad_input_from_c_ends_as_the_header_says() {
     const HEAPS: usize = 5;
-    for flags in SANITIZED {
+    for flags in WAYS {
         let text = told(&mut Command::new(program("gauntlet.c", library(), flags)));
         let rows = lines(&text);
         assert!(rows.values().all(|times| *times == HEAPS), "{rows:?}");
@@ -54,7 +51,7 @@ pub(crate) const KINDS: [&str; 13] = [
 
 #[test]
 fn every_kind_of_pool_serves_c() {
-    for flags in SANITIZED {
+    for flags in WAYS {
         let text = told(&mut Command::new(program("kinds.c", library(), flags)));
         let kinds = lines(&text);
         for kind in KINDS.into_iter().chain(["orders", "locks"]) {
@@ -70,7 +67,7 @@ fn every_kind_of_pool_serves_c() {
 
 #[test]
 fn changes_between_two_moments_are_told() {
-    for flags in SANITIZED {
+    for flags in WAYS {
         let text = told(&mut Command::new(program("changes.c", library(), flags)));
         let rows = lines(&text);
         let wanted = ["changes", "snapshots", "tables"].map(|row| (row, 3));
@@ -80,7 +77,7 @@ fn changes_between_two_moments_are_told() {
 
 #[test]
 fn watermarks_call_and_moments_are_gone_back_to_and_times_are_taken() {
-    for flags in SANITIZED {
+    for flags in WAYS {
         for source in ["alarms.c", "moments.c", "times.c"] {
             let text = told(&mut Command::new(program(source, library(), flags)));
             assert!(text.lines().eq(KINDS), "{source}: {text}");
@@ -90,7 +87,7 @@ fn watermarks_call_and_moments_are_gone_back_to_and_times_are_taken() {
 
 #[test]
 fn threads_and_children_and_handlers_share_a_heap() {
-    for flags in SANITIZED {
+    for flags in WAYS {
         let flags = [flags, &["-std=c11", "-pthread"]].concat();
         let text = told(&mut Command::new(program("threads.c", library(), &flags)));
         assert_eq!(text, "threads\n");

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::thread;
 
 /// This package's folder.
 pub(crate) const PACKAGE: &str = env!("CARGO_MANIFEST_DIR");
@@ -96,6 +97,33 @@ pub(crate) const CXX_COMPILERS: [Compiler; 2] = [
         flags: CXX,
     },
 ];
+
+/// Flags for a program that looks after itself.
+pub(crate) const SANITIZED: &[&str] =
+    &["-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
+
+/// Whether a compiler can link a sanitizer's runtime.
+pub(crate) fn can_sanitize(compiler: Compiler) -> bool {
+    let folder = scratch("sanitized");
+    // A file for each test, as they run at once.
+    let test = thread::current()
+        .name()
+        .unwrap_or_default()
+        .replace(':', "_");
+    let text = folder.join(format!("{test}.c"));
+    fs::write(&text, "int main(void) { return 0; }\n").unwrap();
+    let mut command = Command::new(compiler.name);
+    command
+        .args(SANITIZED)
+        .arg(text)
+        .arg("-o")
+        .arg(folder.join(test));
+    let can = command.output().is_ok_and(|output| output.status.success());
+    if !can {
+        println!("skipped: no AddressSanitizer for {}", compiler.name);
+    }
+    can
+}
 
 /// Flags for a program without libc.
 pub(crate) const BARE: [&str; 5] = [
