@@ -5,8 +5,9 @@ use core::fmt;
 use crate::global::Global;
 use crate::global::center;
 use crate::global::changes;
+use crate::global::is_ours;
 use crate::global::numbers::{self, Holding, Holdings};
-use crate::words::error::Error;
+use crate::words::error::{Error, Misuse};
 use crate::words::tag::Tag;
 
 impl Global {
@@ -14,7 +15,7 @@ impl Global {
     ///
     /// # Errors
     ///
-    /// [`Misuse::Reentered`](crate::Misuse::Reentered) from a signal handler that came into the heap.
+    /// [`Misuse::Reentered`] from a signal handler that came into the heap.
     pub fn holding(&self, tag: Tag) -> Result<Holding, Error> {
         self.prepare();
         numbers::holding(tag)
@@ -55,7 +56,7 @@ impl Global {
     /// # Errors
     ///
     /// [`OutOfMemory`](crate::OutOfMemory) by [`Shortage::Tags`](crate::Shortage::Tags) if the tags are more than there is
-    /// room for, and [`Misuse::Reentered`](crate::Misuse::Reentered) from a signal handler that came into the heap. Of the
+    /// room for, and [`Misuse::Reentered`] from a signal handler that came into the heap. Of the
     /// room nothing is told then.
     pub fn snapshot<'a>(&self, room: &'a mut [Holding]) -> Result<&'a [Holding], Error> {
         self.prepare();
@@ -80,7 +81,7 @@ impl Global {
     ///
     /// # Errors
     ///
-    /// As for [`Heap::set_name`](crate::Heap::set_name), and [`Misuse::Reentered`](crate::Misuse::Reentered) from a
+    /// As for [`Heap::set_name`](crate::Heap::set_name), and [`Misuse::Reentered`] from a
     /// signal handler that came into the heap.
     pub fn set_name(&self, tag: Tag, name: &str) -> Result<(), Error> {
         self.prepare();
@@ -95,8 +96,12 @@ impl Global {
     ///
     /// # Errors
     ///
-    /// As for [`set_name`](Global::set_name).
+    /// As for [`set_name`](Global::set_name), and [`Misuse::ReservedTag`] for that of the
+    /// heap's own books, without which nobody else is served.
     pub fn set_limit(&self, tag: Tag, limit: Option<usize>) -> Result<(), Error> {
+        if is_ours(tag) {
+            return Err(Misuse::ReservedTag { tag }.into());
+        }
         self.prepare();
         center::with(|center| center.heap.set_limit(tag, limit))?
     }
@@ -105,7 +110,7 @@ impl Global {
     ///
     /// # Errors
     ///
-    /// [`Misuse::Reentered`](crate::Misuse::Reentered) from a signal handler that came into the heap.
+    /// [`Misuse::Reentered`] from a signal handler that came into the heap.
     pub fn reset_peak(&self, tag: Tag) -> Result<(), Error> {
         self.prepare();
         center::with(|center| center.heap.reset_peak(tag))
@@ -116,7 +121,7 @@ impl Global {
     ///
     /// # Errors
     ///
-    /// [`Misuse::Reentered`](crate::Misuse::Reentered) from a signal handler that came into the heap.
+    /// [`Misuse::Reentered`] from a signal handler that came into the heap.
     pub fn forget(&self, tag: Tag) -> Result<(), Error> {
         self.prepare();
         center::with(|center| center.heap.forget(tag))

@@ -44,6 +44,9 @@ fn d04_the_heaps_own_tags_are_refused() {
     for tag in reserved {
         let error = Misuse::ReservedTag { tag }.into();
         assert_eq!(release(tag), Err(error));
+        for limit in [Some(0), Some(usize::MAX), None] {
+            assert_eq!(HEAP.set_limit(tag, limit), Err(error));
+        }
         for layout in [bytes(0), bytes(1), bytes(LARGEST + 1), layout(64, 64)] {
             let Err(Error::Misuse(Misuse::ReservedTag { tag: named })) = try_take(tag, layout)
             else {
