@@ -66,6 +66,23 @@ fn containers_live_in_every_kind() {
 }
 
 #[test]
+fn each_function_that_makes_a_heap_or_pool_is_there() {
+    let text = |name: &str| std::fs::read_to_string(package("include").join(name)).unwrap();
+    let (header, face) = (text("tagheap.h"), text("tagheap.hpp"));
+    for (kind, made) in [("pool", KINDS.len()), ("heap", 3)] {
+        let declared = format!("th_{kind} *th_{kind}_");
+        let names = header
+            .lines()
+            .filter_map(|line| line.strip_prefix(&declared)?.split('(').next());
+        let names: Vec<_> = names.collect();
+        assert_eq!(names.len(), made, "{names:?}");
+        for name in names {
+            assert!(face.contains(&format!("static {kind} {name}(")), "{name}");
+        }
+    }
+}
+
+#[test]
 fn without_exceptions_a_refusal_is_one_line_and_an_abort() {
     let text = "
         #include \"tagheap.hpp\"
