@@ -255,6 +255,24 @@ impl Accounts {
 mod tests {
     use super::*;
 
+    /// Whoever reads them from outside stops at the first of no tag.
+    #[test]
+    fn entries_of_no_tag_stand_behind_all_others() {
+        let mut accounts = Accounts::empty();
+        let mut memory = IndexMemory::unlent();
+        let tags = (1..100).map(Tag::new);
+        for tag in tags.clone() {
+            accounts.add(tag, &mut memory).unwrap();
+        }
+        for gone in tags.filter(|tag| tag.number() % 3 > 0) {
+            accounts.remove(gone);
+            let (used, rest) = (accounts.count, accounts.accounts.len());
+            let is_used = |index| accounts.get(index).unwrap().tag != Tag::FREE;
+            assert!((0..used).all(is_used));
+            assert!(!(used..rest).any(is_used));
+        }
+    }
+
     #[test]
     fn an_account_is_found_again_unless_it_is_gone_or_moved() {
         let mut accounts = Accounts::empty();

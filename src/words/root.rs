@@ -24,7 +24,7 @@ pub struct Root {
     /// Address of the heap's accounts, in that process: entries of [`TagStats::ENTRY`](crate::TagStats::ENTRY) bytes, one a
     /// tag, in no order; 0 where there are none.
     pub accounts: u64,
-    /// How many entries there are room for. Those of no tag begin with a zero.
+    /// How many entries there are room for. Those of no tag begin with a zero, and stand behind all others.
     pub entries: u64,
     /// 0 for now.
     pub reserved: [u64; 4],
