@@ -2,24 +2,17 @@
 
 use tagheap::{HEADER, Root, UNIT};
 
-use crate::memory::{Memory, Piece};
+use crate::memory::Memory;
 
 /// Bytes that are looked at together.
 const STRETCH: usize = 1 << 20;
-
-/// Pieces up to this many bytes are looked through. Of larger ones, which are reserved more often than filled, only the
-/// start is: a heap that reserves its memory begins there.
-const LARGE: u64 = 1 << 30;
-
-/// Bytes at the start of a large piece.
-const START: u64 = 64 << 10;
 
 /// The addresses of all root blocks.
 pub(crate) fn roots(memory: &Memory) -> Vec<u64> {
     let mut found = Vec::new();
     let mut bytes = vec![0; STRETCH + Root::BLOCK];
     for piece in memory.pieces() {
-        let end = piece.at + reach(*piece);
+        let end = piece.at + piece.bytes;
         let mut at = piece.at.next_multiple_of(UNIT as u64);
         while at < end {
             let room = usize::try_from(end - at).map_or(bytes.len(), |left| left.min(bytes.len()));
@@ -32,15 +25,6 @@ pub(crate) fn roots(memory: &Memory) -> Vec<u64> {
     found.sort_unstable();
     found.dedup();
     found
-}
-
-/// Bytes of a piece that are looked at.
-fn reach(piece: Piece) -> u64 {
-    if piece.bytes <= LARGE {
-        piece.bytes
-    } else {
-        START
-    }
 }
 
 /// The addresses of root blocks among some bytes, which begin at an address.

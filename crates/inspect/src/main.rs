@@ -3,9 +3,11 @@
 //! Nothing is asked of the process, and no symbols: a heap's first block says what and where it is, and its blocks say the
 //! rest. What is linked here of the library is what decodes a heap's bytes.
 
+mod core_file;
 mod find;
 mod heap;
 mod memory;
+mod process;
 mod told;
 
 use std::io::{self, Write};
@@ -71,6 +73,10 @@ fn run(cli: &Cli) -> io::Result<bool> {
         };
         write!(out, "{}", Told { heap, wanted })?;
     }
+    out.flush()?;
+    if memory.is_gone() {
+        return Err(io::Error::other("it ended while it was read"));
+    }
     if heaps.is_empty() {
         writeln!(
             io::stderr(),
@@ -78,6 +84,5 @@ fn run(cli: &Cli) -> io::Result<bool> {
             cli.from.display()
         )?;
     }
-    out.flush()?;
     Ok(is_whole && !heaps.is_empty())
 }

@@ -5,8 +5,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use object::read::elf::{FileHeader, ProgramHeader};
-use object::{Endianness, ReadCache, elf};
+use crate::{core_file, process};
 
 /// Memory by its addresses in the process.
 #[derive(Debug)]
@@ -17,19 +16,19 @@ pub(crate) struct Memory {
     pub(crate) is_live: bool,
 }
 
-/// A stretch of it that the process could write to.
+/// A stretch of it that the process could write to, and as far as can be told did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Piece {
     /// Its first address.
     pub(crate) at: u64,
     pub(crate) bytes: u64,
     /// Where that stands in the file.
-    offset: u64,
+    pub(crate) offset: u64,
 }
 
 impl Piece {
     /// Whether a process may have it and a file hold it: both end before 2^63.
-    fn is_possible(&self) -> bool {
+    pub(crate) fn is_possible(&self) -> bool {
         let ends = [self.at, self.offset].map(|start| start.checked_add(self.bytes));
         ends.into_iter()
             .all(|end| end.is_some_and(|end| end < 1 << 63))
@@ -39,63 +38,51 @@ impl Piece {
 impl Memory {
     /// That of the process of a number, or of a core file.
     pub(crate) fn of(from: &Path) -> io::Result<Self> {
-        let number = from.to_str().and_then(|text| text.parse().ok());
+        let number = from.to_str().filter(|text| {
+            let are_digits = text.bytes().all(|byte| byte.is_ascii_digit());
+            are_digits && !text.is_empty()
+        });
         match number {
-            Some(number) => Self::of_process(number),
-            None => Self::of_core(from),
+            Some(number) => process::open(number),
+            None => core_file::open(from),
         }
     }
 
-    fn of_process(number: proc_maps::Pid) -> io::Result<Self> {
-        let maps = proc_maps::get_process_maps(number)?;
-        let mine = maps.iter().filter(|map| map.is_read() && map.is_write());
-        let pieces = mine.map(|map| Piece {
-            at: map.start() as u64,
-            bytes: map.size() as u64,
-            offset: map.start() as u64,
-        });
-        Ok(Self {
-            pieces: pieces.collect(),
-            file: File::open(format!("/proc/{number}/mem"))?,
-            is_live: true,
-        })
-    }
-
-    fn of_core(path: &Path) -> io::Result<Self> {
-        let file = File::open(path)?;
-        let fault = |fault: object::Error| io::Error::other(format!("no core file: {fault}"));
-        let data = ReadCache::new(File::open(path)?);
-        let header = elf::FileHeader64::<Endianness>::parse(&data).map_err(fault)?;
-        let endian = header.endian().map_err(fault)?;
-        if header.e_type(endian) != elf::ET_CORE {
-            return Err(io::Error::other("no core file: a program or a library"));
-        }
-        let segments = header.program_headers(endian, &data).map_err(fault)?;
-        let writable = segments.iter().filter(|segment| {
-            segment.p_type(endian) == elf::PT_LOAD && segment.p_flags(endian).contains(elf::PF_W)
-        });
-        let pieces = writable.map(|segment| Piece {
-            at: segment.p_vaddr(endian),
-            bytes: segment.p_filesz(endian),
-            offset: segment.p_offset(endian),
-        });
-        Ok(Self {
-            pieces: pieces.filter(Piece::is_possible).collect(),
+    /// Of a process that runs.
+    pub(crate) fn live(file: File, pieces: Vec<Piece>) -> Self {
+        Self {
             file,
-            is_live: false,
-        })
+            pieces,
+            is_live: true,
+        }
     }
 
-    /// All that the process could write to.
+    /// Of one that left a file.
+    pub(crate) fn left_behind(file: File, pieces: Vec<Piece>) -> Self {
+        Self {
+            file,
+            pieces,
+            is_live: false,
+        }
+    }
+
+    /// All that is looked through.
     pub(crate) fn pieces(&self) -> &[Piece] {
         &self.pieces
+    }
+
+    /// Whether it was of a process that is no more.
+    pub(crate) fn is_gone(&self) -> bool {
+        let first = self.pieces.first().map_or(0, |piece| piece.at);
+        // Where memory is missing that is an error.
+        self.is_live && matches!(self.file.read_at(&mut [0], first), Ok(0))
     }
 
     /// Reads what there is from an address on, up to the first byte that is not: how many bytes that are.
     pub(crate) fn read(&self, at: u64, into: &mut [u8]) -> usize {
         let mut done = 0;
         while let Some(left) = into.get_mut(done..).filter(|left| !left.is_empty()) {
-            match self.read_some(at + done as u64, left) {
+            match self.read_some(at.saturating_add(done as u64), left) {
                 Ok(0) => break,
                 Ok(bytes) => done += bytes,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -150,5 +137,18 @@ mod tests {
         assert!(!is_possible(0, 1, (1 << 63) - 1));
         assert!(!is_possible(u64::MAX, 2, 0));
         assert!(!is_possible(0x7000, 4096, u64::MAX));
+    }
+
+    #[test]
+    fn whoever_ended_is_gone() {
+        let mut child = std::process::Command::new("/bin/sleep")
+            .arg("100")
+            .spawn()
+            .unwrap();
+        let memory = Memory::of(child.id().to_string().as_ref()).unwrap();
+        assert!(!memory.is_gone());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(memory.is_gone());
     }
 }

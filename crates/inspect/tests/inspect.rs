@@ -324,7 +324,8 @@ fn a_core_file_tells_the_same_and_where_the_damage_is() {
 fn what_cannot_be_inspected_is_said_in_one_line() {
     let none = core("none.core", 0x10000, &[0; 8192]);
     for (from, code, said) in [
-        ("0", 2, "0: "),
+        ("0", 2, "0: no such process"),
+        ("99999999999", 2, "99999999999: no such process"),
         ("no-such-file", 2, "no-such-file: "),
         ("Cargo.toml", 2, "Cargo.toml: no core file: "),
         (
