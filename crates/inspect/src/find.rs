@@ -15,7 +15,10 @@ pub(crate) fn roots(memory: &Memory) -> Vec<u64> {
         let end = piece.at + piece.bytes;
         let mut at = piece.at.next_multiple_of(UNIT as u64);
         while at < end {
-            let room = usize::try_from(end - at).map_or(bytes.len(), |left| left.min(bytes.len()));
+            // What begins here may end in the next piece.
+            let wanted = (end - at).saturating_add(Root::BLOCK as u64 - 1);
+            let room =
+                usize::try_from(wanted).map_or(bytes.len(), |wanted| wanted.min(bytes.len()));
             let there = memory.read(at, bytes.get_mut(..room).unwrap_or_default());
             found.extend(roots_in(at, bytes.get(..there).unwrap_or_default()));
             // Behind a page that cannot be read there may be more.

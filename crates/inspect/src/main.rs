@@ -45,7 +45,7 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(error) => {
-            eprintln!("tagheap-inspect: {}: {error}", cli.from.display());
+            warn(&cli, &error.to_string());
             ExitCode::from(2)
         }
     }
@@ -54,6 +54,13 @@ fn main() -> ExitCode {
 /// Whether there are heaps, and none is damaged.
 fn run(cli: &Cli) -> io::Result<bool> {
     let memory = Memory::of(&cli.from)?;
+    if memory.missing > 0 {
+        let missing = memory.missing;
+        warn(
+            cli,
+            &format!("cut off: {missing} bytes are missing at its end"),
+        );
+    }
     let mut out = io::BufWriter::new(io::stdout().lock());
     let roots = find::roots(&memory).into_iter();
     let heaps: Vec<_> = roots.filter_map(|root| Heap::read(&memory, root)).collect();
@@ -78,11 +85,17 @@ fn run(cli: &Cli) -> io::Result<bool> {
         return Err(io::Error::other("it ended while it was read"));
     }
     if heaps.is_empty() {
-        writeln!(
-            io::stderr(),
-            "tagheap-inspect: {}: no heap",
-            cli.from.display()
-        )?;
+        warn(cli, "no heap");
     }
     Ok(is_whole && !heaps.is_empty())
+}
+
+/// Says something about what is read.
+fn warn(cli: &Cli, what: &str) {
+    // Where nobody reads that either, the exit code says it.
+    let _ = writeln!(
+        io::stderr(),
+        "tagheap-inspect: {}: {what}",
+        cli.from.display()
+    );
 }

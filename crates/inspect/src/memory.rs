@@ -14,6 +14,8 @@ pub(crate) struct Memory {
     pieces: Vec<Piece>,
     /// Whether it changes meanwhile.
     pub(crate) is_live: bool,
+    /// Bytes that the file should have behind its end.
+    pub(crate) missing: u64,
 }
 
 /// A stretch of it that the process could write to, and as far as can be told did.
@@ -50,23 +52,25 @@ impl Memory {
 
     /// Of a process that runs.
     pub(crate) fn live(file: File, pieces: Vec<Piece>) -> Self {
+        Self::new(file, pieces, true, 0)
+    }
+
+    /// Of one that left a file, which should have so many bytes more.
+    pub(crate) fn left_behind(file: File, pieces: Vec<Piece>, missing: u64) -> Self {
+        Self::new(file, pieces, false, missing)
+    }
+
+    fn new(file: File, mut pieces: Vec<Piece>, is_live: bool, missing: u64) -> Self {
+        pieces.sort_unstable_by_key(|piece| piece.at);
         Self {
             file,
             pieces,
-            is_live: true,
+            is_live,
+            missing,
         }
     }
 
-    /// Of one that left a file.
-    pub(crate) fn left_behind(file: File, pieces: Vec<Piece>) -> Self {
-        Self {
-            file,
-            pieces,
-            is_live: false,
-        }
-    }
-
-    /// All that is looked through.
+    /// All that is looked through, in the order of addresses.
     pub(crate) fn pieces(&self) -> &[Piece] {
         &self.pieces
     }
@@ -99,7 +103,9 @@ impl Memory {
         if self.is_live {
             return self.file.read_at(into, at);
         }
-        let found = self.pieces.iter().find_map(|piece| {
+        let behind = self.pieces.partition_point(|piece| piece.at <= at);
+        let found = self.pieces.get(..behind).unwrap_or_default().last();
+        let found = found.and_then(|piece| {
             let inside = at.checked_sub(piece.at)?;
             let left = piece.bytes.checked_sub(inside)?;
             Some((piece.offset + inside, left)).filter(|(_, left)| *left > 0)

@@ -8,6 +8,7 @@ use std::process::{self, Command, Output};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tagheap::{Buffer, Directory, Heap, Key, Placement, Reserve, Scan, Source, Split, Tag, Whole};
@@ -318,6 +319,30 @@ fn a_core_file_tells_the_same_and_where_the_damage_is() {
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains(": not in this memory, behind"), "{said}");
     wipe(&mut bytes);
+}
+
+#[test]
+fn a_file_that_says_more_than_it_has_is_read_as_soon() {
+    let mut segments = vec![0; 64 + 56 * 1000];
+    let from = core("none.core", 0x10000, &[0; 8192]);
+    segments[..64].copy_from_slice(&fs::read(from).unwrap()[..64]);
+    segments[56..58].copy_from_slice(&1000_u16.to_le_bytes());
+    for (number, segment) in segments[64..].chunks_mut(56).enumerate() {
+        let (at, bytes) = ((number as u64) << 31, 1_u64 << 30);
+        for (nth, word) in [1 | 6 << 32, 64, at, 0, bytes, bytes]
+            .into_iter()
+            .enumerate()
+        {
+            segment[8 * nth..][..8].copy_from_slice(&word.to_le_bytes());
+        }
+    }
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("large.core");
+    fs::write(&path, segments).unwrap();
+    let begin = Instant::now();
+    let output = inspect(&[path.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("no core file: its segments overlap"));
+    assert!(begin.elapsed() < Duration::from_secs(5));
 }
 
 #[test]
