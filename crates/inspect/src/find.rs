@@ -19,7 +19,7 @@ pub(crate) fn roots(memory: &Memory) -> Vec<u64> {
             let wanted = (end - at).saturating_add(Root::BLOCK as u64 - 1);
             let room =
                 usize::try_from(wanted).map_or(bytes.len(), |wanted| wanted.min(bytes.len()));
-            let there = memory.read(at, bytes.get_mut(..room).unwrap_or_default());
+            let there = memory.look(at, bytes.get_mut(..room).unwrap_or_default());
             found.extend(roots_in(at, bytes.get(..there).unwrap_or_default()));
             // Behind a page that cannot be read there may be more.
             at += (there.min(STRETCH) as u64).next_multiple_of(4096).max(4096);

@@ -6,19 +6,24 @@
 mod core_file;
 mod find;
 mod heap;
+mod json;
 mod memory;
 mod process;
+mod tally;
 mod told;
+
+#[cfg(test)]
+mod hostile;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Args, Parser};
 
-use crate::heap::Heap;
+use crate::heap::{Heap, Reader};
 use crate::memory::Memory;
-use crate::told::{Told, Wanted};
+use crate::told::Told;
 
 /// Tells what is in the heaps of a running process or a core file.
 #[derive(Debug, Parser)]
@@ -28,6 +33,13 @@ use crate::told::{Told, Wanted};
 struct Cli {
     /// The number of a process, or a core file: ./4711 where its name is a number.
     from: PathBuf,
+    #[command(flatten)]
+    wanted: Wanted,
+}
+
+/// What is told of each heap besides a table.
+#[derive(Clone, Copy, Debug, Default, Args)]
+struct Wanted {
     /// Draws the row of blocks.
     #[arg(long)]
     drawing: bool,
@@ -62,32 +74,54 @@ fn run(cli: &Cli) -> io::Result<bool> {
         );
     }
     let mut out = io::BufWriter::new(io::stdout().lock());
-    let roots = find::roots(&memory).into_iter();
-    let heaps: Vec<_> = roots.filter_map(|root| Heap::read(&memory, root)).collect();
-    let is_whole = heaps.iter().all(|heap| heap.damage.is_none());
-    for (number, heap) in heaps.iter().enumerate() {
-        if cli.json {
-            serde_json::to_writer(&mut out, heap)?;
-            writeln!(out)?;
-            continue;
-        }
-        if number > 0 {
-            writeln!(out)?;
-        }
-        let wanted = Wanted {
-            drawing: cli.drawing,
-            blocks: cli.blocks,
-        };
-        write!(out, "{}", Told { heap, wanted })?;
-    }
+    let answer = tell(&memory, cli.wanted, &mut out);
     out.flush()?;
+    let Tellings { heaps, damaged } = answer?;
     if memory.is_gone() {
         return Err(io::Error::other("it ended while it was read"));
     }
-    if heaps.is_empty() {
+    if heaps == 0 {
         warn(cli, "no heap");
     }
-    Ok(is_whole && !heaps.is_empty())
+    Ok(heaps > 0 && damaged == 0)
+}
+
+/// How many heaps were told.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tellings {
+    heaps: usize,
+    /// Those of them that are damaged or cut off.
+    damaged: usize,
+}
+
+/// Tells of all heaps, one after the other.
+fn tell(memory: &Memory, wanted: Wanted, to: &mut impl Write) -> io::Result<Tellings> {
+    let mut told = Tellings::default();
+    let mut reader = Reader::new(memory, wanted.json || wanted.drawing || wanted.blocks);
+    for root in find::roots(memory) {
+        let heap = reader.read(root);
+        if memory.left() == 0 {
+            return Err(io::Error::other(format!(
+                "heaps that hold more than there is memory: forged, the one at {root:#x} if none before"
+            )));
+        }
+        let Some(heap) = heap else { continue };
+        tell_one(&heap, wanted, told.heaps == 0, to)?;
+        told.heaps += 1;
+        told.damaged += usize::from(heap.damage.is_some());
+    }
+    Ok(told)
+}
+
+fn tell_one(heap: &Heap, wanted: Wanted, is_first: bool, to: &mut impl Write) -> io::Result<()> {
+    if wanted.json {
+        serde_json::to_writer(&mut *to, &json::Told::new(heap))?;
+        return writeln!(to);
+    }
+    if !is_first {
+        writeln!(to)?;
+    }
+    write!(to, "{}", Told { heap, wanted })
 }
 
 /// Says something about what is read.

@@ -2,16 +2,11 @@
 
 use std::fmt::{self, Display};
 
-use tagheap::{Drawing, State};
+use tagheap::{Block, Drawing, HEADER, State};
 
-use crate::heap::{Amounts, Damage, Heap};
-
-/// What is told of a heap besides the table.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Wanted {
-    pub(crate) drawing: bool,
-    pub(crate) blocks: bool,
-}
+use crate::Wanted;
+use crate::heap::{Damage, Heap};
+use crate::tally::Amounts;
 
 /// A heap, told.
 #[derive(Debug)]
@@ -23,14 +18,14 @@ pub(crate) struct Told<'a> {
 impl Display for Told<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let heap = self.heap;
-        let (bytes, granted) = (heap.end - heap.base, heap.limit.saturating_sub(heap.end));
+        let (bytes, granted) = (
+            heap.end - heap.base,
+            heap.limit.saturating_sub(heap.end as u64),
+        );
         writeln!(
             f,
             "heap at {:#x}: rule {}, bytes {bytes}, blocks {}, bytes granted beyond {granted}, changes {}",
-            heap.base,
-            heap.rule,
-            heap.blocks.len(),
-            heap.changes
+            heap.base, heap.rule, heap.count, heap.changes
         )?;
         if heap.is_torn {
             writeln!(
@@ -39,6 +34,20 @@ impl Display for Told<'_> {
             )?;
         } else if heap.is_in_change {
             writeln!(f, "in the middle of a change")?;
+        }
+        if heap.damage.is_some() {
+            let (to, told) = (heap.told_to(), heap.told_to() - heap.base);
+            writeln!(
+                f,
+                "told up to {to:#x}, {told} bytes: the last line says why"
+            )?;
+        }
+        if heap.strange > 0 {
+            writeln!(
+                f,
+                "accounts of tags that say otherwise than the row, and are not told: {}",
+                heap.strange
+            )?;
         }
         writeln!(
             f,
@@ -58,42 +67,46 @@ impl Display for Told<'_> {
         }
         heap.damage
             .as_ref()
-            .map_or(Ok(()), |damage| tell(f, damage))
+            .map_or(Ok(()), |damage| tell(f, damage, heap))
     }
 }
 
 fn line(f: &mut fmt::Formatter<'_>, amounts: &Amounts) -> fmt::Result {
-    let account = amounts.account.as_ref();
-    let tag = match (amounts.tag, account) {
-        (State::Free, _) => "(free)".into(),
-        (State::Used(_), Some(account)) if !account.name.is_empty() => account.name.clone(),
-        (State::Used(tag), _) => tag.to_string(),
+    let tag = match amounts.tag {
+        State::Free => "(free)".into(),
+        State::Used(_) if !amounts.name().is_empty() => amounts.name().into(),
+        State::Used(tag) => tag.to_string(),
     };
-    let Amounts {
-        blocks,
-        bytes,
-        payload,
-        largest,
-        ..
-    } = amounts;
+    let (blocks, bytes, largest) = (amounts.amount.blocks, amounts.amount.bytes, amounts.largest);
+    let payload = bytes - blocks * HEADER;
     write!(
         f,
         "{tag:<20} {blocks:>8} {bytes:>14} {payload:>14} {largest:>14}"
     )?;
-    match account {
-        Some(account) => writeln!(f, " {:>14}", account.peak),
-        None => writeln!(f),
+    match (amounts.peak(), &amounts.account) {
+        (Some(peak), _) => writeln!(f, " {peak:>14}"),
+        (None, Some(_)) => writeln!(f, " {:>14}", "?"),
+        (None, None) => writeln!(f),
     }
 }
 
-fn tell(f: &mut fmt::Formatter<'_>, damage: &Damage) -> fmt::Result {
-    write!(f, "damaged header at {:#x}", damage.at)?;
-    match damage.words {
-        Some([a, b, c, d]) => write!(f, ": {a:#x} {b:#x} {c:#x} {d:#x}")?,
-        None => f.write_str(": not in this memory")?,
+fn tell(f: &mut fmt::Formatter<'_>, damage: &Damage, heap: &Heap) -> fmt::Result {
+    let Damage { at, words, behind } = damage;
+    match words {
+        Some([a, b, c, d]) => write!(f, "damaged header at {at:#x}: {a:#x} {b:#x} {c:#x} {d:#x}")?,
+        None => write!(
+            f,
+            "row cut off at {at:#x}, {} bytes before its end: not in this memory",
+            heap.end.saturating_sub(*at)
+        )?,
     }
-    if let Some(block) = damage.behind {
-        write!(f, ", behind the block at {:#x}, {block}", block.at)?;
+    if let Some(block) = behind {
+        write!(
+            f,
+            ", behind the block at {:#x}, {}",
+            block.at,
+            Block::to_string(block)
+        )?;
     }
     writeln!(f)
 }

@@ -321,6 +321,44 @@ fn a_core_file_tells_the_same_and_where_the_damage_is() {
     wipe(&mut bytes);
 }
 
+/// What lies behind is no damage, and what is told is not all.
+#[test]
+fn a_core_file_that_is_cut_off_is_told_as_far_as_it_goes() {
+    let _alone = alone();
+    let mut bytes = vec![0; 16_000];
+    let start = bytes.as_ptr();
+    let mut heap = Heap::with(Buffer::new(&mut bytes), Split, Scan, Key::FIXED).unwrap();
+    fill(&mut heap);
+    let (base, end) = (heap.base(), heap.end());
+    drop(heap);
+    let (from, to) = (base - start.addr(), end - start.addr());
+    let path = core("cut.core", base, &bytes[from..to]);
+    wipe(&mut bytes);
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, &whole[..whole.len() - 2000]).unwrap();
+
+    let output = inspect(&[path.to_str().unwrap()]);
+    let (said, errors) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(1), "{said}{errors}");
+    assert!(
+        errors.ends_with("cut off: 2000 bytes are missing at its end\n"),
+        "{errors}"
+    );
+    // The header of the last block but one is there.
+    let told = 128 + 2 * 1040;
+    let line = format!(
+        "told up to {:#x}, {told} bytes: the last line says why\n",
+        base + told
+    );
+    assert!(said.contains(&line), "{said}{line}");
+    let left = end - base - told;
+    let line = format!(
+        "row cut off at {:#x}, {left} bytes before its end: not in this memory, behind",
+        base + told
+    );
+    assert!(said.contains(&line), "{said}{line}");
+}
+
 #[test]
 fn a_file_that_says_more_than_it_has_is_read_as_soon() {
     let mut segments = vec![0; 64 + 56 * 1000];
