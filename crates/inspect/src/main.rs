@@ -25,13 +25,21 @@ use crate::heap::{Heap, Reader};
 use crate::memory::Memory;
 use crate::told::Told;
 
+/// What is told behind the options.
+const MEANINGS: &str = "\
+Columns: blocks and bytes that a tag holds, headers included; payload, the bytes without headers; largest, the bytes of its
+largest block; peak, the most bytes that it held since that was reset. What a named tag is drawn as, it is called in drawings.
+Under Global and libtagheap_malloc.so small objects lie in blocks of 64 KiB, and tag `tagheap` holds the books.
+
+Exit codes: 0 if heaps were found and none is damaged, 1 if one is damaged or cut off, or there is none, 2 if it cannot be
+said: no such process, not permitted, no core file, the process ended meanwhile, or nobody reads what is told.";
+
 /// Tells what is in the heaps of a running process or a core file.
 #[derive(Debug, Parser)]
-#[command(
-    after_help = "Exit codes: 0 if heaps were found and none is damaged, 1 if not, 2 if it cannot be said."
-)]
+#[command(version, after_help = MEANINGS)]
 struct Cli {
     /// The number of a process, or a core file: ./4711 where its name is a number.
+    #[arg(value_name = "PROCESS|CORE")]
     from: PathBuf,
     #[command(flatten)]
     wanted: Wanted,
@@ -75,7 +83,7 @@ fn run(cli: &Cli) -> io::Result<bool> {
     }
     let mut out = io::BufWriter::new(io::stdout().lock());
     let answer = tell(&memory, cli.wanted, &mut out);
-    out.flush()?;
+    out.flush().map_err(untold)?;
     let Tellings { heaps, damaged } = answer?;
     if memory.is_gone() {
         return Err(io::Error::other("it ended while it was read"));
@@ -106,7 +114,7 @@ fn tell(memory: &Memory, wanted: Wanted, to: &mut impl Write) -> io::Result<Tell
             )));
         }
         let Some(heap) = heap else { continue };
-        tell_one(&heap, wanted, told.heaps == 0, to)?;
+        tell_one(&heap, wanted, told.heaps == 0, to).map_err(untold)?;
         told.heaps += 1;
         told.damaged += usize::from(heap.damage.is_some());
     }
@@ -132,4 +140,9 @@ fn warn(cli: &Cli, what: &str) {
         "tagheap-inspect: {}: {what}",
         cli.from.display()
     );
+}
+
+/// Who is told, not who is read, is in trouble.
+fn untold(error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("cannot be told: {error}"))
 }

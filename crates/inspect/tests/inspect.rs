@@ -384,6 +384,57 @@ fn a_file_that_says_more_than_it_has_is_read_as_soon() {
 }
 
 #[test]
+fn names_are_plain_text_and_go_with_numbers() {
+    let _alone = alone();
+    let mut heap = Heap::new(Reserve::new().unwrap()).unwrap();
+    let layout = Layout::from_size_align(1000, 16).unwrap();
+    let name = "\u{9b}31m \\ \"red\"";
+    heap.allocate(Tag::new(7), layout).unwrap();
+    heap.set_name(Tag::new(7), name).unwrap();
+    let output = inspect(&[&me(), "--blocks", "--drawing"]);
+    let about = part_about(text(&output.stdout), heap.base());
+    let told = "\\u{9b}31m \\ \"red\"";
+    let mut lines = about.lines();
+    assert!(
+        lines.any(|line| line.ends_with("peak  drawn as")),
+        "{about}"
+    );
+    let line = lines.find(|line| line.starts_with(told)).unwrap();
+    assert!(line.ends_with("1040  7"), "{about}");
+    assert!(about.contains("|(heap) 128|7 1040|"), "{about}");
+    assert!(about.ends_with(&format!(" {told} 1040")), "{about}");
+
+    let output = inspect(&[&me(), "--json"]);
+    let mut heaps = text(&output.stdout)
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let heap = heaps.find(|told| told["base"] == heap.base()).unwrap();
+    let line = of_tag(&heap, Some("7"));
+    assert_eq!(
+        (&line["number"], &line["account"]["name"]),
+        (&7.into(), &name.into())
+    );
+    assert_eq!(heap["strange_accounts"], 0);
+}
+
+#[test]
+fn who_cannot_be_told_is_not_who_was_read() {
+    let _alone = alone();
+    let heap = Heap::new(Reserve::new().unwrap()).unwrap();
+    // SAFETY: sets a flag of this process.
+    unsafe { libc::prctl(libc::PR_SET_PTRACER, libc::PR_SET_PTRACER_ANY) };
+    let full = fs::OpenOptions::new().write(true).open("/dev/full");
+    let output = Command::new(env!("CARGO_BIN_EXE_tagheap-inspect"))
+        .arg(me())
+        .stdout(full.unwrap())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains(": cannot be told: No space left"));
+    drop(heap);
+}
+
+#[test]
 fn what_cannot_be_inspected_is_said_in_one_line() {
     let none = core("none.core", 0x10000, &[0; 8192]);
     for (from, code, said) in [
