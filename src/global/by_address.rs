@@ -6,7 +6,7 @@
 #![allow(unsafe_code)]
 
 use core::alloc::{GlobalAlloc, Layout};
-use core::ptr::NonNull;
+use core::ptr::{self, NonNull};
 
 use crate::global::Global;
 use crate::global::atomic::AtomicU8;
@@ -14,6 +14,7 @@ use crate::global::center;
 use crate::global::giving::{self, Given, Tried};
 use crate::global::idle;
 use crate::global::local::Own;
+use crate::global::refusal;
 use crate::global::requests;
 use crate::global::span::Span;
 use crate::global::spans;
@@ -112,6 +113,29 @@ impl Global {
         // SAFETY: the caller's promise.
         let at = unsafe { requests::resize(ptr, old, new)? };
         Ok(NonNull::slice_from_raw_parts(at, new.size()))
+    }
+
+    /// As [`resize`](Global::resize), for whoever has nobody to answer: null where there is no memory, which is told as
+    /// that of [`realloc`](GlobalAlloc::realloc) is; `fail` is called with any other error, and its answer is the answer.
+    ///
+    /// # Safety
+    ///
+    /// As for [`grow`](Global::grow).
+    pub unsafe fn resize_or(
+        &self,
+        ptr: NonNull<u8>,
+        new: Layout,
+        fail: impl FnOnce(Error) -> *mut u8,
+    ) -> *mut u8 {
+        // SAFETY: the caller's promise.
+        match unsafe { self.resize(ptr, new) } {
+            Ok(at) => at.cast().as_ptr(),
+            Err(error) if refusal::is_one(&error) => {
+                refusal::tell(&error);
+                ptr::null_mut()
+            }
+            Err(error) => fail(error),
+        }
     }
 }
 

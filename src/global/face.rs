@@ -12,7 +12,7 @@ use core::ptr::{self, NonNull};
 use crate::global::giving::{self, Given};
 use crate::global::{Global, idle, refusal, requests};
 use crate::ground::fatal::fatal;
-use crate::words::error::{Error, Misuse};
+use crate::words::error::Error;
 
 /// Ends the program for what a global allocator cannot answer.
 #[cold]
@@ -29,8 +29,7 @@ fn end(error: &Error, call: &str, at: *mut u8) -> ! {
 fn answer(result: Result<NonNull<u8>, Error>, call: &str, at: *mut u8) -> *mut u8 {
     match result {
         Ok(at) => at.as_ptr(),
-        // From a signal handler, with the lock taken: there is none for it.
-        Err(error @ (Error::OutOfMemory(_) | Error::Misuse(Misuse::Reentered))) => {
+        Err(error) if refusal::is_one(&error) => {
             refusal::tell(&error);
             ptr::null_mut()
         }

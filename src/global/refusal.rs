@@ -12,7 +12,7 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 use crate::global::{UNTAGGED, local, numbers, scope};
 use crate::ground::fatal::{Lines, fatal};
-use crate::words::error::Error;
+use crate::words::error::{Error, Misuse};
 
 /// What is called with a refusal.
 pub(super) type Hook = fn(&Error);
@@ -39,6 +39,14 @@ fn of(word: *mut ()) -> Option<Hook> {
 #[cfg(feature = "std")]
 pub(super) fn print() {
     PRINTS.store(true, Ordering::Relaxed);
+}
+
+/// Whether an error says that there is no memory for a request. From a signal handler, with the lock taken, there is none.
+pub(super) fn is_one(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::OutOfMemory(_) | Error::Misuse(Misuse::Reentered)
+    )
 }
 
 /// Tells of a refused request, outside the heap's lock, unless this thread is telling of one already.

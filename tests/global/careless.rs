@@ -60,6 +60,19 @@ pub(crate) fn resize_at(ptr: NonNull<u8>, new: Layout) -> Result<NonNull<u8>, Er
     Ok(answer.cast())
 }
 
+/// As [`resize_at`], of which nothing but an error that is no refusal is told.
+pub(crate) fn resize_or(ptr: NonNull<u8>, new: Layout) -> Result<Option<NonNull<u8>>, Error> {
+    let mut failed = None;
+    // SAFETY: as for `resize`.
+    let at = unsafe {
+        HEAP.resize_or(ptr, new, |error| {
+            failed = Some(error);
+            core::ptr::null_mut()
+        })
+    };
+    failed.map_or(Ok(NonNull::new(at)), Err)
+}
+
 /// The global allocator's face.
 pub(crate) mod face {
     use super::*;

@@ -9,7 +9,9 @@ use std::thread;
 use tagheap::{Error, HEADER, Heap, Misuse, Reserve, Tag};
 
 use crate::HEAP;
-use crate::careless::{free, free_at, free_or, give_null, resize, resize_at, resize_null};
+use crate::careless::{
+    free, free_at, free_or, give_null, resize, resize_at, resize_null, resize_or,
+};
 use crate::support::{
     LARGEST, Piece, alone, bytes, double_free, holding, layout, not_a_block, not_from_here,
     objects, slot_size,
@@ -40,6 +42,7 @@ fn all_refuse(ptr: NonNull<u8>, claimed: Layout, error: Error) {
         let new = layout(size, claimed.align());
         assert_eq!(resize(ptr, claimed, new), Err(error), "to {size} bytes");
         assert_eq!(resize_at(ptr, new), Err(error), "to {size} bytes");
+        assert_eq!(resize_or(ptr, new), Err(error), "to {size} bytes");
     }
     assert_eq!(free_at(ptr), Err(error));
     assert_eq!(free_or(ptr), Err(error));

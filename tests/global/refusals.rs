@@ -7,7 +7,7 @@ use std::{panic, thread};
 use tagheap::{Error, Global, OutOfMemory, Shortage, Tag, current_tag, scope};
 
 use crate::HEAP;
-use crate::careless::{face, try_take};
+use crate::careless::{face, resize_or, try_take};
 use crate::support::{Piece, alone, bytes, ends, holding, is_done, text};
 
 const TAG: Tag = Tag::named("refused");
@@ -64,12 +64,16 @@ fn each_refusal_is_told_once_with_all_that_is_known() {
             }
         }
         for (piece, size) in [(&small, LIMIT), (&large, 2 * LIMIT)] {
-            assert_eq!(face::realloc(piece.start, piece.layout, size), None);
-            let told = told();
-            assert!(
-                matches!(told[..], [Error::OutOfMemory(of)] if (of.tag, of.size) == (TAG, size)),
-                "{told:?}"
-            );
+            let by_layout = || face::realloc(piece.start, piece.layout, size);
+            let by_address = || resize_or(piece.start, bytes(size)).unwrap();
+            for ask in [&by_layout as &dyn Fn() -> _, &by_address] {
+                assert_eq!(ask(), None);
+                let told = told();
+                assert!(
+                    matches!(told[..], [Error::OutOfMemory(of)] if (of.tag, of.size) == (TAG, size)),
+                    "{told:?}"
+                );
+            }
         }
         // Spans of other classes have to go back before these are served, which is no refusal.
         HEAP.set_limit(TAG, Some(holding(TAG).held.bytes + 70_000))

@@ -125,12 +125,13 @@ unsafe extern "C" fn realloc_from(at: *mut c_void, size: usize, caller: Caller) 
     let Ok(layout) = Layout::from_size_align(size, ALIGN) else {
         return fails(libc::ENOMEM);
     };
+    let fail = |error| end(&error, "realloc", at, caller);
     // SAFETY: the caller holds it, as C has it.
-    match unsafe { HEAP.resize(old, layout) } {
-        Ok(new) => new.cast().as_ptr(),
-        Err(Error::OutOfMemory(_)) => fails(libc::ENOMEM),
-        Err(error) => end(&error, "realloc", at, caller),
+    let new = unsafe { HEAP.resize_or(old, layout, fail) };
+    if new.is_null() {
+        return fails(libc::ENOMEM);
     }
+    new.cast()
 }
 
 unsafe extern "C" fn reallocarray_from(

@@ -15,6 +15,7 @@ mod loaded;
 mod misuse;
 mod others;
 mod promises;
+mod refusals;
 mod scopes;
 mod symbols;
 mod tools;
