@@ -46,6 +46,26 @@ entries! {
     malloc_usable_size(ptr: *mut c_void) -> usize, "rsi" => malloc_usable_size_from;
 }
 
+// Names that the C library has besides. Who calls by one gives back by another.
+entries! {
+    /// `free`, in programs that were built before glibc 2.26.
+    cfree(ptr: *mut c_void) -> (), "rsi" => free_from;
+    /// `malloc`, in such as have one of their own in front of it; so all that follow.
+    __libc_malloc(size: usize) -> *mut c_void, "rsi" => malloc_from;
+    /// `calloc`.
+    __libc_calloc(count: usize, size: usize) -> *mut c_void, "rdx" => calloc_from;
+    /// `realloc`.
+    __libc_realloc(ptr: *mut c_void, size: usize) -> *mut c_void, "rdx" => realloc_from;
+    /// `free`.
+    __libc_free(ptr: *mut c_void) -> (), "rsi" => free_from;
+    /// `memalign`.
+    __libc_memalign(align: usize, size: usize) -> *mut c_void, "rdx" => memalign_from;
+    /// `valloc`.
+    __libc_valloc(size: usize) -> *mut c_void, "rsi" => valloc_from;
+    /// `pvalloc`.
+    __libc_pvalloc(size: usize) -> *mut c_void, "rsi" => pvalloc_from;
+}
+
 fn set_errno(number: c_int) {
     // SAFETY: as the C library has it.
     let place = unsafe { libc::__errno_location() };

@@ -28,6 +28,13 @@ fn operators_of_the_program_are_gone_on_to() {
     assert_eq!(says_the_same(&program, &[]), "15 made, 15 gone\n");
 }
 
+/// Of a program that was built long ago, and of one that has a `malloc` of its own in front of the C library's.
+#[test]
+fn other_names_of_the_family_are_of_the_same_memory() {
+    let program = build("gcc", "names", &["names.c"], &["-std=gnu11"]);
+    assert_eq!(says_the_same(&program, &[]), "given back\n");
+}
+
 fn opener() -> std::path::PathBuf {
     build("gcc", "opened", &["opened.c"], &["-ldl"])
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::tools::{library, source, succeed};
 
 /// All it defines for others.
-const DEFINED: [&str; 45] = [
+const DEFINED: [&str; 53] = [
     "_ZdaPv",
     "_ZdaPvRKSt9nothrow_t",
     "_ZdaPvSt11align_val_t",
@@ -27,8 +27,16 @@ const DEFINED: [&str; 45] = [
     "_ZnwmRKSt9nothrow_t",
     "_ZnwmSt11align_val_t",
     "_ZnwmSt11align_val_tRKSt9nothrow_t",
+    "__libc_calloc",
+    "__libc_free",
+    "__libc_malloc",
+    "__libc_memalign",
+    "__libc_pvalloc",
+    "__libc_realloc",
+    "__libc_valloc",
     "aligned_alloc",
     "calloc",
+    "cfree",
     "dlopen",
     "free",
     "free_aligned_sized",
