@@ -68,6 +68,29 @@ impl Global {
         if at.is_null() { refused() } else { at }
     }
 
+    /// As [`allocate`](Global::allocate), and what `refused` answers to an error of which nobody else is told: for whoever
+    /// asks again, or somebody else.
+    #[inline(always)]
+    pub fn allocate_or(&self, layout: Layout, refused: impl FnOnce(Error) -> *mut u8) -> *mut u8 {
+        match requests::take(layout) {
+            Some(at) => at.as_ptr(),
+            None => self.allocate_slowly_or(layout, refused),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn allocate_slowly_or(
+        &self,
+        layout: Layout,
+        refused: impl FnOnce(Error) -> *mut u8,
+    ) -> *mut u8 {
+        match self.allocate(layout) {
+            Ok(at) => at.cast().as_ptr(),
+            Err(error) => refused(error),
+        }
+    }
+
     /// As [`free`](Global::free), for whoever has nobody to answer: `fail` is called with the error. Null is nothing.
     ///
     /// Most small objects are taken back without a call, so that C's `free` needs no stack for them.

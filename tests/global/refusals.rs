@@ -38,6 +38,14 @@ fn each_refusal_is_told_once_with_all_that_is_known() {
         assert!(HEAP.set_refusal_hook(Some(note)).is_none());
         // Served, and refused by values.
         assert!(try_take(TAG, bytes(LIMIT)).is_err());
+        let mut answered = None;
+        let at = scope(TAG, || {
+            HEAP.allocate_or(bytes(LIMIT), |error| {
+                answered = Some(error);
+                core::ptr::null_mut()
+            })
+        });
+        assert!(at.is_null() && matches!(answered, Some(Error::OutOfMemory(of)) if of.tag == TAG));
         small.resize(bytes(120)).unwrap();
         assert_eq!(told(), []);
 

@@ -5,7 +5,7 @@ use core::alloc::{GlobalAlloc, Layout};
 use core::ffi::{c_int, c_void};
 use core::ptr::{self, NonNull};
 
-use heap::{Error, Tag, fatal, scope};
+use heap::{Error, Misuse, Tag, fatal, scope};
 
 use crate::entry::entries;
 use crate::libraries::Caller;
@@ -100,7 +100,7 @@ fn request_under(tag: Tag, ask: impl FnOnce() -> *mut u8) -> *mut u8 {
 
 /// So many bytes with an alignment.
 #[inline(always)]
-pub(crate) fn take(size: usize, align: usize, caller: Caller) -> *mut c_void {
+fn take(size: usize, align: usize, caller: Caller) -> *mut c_void {
     let is_small = size.wrapping_sub(1) < SMALL && align == ALIGN;
     if !is_small || caller.may_have_tag() {
         return take_slowly(size, align, caller);
@@ -118,6 +118,40 @@ fn take_slowly(size: usize, align: usize, caller: Caller) -> *mut c_void {
     };
     // SAFETY: a layout of no bytes is served too.
     request(caller, || unsafe { HEAP.alloc(layout) })
+}
+
+/// As [`take`], for C++'s operators: where there is no memory, who goes on for them asks again, and is told.
+#[inline(always)]
+pub(crate) fn take_for_operator(size: usize, align: usize, caller: Caller) -> *mut c_void {
+    let is_small = size.wrapping_sub(1) < SMALL && align == ALIGN;
+    if !is_small || caller.may_have_tag() {
+        return take_slowly_for_operator(size, align, caller);
+    }
+    // SAFETY: a power of two, and few bytes.
+    let layout = unsafe { Layout::from_size_align_unchecked(size, ALIGN) };
+    ask_for_operator(layout, caller).cast()
+}
+
+/// Not inlined, as [`take_slowly`].
+#[inline(never)]
+fn take_slowly_for_operator(size: usize, align: usize, caller: Caller) -> *mut c_void {
+    let Ok(layout) = Layout::from_size_align(size, align) else {
+        return ptr::null_mut();
+    };
+    let ask = || ask_for_operator(layout, caller);
+    let at = match caller.tag() {
+        None => ask(),
+        Some(tag) => request_under(tag, ask),
+    };
+    at.cast()
+}
+
+#[inline(always)]
+fn ask_for_operator(layout: Layout, caller: Caller) -> *mut u8 {
+    HEAP.allocate_or(layout, move |error| match error {
+        Error::OutOfMemory(_) | Error::Misuse(Misuse::Reentered) => ptr::null_mut(),
+        _ => end(&error, "new", ptr::null_mut(), caller),
+    })
 }
 
 /// As [`take`], with an alignment that programs name.

@@ -18,7 +18,7 @@ use core::ffi::c_void;
 
 use crate::ALIGN;
 use crate::entry::{goes_on_to_next, keeping_argument, keeping_arguments};
-use crate::family::{free_from, take};
+use crate::family::{free_from, take_for_operator};
 use crate::libraries::Caller;
 use crate::next::next;
 
@@ -117,9 +117,9 @@ operators! {
 }
 
 extern "C" fn new(size: usize, _: usize, _: usize, caller: Caller) -> *mut c_void {
-    take(size, ALIGN, caller)
+    take_for_operator(size, ALIGN, caller)
 }
 
 extern "C" fn new_aligned(size: usize, align: usize, _: usize, caller: Caller) -> *mut c_void {
-    take(size, align.max(ALIGN), caller)
+    take_for_operator(size, align.max(ALIGN), caller)
 }

@@ -25,6 +25,25 @@ fn each_refusal_is_printed_where_a_report_is_asked_for() {
     assert_eq!(refused.next(), None);
 }
 
+/// C++'s own operator goes on where there is none, and asks again.
+#[test]
+fn each_refusal_of_new_is_printed_once() {
+    let include = format!("-I{}", source("../../include").display());
+    let flags = ["-std=c++17", &include];
+    let program = build("g++", "refusals-new", &["refusals.cpp"], &flags);
+    let output = run(with_library(program).env("TAGHEAP_REPORT", "1"));
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}");
+    let refused = |size| told.matches(&format!(": {size} bytes ")).count();
+    assert_eq!(
+        [2_000_000, 2_000_001, 2_000_002].map(refused),
+        [1; 3],
+        "{told}"
+    );
+    // What C++'s own asks for where it aligns, at most so much more.
+    assert_eq!(told.matches("out of memory").count(), 4, "{told}");
+}
+
 #[test]
 fn a_signal_handler_in_the_middle_of_a_request_gets_none() {
     let program = build("gcc", "realloc-steps", &["realloc_steps.c"], &["-std=c99"]);
