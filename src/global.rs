@@ -94,7 +94,8 @@ const UNTAGGED: Tag = Tag::named("untagged");
 /// With feature `std`, `TAGHEAP_REPORT=1` in the environment prints that table to standard error at the end of
 /// the program: what is still held then, and how much was at most. A path with a slash in it, in place of the 1, has each
 /// process write it to the end of that file, under a line that names the program: for those that close standard error,
-/// and those with children. It has no effect in a program that has more rights than its user.
+/// and those with children. Anything else but 0 and nothing is refused with a line. It has no effect in a program that has
+/// more rights than its user.
 ///
 /// There is one such heap in a program, whatever values of this type there are: each is a handle to it. It lies in
 /// a reservation of 64 GiB of address space ([`Reserve`](crate::Reserve)), or over the program break where a

@@ -58,10 +58,15 @@ fn prepare_report(asked: &[u8]) {
         return;
     }
     let is_file = asked.contains(&b'/');
-    if is_file {
-        note(asked);
-    } else if asked != b"1" {
-        return;
+    match asked {
+        b"" | b"0" => return,
+        b"1" => {}
+        path if is_file => note(path),
+        _ => {
+            let complaint = "tagheap: TAGHEAP_REPORT is 1, or a path with a slash in it\n";
+            let _ = Lines::new().write_str(complaint);
+            return;
+        }
     }
     let print = if is_file { write_to_file } else { print };
     // SAFETY: as POSIX has it. Where it is refused there is no report.

@@ -229,6 +229,20 @@ fn nothing_is_reported_unless_asked_for() {
 }
 
 #[test]
+fn what_asks_for_no_report_that_there_is_is_refused_with_a_line() {
+    for asked in ["report.txt", "yes", "2", " "] {
+        let output = ends(&[("TAGHEAP_REPORT", asked)], || {
+            leaks();
+        });
+        assert!(is_done(&output), "{}", text(&output));
+        assert_eq!(
+            String::from_utf8_lossy(&output.stderr),
+            "tagheap: TAGHEAP_REPORT is 1, or a path with a slash in it\n"
+        );
+    }
+}
+
+#[test]
 fn the_table_says_what_is_held() {
     const TAG: Tag = Tag::named("table");
     let pieces = [1, 2, 3].map(|byte| Piece::take(TAG, bytes(40), byte));
