@@ -137,11 +137,22 @@ typedef bool (*th_visit_holding)(const th_holding *holding, void *context);
 extern "C" {
 #endif
 
-/* What the library has: called by the functions below, where it is there. */
-#if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__)
-#define TH_MALLOC_HAS(function) (function)
+/* What the library has: called by the functions below, where it is there. Linkers leave it to the loader whether it is only
+ * where all look for it in the table of addresses, which compilers do not in a program that lies where it says (-no-pie):
+ * so an instruction does. */
+#if defined(__x86_64__) && !defined(__ILP32__) && defined(__linux__) && defined(__GNUC__)
+#define TH_MALLOC_THE(function) \
+    __extension__({ \
+        __typeof__(function) *th_malloc_at; \
+        __asm__(".weak " #function "\n\t" \
+                "mov{q}\t{" #function "@GOTPCREL(%%rip), %0|%0, QWORD PTR " #function "@GOTPCREL[rip]}" \
+                : "=r"(th_malloc_at)); \
+        th_malloc_at; \
+    })
+#define TH_MALLOC_HAS(function) TH_MALLOC_THE(function)
 #define TH_MALLOC_WEAK __attribute__((weak, visibility("default")))
 #else
+#define TH_MALLOC_THE(function) (function)
 #define TH_MALLOC_HAS(function) 0
 #define TH_MALLOC_WEAK
 #endif
@@ -194,7 +205,7 @@ static inline uint64_t th_malloc_tag(const char *name) {
  */
 static inline th_scope th_scope_enter(uint64_t tag) {
     const th_scope absent = {0, 0, TH_MALLOC_ABSENT};
-    return TH_MALLOC_HAS(tagheap_scope_enter) ? tagheap_scope_enter(tag) : absent;
+    return TH_MALLOC_HAS(tagheap_scope_enter) ? TH_MALLOC_THE(tagheap_scope_enter)(tag) : absent;
 }
 
 /**
@@ -205,7 +216,7 @@ static inline th_scope th_scope_enter(uint64_t tag) {
  * scope so deep; for one that was not entered, its `status`. A scope that a thread ends in ends with it.
  */
 static inline th_malloc_status th_scope_leave(th_scope scope) {
-    return TH_MALLOC_HAS(tagheap_scope_leave) ? tagheap_scope_leave(scope) : TH_MALLOC_ABSENT;
+    return TH_MALLOC_HAS(tagheap_scope_leave) ? TH_MALLOC_THE(tagheap_scope_leave)(scope) : TH_MALLOC_ABSENT;
 }
 
 /**
@@ -213,7 +224,7 @@ static inline th_malloc_status th_scope_leave(th_scope scope) {
  * 0 without the library.
  */
 static inline uint64_t th_scope_tag(void) {
-    return TH_MALLOC_HAS(tagheap_scope_tag) ? tagheap_scope_tag() : 0;
+    return TH_MALLOC_HAS(tagheap_scope_tag) ? TH_MALLOC_THE(tagheap_scope_tag)() : 0;
 }
 
 /**
@@ -223,7 +234,7 @@ static inline uint64_t th_scope_tag(void) {
  * TH_MALLOC_NULL, TH_MALLOC_BAD_TEXT, TH_MALLOC_RESERVED_TAG, TH_MALLOC_NO_MEMORY, TH_MALLOC_REENTERED on failure.
  */
 static inline th_malloc_status th_malloc_set_name(uint64_t tag, const char *name) {
-    return TH_MALLOC_HAS(tagheap_malloc_set_name) ? tagheap_malloc_set_name(tag, name) : TH_MALLOC_ABSENT;
+    return TH_MALLOC_HAS(tagheap_malloc_set_name) ? TH_MALLOC_THE(tagheap_malloc_set_name)(tag, name) : TH_MALLOC_ABSENT;
 }
 
 /**
@@ -234,14 +245,14 @@ static inline th_malloc_status th_malloc_set_name(uint64_t tag, const char *name
  * TH_MALLOC_RESERVED_TAG, TH_MALLOC_NO_MEMORY, TH_MALLOC_REENTERED on failure.
  */
 static inline th_malloc_status th_malloc_set_limit(uint64_t tag, size_t bytes) {
-    return TH_MALLOC_HAS(tagheap_malloc_set_limit) ? tagheap_malloc_set_limit(tag, bytes) : TH_MALLOC_ABSENT;
+    return TH_MALLOC_HAS(tagheap_malloc_set_limit) ? TH_MALLOC_THE(tagheap_malloc_set_limit)(tag, bytes) : TH_MALLOC_ABSENT;
 }
 
 /**
  * Lets a tag's peak begin anew, at what it holds now. TH_MALLOC_RESERVED_TAG, TH_MALLOC_REENTERED on failure.
  */
 static inline th_malloc_status th_malloc_reset_peak(uint64_t tag) {
-    return TH_MALLOC_HAS(tagheap_malloc_reset_peak) ? tagheap_malloc_reset_peak(tag) : TH_MALLOC_ABSENT;
+    return TH_MALLOC_HAS(tagheap_malloc_reset_peak) ? TH_MALLOC_THE(tagheap_malloc_reset_peak)(tag) : TH_MALLOC_ABSENT;
 }
 
 /**
@@ -253,7 +264,7 @@ static inline th_malloc_status th_malloc_reset_peak(uint64_t tag) {
 static inline th_malloc_status th_malloc_holding(uint64_t tag, th_holding *holding) {
     const th_holding none = {tag, 0, 0, 0, 0, SIZE_MAX, ""};
     if (TH_MALLOC_HAS(tagheap_malloc_holding)) {
-        return tagheap_malloc_holding(tag, holding);
+        return TH_MALLOC_THE(tagheap_malloc_holding)(tag, holding);
     }
     if (holding) {
         *holding = none;
@@ -266,7 +277,7 @@ static inline th_malloc_status th_malloc_holding(uint64_t tag, th_holding *holdi
  * it answers false. TH_MALLOC_NULL, TH_MALLOC_REENTERED on failure.
  */
 static inline th_malloc_status th_malloc_tags(th_visit_holding visit, void *context) {
-    return TH_MALLOC_HAS(tagheap_malloc_tags) ? tagheap_malloc_tags(visit, context) : TH_MALLOC_ABSENT;
+    return TH_MALLOC_HAS(tagheap_malloc_tags) ? TH_MALLOC_THE(tagheap_malloc_tags)(visit, context) : TH_MALLOC_ABSENT;
 }
 
 /**
@@ -274,10 +285,11 @@ static inline th_malloc_status th_malloc_tags(th_visit_holding visit, void *cont
  * without allocating. TH_MALLOC_NOT_WRITTEN, TH_MALLOC_REENTERED on failure.
  */
 static inline th_malloc_status th_malloc_report(int file) {
-    return TH_MALLOC_HAS(tagheap_malloc_report) ? tagheap_malloc_report(file) : TH_MALLOC_ABSENT;
+    return TH_MALLOC_HAS(tagheap_malloc_report) ? TH_MALLOC_THE(tagheap_malloc_report)(file) : TH_MALLOC_ABSENT;
 }
 
 #undef TH_MALLOC_HAS
+#undef TH_MALLOC_THE
 #undef TH_MALLOC_WEAK
 
 #ifdef __cplusplus

@@ -42,12 +42,16 @@ fn keeps_what_is_promised(program: &Path) {
 #[test]
 fn scopes_of_c_hold_what_is_allocated_in_them() {
     let strict = ["-std=c99", "-Wstrict-prototypes", "-Wsign-conversion"];
-    // Programs that may lie anywhere, and such that lie where they say; as they are debugged, and as they are used.
+    // Programs that may lie anywhere, and such that lie where they say, whether their code could lie elsewhere or not; as
+    // they are debugged, and as they are used.
     let ways = [
-        ["-pie", "-O0"],
-        ["-no-pie", "-O0"],
-        ["-pie", "-O2"],
-        ["-no-pie", "-O2"],
+        ["-pie", "-fPIE", "-O0"],
+        ["-no-pie", "-fPIE", "-O0"],
+        ["-no-pie", "-fno-pie", "-O0"],
+        ["-pie", "-fPIE", "-O2"],
+        ["-no-pie", "-fPIE", "-O2"],
+        ["-no-pie", "-fno-pie", "-O2"],
+        ["-no-pie", "-fno-pie", "-masm=intel"],
     ];
     for (number, way) in ways.iter().enumerate() {
         let flags = [&strict[..], way].concat();
@@ -59,6 +63,11 @@ fn scopes_of_c_hold_what_is_allocated_in_them() {
 #[test]
 fn scopes_of_cxx_hold_what_is_made_in_them() {
     for standard in ["-std=c++11", "-std=c++17", "-std=c++20"] {
+        for code in ["-fPIE", "-fno-pie"] {
+            let name = format!("scopes{standard}{code}");
+            let flags = [standard, "-no-pie", code];
+            keeps_what_is_promised(&compiled("g++", &name, "scopes.cpp", &flags));
+        }
         let name = format!("scopes{standard}");
         keeps_what_is_promised(&compiled("g++", &name, "scopes.cpp", &[standard]));
     }
