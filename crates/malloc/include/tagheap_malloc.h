@@ -5,7 +5,14 @@
  * With TAGHEAP_TAGS=library in the environment, what is allocated outside any is tagged by library, and in one by the scope.
  *
  * A program that includes this needs no library, neither to be linked nor to run: without it each function answers
- * TH_MALLOC_ABSENT, or what else it says, after a look at one word. So it does on other platforms.
+ * TH_MALLOC_ABSENT, or what else it says, after a look at one word. So it does on other platforms. With it, it runs as
+ *
+ *     LD_PRELOAD=/path/to/libtagheap_malloc.so ./program
+ *
+ * or is linked with -ltagheap_malloc.
+ *
+ * Scopes are the thread's, not those of a stack or a coroutine: whoever goes on elsewhere in the middle of one (swapcontext,
+ * co_await) leaves it before and enters it again after, and takes a thread's tag along by th_scope_tag.
  *
  * Tags are any 64-bit numbers but 0, the sixteen highest, and th_malloc_tag("tagheap"), and need no creation: some hundred of
  * them, for parts of a program, not one for each request.
@@ -45,7 +52,7 @@ typedef enum {
      */
     TH_MALLOC_REENTERED = 26,
     /**
-     * The scope was left before, or ended with one around it, or another thread is in it.
+     * The scope was left before, or ended with one around it, or another thread is in it, as far as th_scope_leave finds it.
      */
     TH_MALLOC_OUT_OF_ORDER = 28,
     /**
@@ -212,8 +219,9 @@ static inline th_scope th_scope_enter(uint64_t tag) {
  * Leaves a scope: what was in force before it is so again. Scopes in it that were not left end with it, as those do that
  * a longjmp jumps out of.
  *
- * TH_MALLOC_OUT_OF_ORDER, and nothing changes, for one that was left before, or ended so, and in a thread that is in no
- * scope so deep; for one that was not entered, its `status`. A scope that a thread ends in ends with it.
+ * TH_MALLOC_OUT_OF_ORDER, and nothing changes, for one that was left before, or ended so, and for another thread's, where
+ * this thread is in no scope so deep. Where it is, in one that it entered since, that one ends: leave each once, by the
+ * thread that entered it. For one that was not entered, its `status`. A scope that a thread ends in ends with it.
  */
 static inline th_malloc_status th_scope_leave(th_scope scope) {
     return TH_MALLOC_HAS(tagheap_scope_leave) ? TH_MALLOC_THE(tagheap_scope_leave)(scope) : TH_MALLOC_ABSENT;
@@ -240,8 +248,9 @@ static inline th_malloc_status th_malloc_set_name(uint64_t tag, const char *name
 /**
  * Lets a tag hold at most so many bytes, as th_holding's `held` counts them; SIZE_MAX for as many as it likes.
  *
- * A request beyond is refused: malloc answers NULL, and errno is ENOMEM; new throws std::bad_alloc. What the tag holds
- * already it keeps. Each thread takes 64 KiB for small objects of a size, so that a limit counts in those.
+ * A request beyond is refused: malloc answers NULL, and errno is ENOMEM; new throws std::bad_alloc. So is one to make
+ * larger what has the tag, in whatever scope. What the tag holds already it keeps, be that more, and may make it smaller.
+ * Each thread takes 64 KiB for small objects of a size, so that a limit counts in those.
  * TH_MALLOC_RESERVED_TAG, TH_MALLOC_NO_MEMORY, TH_MALLOC_REENTERED on failure.
  */
 static inline th_malloc_status th_malloc_set_limit(uint64_t tag, size_t bytes) {
@@ -309,6 +318,9 @@ namespace tagheap {
 
 /**
  * A scope that is left where this goes, by an exception, too: tagheap::scope parsing("parser");
+ *
+ * What is made by new, by containers and strings, and by whatever is called meanwhile carries its tag. It stays in the
+ * block of code, and the thread, that made it.
  */
 class scope {
 public:

@@ -1,7 +1,8 @@
 //! Scopes of the program's own, which it enters and leaves by name: `include/tagheap_malloc.h`.
 //!
 //! A token says what its scope put out of force, so that leaving needs to know of no scope in between: those that a
-//! `longjmp` has jumped out of end with the one around them. How deep a thread is tells tokens that are used up.
+//! `longjmp` has jumped out of end with the one around them. How deep a thread is tells tokens that are used up, as long as it
+//! is in no other scope as deep.
 //!
 //! # Safety
 //!

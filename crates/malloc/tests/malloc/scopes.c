@@ -91,6 +91,13 @@ static void misuse(void) {
     assert(th_scope_leave(inner) == TH_MALLOC_OK && th_scope_leave(inner) == TH_MALLOC_OUT_OF_ORDER);
     assert(th_scope_tag() == a && is_tagged(a) && th_scope_leave(outer) == TH_MALLOC_OK);
 
+    /* Not found where another is as deep by then, which ends. */
+    outer = th_scope_enter(a);
+    assert(th_scope_leave(outer) == TH_MALLOC_OK);
+    inner = th_scope_enter(b);
+    assert(th_scope_leave(outer) == TH_MALLOC_OK && th_scope_tag() == TH_MALLOC_UNTAGGED && !is_tagged(b));
+    assert(th_scope_leave(inner) == TH_MALLOC_OUT_OF_ORDER);
+
     /* The heap's own tags. */
     uint64_t reserved[] = {0, th_malloc_tag(""), th_malloc_tag("tagheap"), UINT64_MAX, UINT64_MAX - 15};
     outer = th_scope_enter(a);
@@ -153,9 +160,14 @@ static void limits(void) {
     /* Others are not bounded by it, and nor is it any more. */
     th_scope other = th_scope_enter(TH_MALLOC_UNTAGGED);
     place = malloc(2000000);
-    assert(place && th_scope_leave(other) == TH_MALLOC_OK);
+    /* What has the tag is, wherever it grows, and may become smaller below what is held. */
+    assert(place && realloc(large, 1100000) == NULL && th_malloc_set_limit(bounded, 0) == TH_MALLOC_OK);
+    large = realloc(large, 400000);
+    assert(large && realloc(large, 600000) == NULL && of(bounded).bytes == 1024 + 400000);
+    assert(th_scope_leave(other) == TH_MALLOC_OK && malloc(500000) == NULL);
     free(place);
     assert(th_malloc_set_limit(bounded, SIZE_MAX) == TH_MALLOC_OK && of(bounded).limit == SIZE_MAX);
+    large = realloc(large, 500000);
     place = malloc(2000000);
     assert(place && of(bounded).objects == 3 && of(bounded).bytes == 1024 + 500000 + 2000000);
     free(place);
