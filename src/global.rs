@@ -134,8 +134,8 @@ const UNTAGGED: Tag = Tag::named("untagged");
 ///
 /// A handler may allocate, give back, and use scopes, wherever it comes in. In the middle of a request of its thread's
 /// it gets a block of the heap's own, and none while its thread has the lock; what is small it may give back even then.
-/// All that needs the lock is [`Misuse::Reentered`] then: to give a larger object back by the global allocator ends the
-/// program.
+/// All that needs the lock is [`Misuse::Reentered`] then: to give back a larger object by the global allocator, or a block
+/// that a handler got for a small one, ends the program.
 ///
 /// # Refusals
 ///
