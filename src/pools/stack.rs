@@ -170,6 +170,8 @@ impl<H: Share> Stack<H> {
         } else {
             let next = self.starts.next(start + 1, self.granule(top), true);
             let begin = self.begins.last_upto(next);
+            // A damaged note tells of none, or of one before the piece.
+            let begin = begin.filter(|begin| *begin > start);
             self.address(begin.unwrap_or(next))
         };
         let (claimed, usable) = (layout.size(), end - address);

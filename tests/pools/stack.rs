@@ -286,6 +286,29 @@ fn every_flipped_bit_of_its_books_is_found() {
     });
 }
 
+/// Where the note of a piece's end is damaged, a piece below it does not end before it starts.
+#[test]
+fn a_damaged_note_of_an_end_tells_no_size_below_nothing() {
+    in_reserve(|heap| {
+        let stack = stack(heap, 1024);
+        let base = stack.allocate(of(24, 1)).unwrap().cast::<u8>();
+        // Its alignment leaves 24 bytes free in front.
+        let strict = stack.allocate(of(8, 64)).unwrap().cast::<u8>();
+        stack.allocate(of(8, 8)).unwrap();
+        // Where the top stood before the last piece.
+        let end = at(strict) + 8 - at(base);
+        let word = moved(base, (1024 + end / 8 / 8) as isize);
+        // SAFETY: in the chunk, whose books nobody else in the test uses.
+        let old = unsafe { word.read() };
+        scribble(word, 1, old ^ 1 << (end / 8 % 8));
+        let error = give(&stack, strict, of(8, 64)).unwrap_err();
+        assert!(matches!(error, Error::Misuse(_)), "{error}");
+        assert!(stack.check().is_err());
+        scribble(word, 1, old);
+        stack.check().unwrap();
+    });
+}
+
 #[test]
 fn draws_its_pieces() {
     in_reserve(|heap| {
