@@ -1,15 +1,17 @@
-//! What the sanitizers' script says where it cannot run, with another `rustup` in the place of the real one.
+//! What the scripts that need nightly say where they cannot run, with another `rustup` in the place of the real one.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// Runs the script where `rustup` is this shell script, or is not there at all, and cargo only says its arguments.
+/// Runs the sanitizers so that `rustup` is this shell script, or is not there at all, and cargo only says its arguments.
 fn run_with(case: &str, rustup: Option<&str>, arguments: &[&str]) -> Output {
-    let tools = Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .join("sanitizers")
-        .join(case);
+    run_script("sanitizers", case, rustup, arguments)
+}
+
+fn run_script(name: &str, case: &str, rustup: Option<&str>, arguments: &[&str]) -> Output {
+    let tools = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name).join(case);
     let _ = fs::remove_dir_all(&tools);
     fs::create_dir_all(&tools).expect("a folder");
     let put = |name: &str, text: &str| {
@@ -23,10 +25,7 @@ fn run_with(case: &str, rustup: Option<&str>, arguments: &[&str]) -> Output {
     }
     let folders = format!("{}:/usr/bin:/bin", tools.display());
     Command::new("/bin/bash")
-        .arg(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/scripts/sanitizers.sh"
-        ))
+        .arg(format!("{}/scripts/{name}.sh", env!("CARGO_MANIFEST_DIR")))
         .args(arguments)
         .env("PATH", folders)
         .env_remove("RUSTFLAGS")
@@ -74,4 +73,17 @@ fn it_runs_what_is_asked_for_where_the_toolchain_is() {
     }
     let output = run_with("there, for none", Some(there), &["memory"]);
     assert_eq!(output.status.code(), Some(2), "{output:?}");
+}
+
+#[test]
+fn the_fuzzer_says_what_is_missing() {
+    let none = "echo \"error: toolchain 'nightly' is not installed\" >&2; exit 1";
+    assert_missing(&run_script("fuzz", "none", Some(none), &["heap", "1"]));
+    for arguments in [&["heaps"][..], &["heap", "no-such-input"]] {
+        let output = run_script("fuzz", "there", Some("exit 0"), arguments);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{told}");
+        assert_eq!(told.lines().count(), 1, "{told}");
+        assert!(output.stdout.is_empty(), "nothing ran: {output:?}");
+    }
 }

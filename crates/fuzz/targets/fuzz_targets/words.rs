@@ -1,0 +1,4 @@
+//! Pure values.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| tagheap_fuzz::words(data));
