@@ -214,7 +214,9 @@ impl<H: Share> FreeList<H> {
         let (start, last) = (self.granule(address), self.high.get());
         let end = self.used.next(start, last, false);
         let end = self.starts.next(start + 1, end, true);
-        let (claimed, usable) = (layout.size(), self.address(end) - address);
+        // By a damaged note it may end before it starts.
+        let usable = self.address(end).saturating_sub(address);
+        let claimed = layout.size();
         if align_up(claimed, GRANULE) != Some(usable) {
             return Misuse::SizeMismatch {
                 address,
