@@ -190,7 +190,8 @@ impl Meter {
     #[inline]
     pub(crate) fn take_slot(&self) {
         debug_assert_eq!(self.measure, Measure::Slots);
-        let used = self.used() + 1;
+        // Where words are damaged, more may have come back than were handed out: less than none is in use then.
+        let used = self.used().wrapping_add(1);
         self.counters.rise(1);
         if used == self.mark {
             self.call();

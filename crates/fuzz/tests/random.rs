@@ -74,7 +74,7 @@ fn a_heap_does_what_its_model_says() {
 
 #[test]
 fn pools_do_what_their_models_say() {
-    on_random_inputs("pools", 3000);
+    on_random_inputs("pools", 12_000);
 }
 
 #[test]
