@@ -134,10 +134,7 @@ impl<S: Source, R: Rule, P: Placement> Rig<S, R, P> {
             (true, true) => self.heap.enlarge_zeroed(piece.ptr(), old, new),
         };
         let at = answer.map(memory::address);
-        if let (Plan::Follows(_), Ok(at)) = (plan, at)
-            && at != piece.at
-            && !self.maps
-        {
+        if matches!(plan, Plan::Follows(_)) && at != Ok(piece.at) && !self.maps {
             // There is no memory to index a longer row.
             plan = self.model.plan_move(block, new, limit);
         }
