@@ -177,8 +177,9 @@ pub(crate) unsafe fn relocate<K: Kind + ?Sized>(
 ) -> Result<NonNull<[u8]>, Error> {
     let piece = kind.allocate(new)?;
     let bytes = old.size().min(new.size());
-    // SAFETY: both pieces have as many bytes, and do not overlap, for both are in use.
-    unsafe { piece.cast::<u8>().copy_from_nonoverlapping(ptr, bytes) };
+    // They may overlap where the pool's notes are damaged.
+    // SAFETY: both pieces have as many bytes.
+    unsafe { piece.cast::<u8>().copy_from(ptr, bytes) };
     // SAFETY: the caller's promise.
     if let Err(error) = unsafe { kind.deallocate(ptr, old) } {
         // The old piece is not what the caller thinks: the new one goes again, if it still can.
