@@ -1,7 +1,8 @@
-//! What the C library notes last, with the checker's atomics.
+//! What the C library notes last, with the atomics of the lock and the stack.
 
-mod atomic;
 #[path = "../../capi/src/latest/turns.rs"]
 mod turns;
 
 mod checks;
+
+use crate::sharing::atomic;

@@ -124,6 +124,6 @@ impl Turns {
 
     fn exchange(&self, current: u64, new: u64, order: Ordering) -> Result<u64, u64> {
         self.state
-            .compare_exchange_weak(current, new, order, Ordering::Relaxed)
+            .compare_exchange(current, new, order, Ordering::Relaxed)
     }
 }

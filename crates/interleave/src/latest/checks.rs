@@ -125,7 +125,7 @@ fn where_all_places_are_taken_nothing_is_put_and_something_is_told() {
 #[test]
 fn exchanges_in_two_are_found() {
     must_fail(
-        Fault::Torn,
+        Fault::NoClaim,
         &["Causality violation", "concurrent", "assertion"],
         putting_and_asking,
     );

@@ -21,6 +21,10 @@ pub(crate) enum Fault {
     NoName,
     /// Links and heads are read and written without order.
     NoOrder,
+    /// What acquires does not.
+    Unacquired,
+    /// What releases does not.
+    Unreleased,
 }
 
 thread_local! {
@@ -39,7 +43,12 @@ fn broken(fault: Fault) -> bool {
 }
 
 fn order(order: Ordering) -> Ordering {
-    if broken(Fault::NoOrder) {
+    let fault = match order {
+        Ordering::Acquire => Fault::Unacquired,
+        Ordering::Release => Fault::Unreleased,
+        _ => Fault::NoOrder,
+    };
+    if broken(Fault::NoOrder) || broken(fault) {
         Ordering::Relaxed
     } else {
         order
@@ -89,6 +98,10 @@ impl AtomicU64 {
         }
         self.inner
             .compare_exchange(current, new, order(success), order(failure))
+    }
+
+    pub(crate) fn fetch_sub(&self, value: u64, by: Ordering) -> u64 {
+        self.inner.fetch_sub(value, order(by))
     }
 
     pub(crate) fn compare_exchange_weak(
