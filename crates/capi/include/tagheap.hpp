@@ -76,6 +76,14 @@ T *made(T *pointer, th_status why) {
     return pointer;
 }
 
+/* What a function answers that writes why where it answers nothing. */
+template <class Ask>
+auto asked(Ask ask) {
+    th_status why = TH_OK;
+    auto *answer = ask(&why);
+    return made(answer, why);
+}
+
 /* What th_table and the like write. */
 template <class Write>
 std::string text(Write write) {
@@ -101,27 +109,21 @@ public:
      * As th_heap_reserve.
      */
     static heap reserve(std::size_t capacity = 0, std::uint32_t flags = 0) {
-        th_status why = TH_OK;
-        th_heap *made = th_heap_reserve(capacity, flags, &why);
-        return heap(made, why);
+        return heap(detail::asked([&](th_status *why) { return th_heap_reserve(capacity, flags, why); }));
     }
 
     /**
      * As th_heap_in_buffer.
      */
     static heap in_buffer(void *bytes, std::size_t size, std::uint32_t flags = 0) {
-        th_status why = TH_OK;
-        th_heap *made = th_heap_in_buffer(bytes, size, flags, &why);
-        return heap(made, why);
+        return heap(detail::asked([&](th_status *why) { return th_heap_in_buffer(bytes, size, flags, why); }));
     }
 
     /**
      * As th_heap_at_break.
      */
     static heap at_break(std::uint32_t flags = 0) {
-        th_status why = TH_OK;
-        th_heap *made = th_heap_at_break(flags, &why);
-        return heap(made, why);
+        return heap(detail::asked([&](th_status *why) { return th_heap_at_break(flags, why); }));
     }
 
     /**
@@ -194,9 +196,7 @@ public:
 
 private:
     void *do_allocate(std::size_t size, std::size_t align) override {
-        th_status why = TH_OK;
-        void *block = th_allocate(of, as, size, align, &why);
-        return detail::made(block, why);
+        return detail::asked([&](th_status *why) { return th_allocate(of, as, size, align, why); });
     }
 
     /* What the heap does not take back is somebody else's: th_last_error tells. */
@@ -232,7 +232,7 @@ public:
      * As th_pool_blocks.
      */
     static pool blocks(th_heap *heap, std::uint64_t tag, options with = nullptr) {
-        return pool(make([&](th_status *why) { return th_pool_blocks(heap, tag, with, why); }));
+        return pool(detail::asked([&](th_status *why) { return th_pool_blocks(heap, tag, with, why); }));
     }
 
     /**
@@ -240,7 +240,9 @@ public:
      */
     static pool fixed(th_heap *heap, std::uint64_t tag, std::size_t size, std::size_t align, std::size_t slots,
                       options with = nullptr) {
-        return pool(make([&](th_status *why) { return th_pool_fixed(heap, tag, size, align, slots, with, why); }));
+        return pool(detail::asked([&](th_status *why) {
+            return th_pool_fixed(heap, tag, size, align, slots, with, why);
+        }));
     }
 
     /**
@@ -248,7 +250,9 @@ public:
      */
     static pool fixed_growing(th_heap *heap, std::uint64_t tag, std::size_t size, std::size_t align, std::size_t slots,
                               options with = nullptr) {
-        return pool(make([&](th_status *why) { return th_pool_fixed_growing(heap, tag, size, align, slots, with, why); }));
+        return pool(detail::asked([&](th_status *why) {
+            return th_pool_fixed_growing(heap, tag, size, align, slots, with, why);
+        }));
     }
 
     /**
@@ -256,35 +260,39 @@ public:
      */
     static pool lock_free(th_heap *heap, std::uint64_t tag, std::size_t size, std::size_t align, std::size_t slots,
                           options with = nullptr) {
-        return pool(make([&](th_status *why) { return th_pool_lock_free(heap, tag, size, align, slots, with, why); }));
+        return pool(detail::asked([&](th_status *why) {
+            return th_pool_lock_free(heap, tag, size, align, slots, with, why);
+        }));
     }
 
     /**
      * As th_pool_bump.
      */
     static pool bump(th_heap *heap, std::uint64_t tag, options with = nullptr) {
-        return pool(make([&](th_status *why) { return th_pool_bump(heap, tag, with, why); }));
+        return pool(detail::asked([&](th_status *why) { return th_pool_bump(heap, tag, with, why); }));
     }
 
     /**
      * As th_pool_size_classes.
      */
     static pool size_classes(th_heap *heap, std::uint64_t tag, options with = nullptr) {
-        return pool(make([&](th_status *why) { return th_pool_size_classes(heap, tag, with, why); }));
+        return pool(detail::asked([&](th_status *why) { return th_pool_size_classes(heap, tag, with, why); }));
     }
 
     /**
      * As th_pool_size_classes_with_chunk.
      */
     static pool size_classes_with_chunk(th_heap *heap, std::uint64_t tag, std::size_t bytes, options with = nullptr) {
-        return pool(make([&](th_status *why) { return th_pool_size_classes_with_chunk(heap, tag, bytes, with, why); }));
+        return pool(detail::asked([&](th_status *why) {
+            return th_pool_size_classes_with_chunk(heap, tag, bytes, with, why);
+        }));
     }
 
     /**
      * As th_pool_stack.
      */
     static pool stack(th_heap *heap, std::uint64_t tag, std::size_t bytes, options with = nullptr) {
-        return pool(make([&](th_status *why) { return th_pool_stack(heap, tag, bytes, with, why); }));
+        return pool(detail::asked([&](th_status *why) { return th_pool_stack(heap, tag, bytes, with, why); }));
     }
 
     /**
@@ -292,14 +300,16 @@ public:
      */
     static pool stack_with_limit(th_heap *heap, std::uint64_t tag, std::size_t bytes, std::size_t limit,
                                  options with = nullptr) {
-        return pool(make([&](th_status *why) { return th_pool_stack_with_limit(heap, tag, bytes, limit, with, why); }));
+        return pool(detail::asked([&](th_status *why) {
+            return th_pool_stack_with_limit(heap, tag, bytes, limit, with, why);
+        }));
     }
 
     /**
      * As th_pool_free_list.
      */
     static pool free_list(th_heap *heap, std::uint64_t tag, std::size_t bytes, options with = nullptr) {
-        return pool(make([&](th_status *why) { return th_pool_free_list(heap, tag, bytes, with, why); }));
+        return pool(detail::asked([&](th_status *why) { return th_pool_free_list(heap, tag, bytes, with, why); }));
     }
 
     /**
@@ -307,7 +317,9 @@ public:
      */
     static pool buddy(th_heap *heap, std::uint64_t tag, std::size_t bytes, std::size_t smallest,
                       options with = nullptr) {
-        return pool(make([&](th_status *why) { return th_pool_buddy(heap, tag, bytes, smallest, with, why); }));
+        return pool(detail::asked([&](th_status *why) {
+            return th_pool_buddy(heap, tag, bytes, smallest, with, why);
+        }));
     }
 
     /**
@@ -315,7 +327,7 @@ public:
      */
     static pool classes(th_heap *heap, std::uint64_t tag, const th_class *sizes, std::size_t count,
                         options with = nullptr) {
-        return pool(make([&](th_status *why) { return th_pool_classes(heap, tag, sizes, count, with, why); }));
+        return pool(detail::asked([&](th_status *why) { return th_pool_classes(heap, tag, sizes, count, with, why); }));
     }
 
     /**
@@ -323,7 +335,7 @@ public:
      */
     static pool priority(th_heap *heap, std::uint64_t tag, const th_class *levels = nullptr,
                          options with = nullptr) {
-        return pool(make([&](th_status *why) { return th_pool_priority(heap, tag, levels, with, why); }));
+        return pool(detail::asked([&](th_status *why) { return th_pool_priority(heap, tag, levels, with, why); }));
     }
 
     /**
@@ -375,17 +387,8 @@ public:
     }
 
 private:
-    template <class Make>
-    static th_pool *make(Make made) {
-        th_status why = TH_OK;
-        th_pool *pool = made(&why);
-        return detail::made(pool, why);
-    }
-
     void *do_allocate(std::size_t size, std::size_t align) override {
-        th_status why = TH_OK;
-        void *piece = th_pool_allocate(handle, size, align, &why);
-        return detail::made(piece, why);
+        return detail::asked([&](th_status *why) { return th_pool_allocate(handle, size, align, why); });
     }
 
     void do_deallocate(void *piece, std::size_t size, std::size_t align) override {
