@@ -72,14 +72,18 @@ impl Magazine {
 
     /// Gives it room: zeroed entries, of which the first is in front of the bottom.
     pub(super) fn furnish(&self, entries: &'static [Entry]) {
-        let Some((_, room)) = entries.split_first() else {
+        if entries.is_empty() {
             return;
-        };
-        let room = room.as_ptr_range();
-        self.top.store(room.start.cast_mut(), Ordering::Relaxed);
-        self.bottom.store(room.start.cast_mut(), Ordering::Relaxed);
-        self.limit.store(room.end.cast_mut(), Ordering::Relaxed);
-        self.end.store(room.end.cast_mut(), Ordering::Relaxed);
+        }
+        // Of all of them, for the one in front of the bottom is reached from there.
+        let all = entries.as_ptr_range();
+        let (bottom, end) = (all.start.wrapping_add(1).cast_mut(), all.end.cast_mut());
+        for place in [&self.top, &self.bottom] {
+            place.store(bottom, Ordering::Relaxed);
+        }
+        for place in [&self.limit, &self.end] {
+            place.store(end, Ordering::Relaxed);
+        }
     }
 
     /// Takes the slot on top, which is in use then.
@@ -107,7 +111,8 @@ impl Magazine {
         state.store(HELD, Ordering::Relaxed);
         // SAFETY: M1: below the limit are entries.
         let entry = unsafe { &*top };
-        entry.set(slot, state);
+        // Who gets it next may ask for more bytes than this one's pointer leads to.
+        entry.set(ptr::with_exposed_provenance_mut(slot.addr()), state);
         // The next to be handed out, as a rule before its line is gone again.
         prefetch(slot);
         // SAFETY: M1.

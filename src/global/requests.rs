@@ -123,6 +123,8 @@ pub(super) unsafe fn resize(
         return insist(|| unsafe { resize_block(ptr, old, new) });
     };
     span.in_use(slot)?;
+    // The caller's may lead to what was asked for alone.
+    let ptr = NonNull::with_exposed_provenance(ptr.addr());
     if class_of(new) == Some(span.class()) {
         return Ok(ptr);
     }

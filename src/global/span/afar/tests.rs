@@ -1,8 +1,8 @@
 //! What others give back is told once and collected once, with a giver and without.
 
 use super::*;
-use crate::global::span::tests::{held, in_use, open, opened, zeroed};
-use crate::global::span::{SPAN, is_far};
+use crate::global::span::is_far;
+use crate::global::span::tests::{classes, held, in_use, open, opened, zeroed};
 use crate::global::states::HELD;
 use core::sync::atomic::AtomicU64;
 use std::vec::Vec;
@@ -10,7 +10,7 @@ use std::vec::Vec;
 #[test]
 fn what_others_give_back_is_told_once_and_collected() {
     let mut rng = fastrand::Rng::with_seed(1);
-    for class in Class::all() {
+    for class in classes() {
         let span = opened(class);
         let mut all = in_use(span, span.slots());
         rng.shuffle(&mut all);
@@ -28,7 +28,7 @@ fn what_others_give_back_is_told_once_and_collected() {
         // Its owner gave one back at the same moment.
         let (twice, more) = (back[0], kept[0]);
         span.state_of(twice).store(HELD, Ordering::Relaxed);
-        let address = SPAN + twice.0 * class.bytes();
+        let address = span.start().addr() + twice.0 * class.bytes();
         assert_eq!(span.collect(), Err(Misuse::DoubleFree { address }));
         assert_eq!(span.free(), back.len() - 1, "all others are collected");
         assert!(!span.is_changed());
@@ -99,7 +99,7 @@ fn nobody() -> &'static Local {
 #[test]
 fn who_finds_many_given_back_gives_without_an_exchange() {
     let mut rng = fastrand::Rng::with_seed(1);
-    for class in Class::all() {
+    for class in classes() {
         let (span, local, other) = (opened(class), nobody(), nobody());
         let many = MANY as usize;
         let mut all = in_use(span, span.slots());
@@ -132,7 +132,7 @@ fn who_finds_many_given_back_gives_without_an_exchange() {
             for (given, slot) in back.iter().enumerate() {
                 assert_eq!(span.used(), back.len() + kept.len() - given);
                 span.give_as_giver(*slot, local).unwrap();
-                let address = SPAN + slot.0 * class.bytes();
+                let address = span.start().addr() + slot.0 * class.bytes();
                 let told = Err(Misuse::DoubleFree { address });
                 assert_eq!(span.in_use(*slot), told);
                 assert_eq!(span.give_as_giver(*slot, local), told);
@@ -255,10 +255,9 @@ fn what_a_giver_gives_is_collected_once() {
 
 /// Whatever becomes of slots, by whomever, their giver gives back what somebody has and nothing else.
 #[test]
-#[cfg_attr(miri, ignore = "assembly")]
 fn a_giver_is_told_what_is_not_in_use() {
     let mut rng = fastrand::Rng::with_seed(1);
-    for class in Class::all().filter(|class| is_far(*class)) {
+    for class in classes().filter(|class| is_far(*class)) {
         let (span, local) = (opened(class), nobody());
         let mut used: Vec<bool> = std::vec![true; span.slots()];
         in_use(span, span.slots());
@@ -355,7 +354,6 @@ const LATE: Slot = Slot(52);
 
 /// What he knew as an earlier giver is no longer so, and nothing is known before the owner counts.
 #[test]
-#[cfg_attr(miri, ignore = "assembly")]
 fn who_becomes_the_giver_again_knows_nothing() {
     for (is_closed, is_known) in [(false, false), (false, true), (true, false), (true, true)] {
         let local = nobody();
@@ -378,7 +376,6 @@ fn who_becomes_the_giver_again_knows_nothing() {
 
 /// One who was the giver when he came is told, too, if another is it by the time he goes on.
 #[test]
-#[cfg_attr(miri, ignore = "assembly")]
 fn who_was_the_giver_is_told_still() {
     for is_closed in [false, true] {
         let (local, other) = (nobody(), nobody());
