@@ -289,6 +289,7 @@ mod tests {
     };
 
     #[test]
+    #[cfg_attr(miri, ignore = "it asks the kernel which threads there are")]
     fn a_record_that_is_tidied_is_nobody_elses() {
         let (me, process) = thread::numbers();
         let gone = std::thread::spawn(|| thread::numbers().0).join().unwrap();

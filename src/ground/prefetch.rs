@@ -12,6 +12,9 @@ use core::sync::atomic::{AtomicU8, Ordering};
 /// Starts to fetch the cache line of `value`.
 #[inline]
 pub(crate) fn prefetch<T>(value: *const T) {
+    if cfg!(miri) {
+        return;
+    }
     // SAFETY: every x86-64 has the instruction, and it faults at no address.
     unsafe { _mm_prefetch::<_MM_HINT_T0>(value.cast()) };
 }
@@ -20,7 +23,7 @@ pub(crate) fn prefetch<T>(value: *const T) {
 /// so.
 #[inline]
 pub(crate) fn prefetch_to_write<T>(lines: impl Iterator<Item = *const T>) {
-    if !may_prefetch_to_write() {
+    if cfg!(miri) || !may_prefetch_to_write() {
         return;
     }
     for line in lines {

@@ -6,12 +6,15 @@
 //! it may change; the break has one owner, see [`crate::Break::new`].
 #![allow(unsafe_code)]
 
-use core::arch::asm;
+#[cfg_attr(miri, path = "sys/interpreted.rs")]
+mod kernel;
+
 use core::num::NonZero;
 use core::ptr::{self, NonNull};
 
 use rustix::mm::{Advice, MapFlags, MprotectFlags, MremapFlags, ProtFlags};
 
+pub(crate) use self::kernel::{brk, cycles, monotonic_time};
 use crate::words::size::{align_down, align_up};
 
 /// Bytes of a page on x86-64.
@@ -20,25 +23,6 @@ pub(crate) const PAGE: usize = 4096;
 /// Bytes of a huge page on x86-64, whose translation takes one entry of a processor's buffer instead of 512.
 pub(crate) const HUGE_PAGE: usize = 512 * PAGE;
 
-/// Moves the program break to `to` and answers where it stands; a refusal answers the old break.
-///
-/// `brk(0)` only asks: no break can stand at address 0.
-///
-/// # Safety
-///
-/// `to` is 0, or the caller owns the break and nobody uses the memory between `to` and the break.
-pub(crate) unsafe fn brk(to: usize) -> usize {
-    const BRK: usize = 12;
-    let answer;
-    // SAFETY: the kernel preserves all registers but rax, rcx and r11. Memory appears or vanishes above
-    // `to` only, which by the contract nobody uses.
-    unsafe {
-        asm!("syscall", inlateout("rax") BRK => answer, in("rdi") to,
-             lateout("rcx") _, lateout("r11") _, options(nostack));
-    }
-    answer
-}
-
 /// A pointer to break memory at `address`, which no Rust allocation covers.
 pub(crate) fn break_pointer(address: usize) -> Option<NonNull<u8>> {
     NonNull::new(ptr::with_exposed_provenance_mut(address))
@@ -46,27 +30,6 @@ pub(crate) fn break_pointer(address: usize) -> Option<NonNull<u8>> {
 
 /// An address no break can stand at: one unit above 0.
 pub(crate) const NOWHERE: NonNull<u8> = NonNull::without_provenance(NonZero::new(16).unwrap());
-
-/// The time-stamp counter: cycles since the processor started, at a constant rate.
-#[inline]
-pub(crate) fn cycles() -> u64 {
-    // SAFETY: reads a counter; every x86-64 processor has it.
-    unsafe { core::arch::x86_64::_rdtsc() }
-}
-
-/// Seconds and nanoseconds of `CLOCK_MONOTONIC`; `None` if the kernel does not tell.
-pub(crate) fn monotonic_time() -> Option<[u64; 2]> {
-    const CLOCK_GETTIME: usize = 228;
-    const MONOTONIC: usize = 1;
-    let mut time = [0; 2];
-    let answer: usize;
-    // SAFETY: the kernel preserves all registers but rax, rcx and r11, and writes two words to `time`.
-    unsafe {
-        asm!("syscall", inlateout("rax") CLOCK_GETTIME => answer, in("rdi") MONOTONIC, in("rsi") &raw mut time,
-             lateout("rcx") _, lateout("r11") _, options(nostack));
-    }
-    (answer == 0).then_some(time)
-}
 
 /// Bits that differ from run to run, without a system call. Not secret.
 pub(crate) fn noise() -> u64 {
@@ -81,13 +44,17 @@ pub(crate) fn map(bytes: usize) -> Option<NonNull<u8>> {
     let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
     let access = ProtFlags::READ | ProtFlags::WRITE;
     // SAFETY: a new mapping where the kernel likes touches nobody's memory.
-    let base = unsafe { rustix::mm::mmap_anonymous(ptr::null_mut(), bytes, access, flags) };
+    let base = unsafe { kernel::mmap_anonymous(ptr::null_mut(), bytes, access, flags) };
     NonNull::new(base.ok()?.cast())
 }
 
 /// As [`map`], for a multiple of [`HUGE_PAGE`], in huge pages where the kernel has some. Where there are no addresses for
 /// that, pages of the usual size do.
 pub(crate) fn map_huge(bytes: usize) -> Option<NonNull<u8>> {
+    if cfg!(miri) {
+        // A mapping is given back whole there.
+        return map(bytes);
+    }
     let Some(start) = bytes.checked_add(HUGE_PAGE).and_then(map) else {
         return map(bytes);
     };
@@ -112,7 +79,7 @@ pub(crate) fn map_huge(bytes: usize) -> Option<NonNull<u8>> {
 /// The mapping is the caller's own. What it holds stays.
 unsafe fn prefer_huge_pages(base: NonNull<u8>, bytes: usize) {
     // SAFETY: the caller's promise.
-    let _ = unsafe { rustix::mm::madvise(base.as_ptr().cast(), bytes, Advice::LinuxHugepage) };
+    let _ = unsafe { kernel::madvise(base.as_ptr().cast(), bytes, Advice::LinuxHugepage) };
 }
 
 /// Keeps pages out of core files, or takes them in again: a debugger that writes one, as `gcore` does, would else write
@@ -127,7 +94,7 @@ unsafe fn keep_out_of_dumps(start: *mut u8, bytes: usize, are_out: bool) {
         false => Advice::LinuxDoDump,
     };
     // SAFETY: the caller's promise.
-    let _ = unsafe { rustix::mm::madvise(start.cast(), bytes, advice) };
+    let _ = unsafe { kernel::madvise(start.cast(), bytes, advice) };
 }
 
 /// Makes a mapping larger, and moves it if need be; what is new is zero.
@@ -137,7 +104,7 @@ unsafe fn keep_out_of_dumps(start: *mut u8, bytes: usize, are_out: bool) {
 /// The mapping of `old` bytes is the caller's own, and nobody uses the old address afterwards.
 pub(crate) unsafe fn remap(base: NonNull<u8>, old: usize, new: usize) -> Option<NonNull<u8>> {
     // SAFETY: the caller's promise.
-    let moved = unsafe { rustix::mm::mremap(base.as_ptr().cast(), old, new, MremapFlags::MAYMOVE) };
+    let moved = unsafe { kernel::mremap(base.as_ptr().cast(), old, new, MremapFlags::MAYMOVE) };
     NonNull::new(moved.ok()?.cast())
 }
 
@@ -147,10 +114,14 @@ pub(crate) unsafe fn remap(base: NonNull<u8>, old: usize, new: usize) -> Option<
 ///
 /// As for [`remap`].
 pub(crate) unsafe fn remap_huge(base: NonNull<u8>, old: usize, new: usize) -> Option<NonNull<u8>> {
+    if cfg!(miri) {
+        // SAFETY: the caller's promise.
+        return unsafe { remap(base, old, new) };
+    }
     let place = map_huge(new)?;
     let (from, to) = (base.as_ptr().cast(), place.as_ptr().cast());
     // SAFETY: the caller's promise for the old one; the new one is ours alone, and gives way to it.
-    let moved = unsafe { rustix::mm::mremap_fixed(from, old, new, MremapFlags::MAYMOVE, to) };
+    let moved = unsafe { kernel::mremap_fixed(from, old, new, MremapFlags::MAYMOVE, to) };
     if moved.is_err() {
         // SAFETY: nobody has seen the new mapping.
         unsafe { unmap(place, new) };
@@ -165,7 +136,7 @@ pub(crate) unsafe fn remap_huge(base: NonNull<u8>, old: usize, new: usize) -> Op
 /// The mapping is the caller's own, and nobody uses it afterwards.
 pub(crate) unsafe fn unmap(base: NonNull<u8>, bytes: usize) {
     // SAFETY: the caller's promise.
-    let unmapped = unsafe { rustix::mm::munmap(base.as_ptr().cast(), bytes) };
+    let unmapped = unsafe { kernel::munmap(base.as_ptr().cast(), bytes) };
     debug_assert!(unmapped.is_ok(), "our own mapping can be unmapped");
 }
 
@@ -182,7 +153,7 @@ pub(crate) unsafe fn discard(base: NonNull<u8>, from: usize, to: usize, page: us
     };
     let start = base.as_ptr().with_addr(from);
     // SAFETY: the caller's promise.
-    let dropped = unsafe { rustix::mm::madvise(start.cast(), to - from, Advice::LinuxDontNeed) };
+    let dropped = unsafe { kernel::madvise(start.cast(), to - from, Advice::LinuxDontNeed) };
     if dropped.is_ok() { to - from } else { 0 }
 }
 
@@ -204,9 +175,8 @@ impl Mapping {
     pub(crate) fn reserve(length: usize) -> Option<Self> {
         let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
         // SAFETY: a new mapping where the kernel likes touches nobody's memory.
-        let base = unsafe {
-            rustix::mm::mmap_anonymous(ptr::null_mut(), length, ProtFlags::empty(), flags)
-        };
+        let base =
+            unsafe { kernel::mmap_anonymous(ptr::null_mut(), length, ProtFlags::empty(), flags) };
         let base = NonNull::new(base.ok()?.cast())?;
         Some(Self {
             base,
@@ -246,7 +216,7 @@ impl Mapping {
         };
         let access = MprotectFlags::READ | MprotectFlags::WRITE;
         // SAFETY: the pages lie in this mapping and nobody uses them yet.
-        let opened = unsafe { rustix::mm::mprotect(start.cast(), to - from, access) };
+        let opened = unsafe { kernel::mprotect(start.cast(), to - from, access) };
         if opened.is_ok() && self.is_out_of_dumps {
             // SAFETY: pages of this mapping.
             unsafe { keep_out_of_dumps(start, to - from, false) };
@@ -264,11 +234,9 @@ impl Mapping {
             return false;
         };
         // SAFETY: the pages lie in this mapping, and by the contract nobody uses them.
-        let dropped =
-            unsafe { rustix::mm::madvise(start.cast(), to - from, Advice::LinuxDontNeed) };
+        let dropped = unsafe { kernel::madvise(start.cast(), to - from, Advice::LinuxDontNeed) };
         // SAFETY: as above.
-        let closed =
-            unsafe { rustix::mm::mprotect(start.cast(), to - from, MprotectFlags::empty()) };
+        let closed = unsafe { kernel::mprotect(start.cast(), to - from, MprotectFlags::empty()) };
         if closed.is_ok() && self.is_out_of_dumps {
             // SAFETY: pages of this mapping.
             unsafe { keep_out_of_dumps(start, to - from, true) };

@@ -34,8 +34,8 @@ pub struct Reserve {
     kept: usize,
 }
 
-/// Bytes to reserve where nothing else is said: 64 GiB.
-const USUAL: usize = 1 << 36;
+/// Bytes to reserve where nothing else is said: 64 GiB, or 16 MiB where Miri interprets the program.
+const USUAL: usize = if cfg!(miri) { 1 << 24 } else { 1 << 36 };
 
 /// Bytes below which a smaller reservation is not worth trying.
 const LEAST: usize = 1 << 20;
