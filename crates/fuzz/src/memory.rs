@@ -6,6 +6,7 @@
 //! the time of a call here.
 #![allow(unsafe_code)]
 
+use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 use std::slice;
 
@@ -14,9 +15,22 @@ pub(crate) fn pointer(at: usize) -> NonNull<u8> {
     NonNull::new(ptr::with_exposed_provenance_mut(at)).unwrap_or(NonNull::dangling())
 }
 
-/// Where an answer's memory starts.
-pub(crate) fn address<T: ?Sized>(ptr: NonNull<T>) -> usize {
-    ptr.cast::<u8>().expose_provenance().get()
+/// A pointer that leads to so many bytes and no others, as that of a box does: to whoever interprets the program.
+pub(crate) fn narrow(at: usize, size: usize) -> NonNull<u8> {
+    narrowed(pointer(at), size)
+}
+
+fn narrowed(at: NonNull<u8>, size: usize) -> NonNull<u8> {
+    let bytes = NonNull::slice_from_raw_parts(at.cast::<MaybeUninit<u8>>(), size);
+    // SAFETY: see above.
+    NonNull::from(unsafe { &mut *bytes.as_ptr() }).cast()
+}
+
+/// Where so many bytes that were handed out start. Their pointer leads to all of them: to whoever interprets the program.
+pub(crate) fn address<T: ?Sized>(answer: NonNull<T>, size: usize) -> usize {
+    let answer = answer.cast();
+    answer.expose_provenance();
+    narrowed(answer, size).addr().get()
 }
 
 /// Looks at so many bytes.

@@ -14,11 +14,12 @@ pub(crate) struct Piece {
 }
 
 /// Bytes up to which each one is written and looked at.
-const SMALL: usize = 1 << 16;
+const SMALL: usize = if cfg!(miri) { 1 << 8 } else { 1 << 16 };
 
-/// Bytes at both ends of a large one, and from one to the next in between; of a very large one a thousandth of it.
+/// Bytes at both ends of a large one, and from one to the next in between; of a very large one such a part of it.
 const EDGE: usize = 128;
 const STRIDE: usize = 509;
+const PARTS: usize = if cfg!(miri) { 10 } else { 1000 };
 
 /// Bytes at both ends that [`Piece::assert_edges`] looks at.
 const GLANCE: usize = 24;
@@ -27,7 +28,7 @@ impl Piece {
     /// What was answered to a request, filled.
     pub(crate) fn new(answer: NonNull<[u8]>, layout: Layout, id: u32) -> Self {
         assert_eq!(answer.len(), layout.size(), "as many bytes as asked for");
-        Self::held(memory::address(answer), layout, id)
+        Self::held(memory::address(answer, layout.size()), layout, id)
     }
 
     /// What starts there, filled.
@@ -38,7 +39,13 @@ impl Piece {
         piece
     }
 
+    /// As its holder has it, while it is there.
     pub(crate) fn ptr(&self) -> NonNull<u8> {
+        memory::narrow(self.at, self.layout.size())
+    }
+
+    /// Where it was.
+    pub(crate) fn place(&self) -> NonNull<u8> {
         memory::pointer(self.at)
     }
 
@@ -102,7 +109,7 @@ fn offsets(size: usize) -> impl Iterator<Item = usize> {
     } else {
         (EDGE, size - EDGE)
     };
-    let between = (front..back).step_by(STRIDE.max(size / 1000));
+    let between = (front..back).step_by(STRIDE.max(size / PARTS));
     (0..front).chain(between).chain(back..size)
 }
 

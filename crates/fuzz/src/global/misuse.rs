@@ -41,14 +41,14 @@ impl Program {
             return;
         }
         tell!("twice {gone:x?}");
-        assert_misuse(HEAP.tag_of(gone.ptr()));
-        assert_misuse(HEAP.usable_size(gone.ptr()));
-        assert_misuse(HEAP.requested_size(gone.ptr()));
-        assert_misuse(self.workers.call(who, move || free_at(gone.ptr())));
-        assert_misuse(free(gone.ptr(), gone.layout));
-        assert_misuse(resize_at(gone.ptr(), Layout::new::<u64>()));
+        assert_misuse(HEAP.tag_of(gone.place()));
+        assert_misuse(HEAP.usable_size(gone.place()));
+        assert_misuse(HEAP.requested_size(gone.place()));
+        assert_misuse(self.workers.call(who, move || free_at(gone.place())));
+        assert_misuse(free(gone.place(), gone.layout));
+        assert_misuse(resize_at(gone.place(), Layout::new::<u64>()));
         let more = bytes(gone.layout.size() + 1);
-        assert_misuse(resize(gone.ptr(), gone.layout, more));
+        assert_misuse(resize(gone.place(), gone.layout, more));
     }
 
     /// An address within an object or near it, or anywhere.

@@ -108,7 +108,7 @@ impl Program {
             } else {
                 resize(piece.ptr(), piece.layout, new)
             };
-            answer.map(memory::address)
+            answer.map(|at| memory::address(at, new.size()))
         });
         match answer {
             Ok(at) => {
@@ -139,17 +139,17 @@ fn many(op: u8, input: &mut Input) -> u8 {
 /// Takes an object in a scope of its tag; the global allocator's face has zeroed ones.
 fn take(tag: Tag, layout: Layout, is_zeroed: bool) -> Result<usize, Error> {
     if is_zeroed && let Some(ptr) = scope(tag, || face::alloc_zeroed(layout)) {
-        let at = memory::address(ptr);
+        let at = memory::address(ptr, layout.size());
         assert!(memory::is_zero(at, layout.size().min(ZEROED)), "zeroed");
         return Ok(at);
     }
     // Null says nothing of the reason.
-    try_take(tag, layout).map(memory::address)
+    try_take(tag, layout).map(|at| memory::address(at, layout.size()))
 }
 
 /// Gives an object back, in one of the ways that there are.
 fn give(at: usize, layout: Layout) {
-    let ptr = memory::pointer(at);
+    let ptr = memory::narrow(at, layout.size());
     let given = match at / 16 % 2 {
         0 => free_at(ptr),
         _ => free(ptr, layout),

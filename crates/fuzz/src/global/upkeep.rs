@@ -62,7 +62,7 @@ impl Program {
         let double = Misuse::DoubleFree {
             address: gone.piece.at,
         };
-        let is_there = HEAP.tag_of(gone.piece.ptr()) == Err(double.into());
+        let is_there = HEAP.tag_of(gone.piece.place()) == Err(double.into());
         if is_there && gone.home == Home::Slot {
             tell!("{byte:#x} over {gone:x?}");
             memory::change(gone.piece.at, gone.usable, |bytes| bytes.fill(byte));

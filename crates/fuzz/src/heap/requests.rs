@@ -30,7 +30,7 @@ impl<S: Source, R: Rule, P: Placement> Rig<S, R, P> {
         match (answer, wanted) {
             (Err(error), _) if self.is_index(error) => self.lacked_index(&row),
             (Ok(answer), Ok(place)) => {
-                let at = memory::address(answer);
+                let at = memory::address(answer, layout.size());
                 assert_eq!(at, place.at + HEADER, "{}", self.heap.drawing());
                 if is_zeroed {
                     assert!(memory::is_zero(at, layout.size()), "zeroed");

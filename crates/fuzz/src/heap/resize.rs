@@ -133,7 +133,7 @@ impl<S: Source, R: Rule, P: Placement> Rig<S, R, P> {
             (true, false) => self.heap.enlarge(piece.ptr(), old, new),
             (true, true) => self.heap.enlarge_zeroed(piece.ptr(), old, new),
         };
-        let at = answer.map(memory::address);
+        let at = answer.map(|answer| memory::address(answer, new.size()));
         if matches!(plan, Plan::Follows(_)) && at != Ok(piece.at) && !self.maps {
             // There is no memory to index a longer row.
             plan = self.model.plan_move(block, new, limit);

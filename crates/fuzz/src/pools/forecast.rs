@@ -38,7 +38,7 @@ impl Forecast {
     pub(super) fn assert_is(self, answer: &Result<NonNull<[u8]>, Error>) {
         match (self, answer) {
             (Self::Open, _) | (Self::Refused, Err(_)) | (Self::Served, Ok(_)) => {}
-            (Self::At(at), Ok(piece)) => assert_eq!(memory::address(*piece), at, "where"),
+            (Self::At(at), Ok(piece)) => assert_eq!(piece.cast::<u8>().addr().get(), at, "where"),
             (forecast, answer) => panic!("{answer:x?} where {forecast:x?} is right"),
         }
     }

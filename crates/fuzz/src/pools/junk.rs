@@ -114,20 +114,24 @@ impl<H: Share + Copy, K: Subject> Rig<H, K> {
         match (op % 12, held) {
             (0..4, _) => {
                 let answer = kind.allocate_in(op, layout)?;
-                known.held.push(hold(memory::address(answer)));
+                known
+                    .held
+                    .push(hold(memory::address(answer, layout.size())));
             }
             (4 | 5, Some((place, piece))) => {
                 known.give_up(place);
-                give(kind, piece.ptr(), piece.layout)?;
+                give(kind, piece.place(), piece.layout)?;
             }
             (6, _) if !known.gone.is_empty() => {
                 let piece = input.pick(&known.gone);
-                give(kind, piece.ptr(), piece.layout)?;
+                give(kind, piece.place(), piece.layout)?;
             }
             (7, Some((place, piece))) => {
-                let answer = resize(kind, piece.ptr(), piece.layout, layout)?;
+                let answer = resize(kind, piece.place(), piece.layout, layout)?;
                 known.give_up(place);
-                known.held.push(hold(memory::address(answer)));
+                known
+                    .held
+                    .push(hold(memory::address(answer, layout.size())));
             }
             (8, _) => kind.check()?,
             (9, _) => drop((kind.text(), kind.usage()?.to_string())),

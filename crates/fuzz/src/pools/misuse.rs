@@ -102,9 +102,9 @@ impl<H: Share + Copy, K: Subject> Rig<H, K> {
         }
         tell!("twice {piece:x?}");
         let before = side.usage();
-        side.assert_refused(give(&side.kind, piece.ptr(), piece.layout));
+        side.assert_refused(give(&side.kind, piece.place(), piece.layout));
         let more = bytes(piece.layout.size() + 1);
-        let answer = resize(&side.kind, piece.ptr(), piece.layout, more);
+        let answer = resize(&side.kind, piece.place(), piece.layout, more);
         side.assert_refused(answer.map(drop));
         let failures = side.usage().failures;
         assert_eq!(side.usage(), Usage { failures, ..before });

@@ -91,7 +91,7 @@ impl<K: Subject> Side<K> {
         (self.allocations, self.deallocations) = (after.allocations, after.deallocations);
         let error = match answer {
             Ok(answer) => {
-                let at = memory::address(answer);
+                let at = memory::address(answer, new.size());
                 piece.assert_kept(at, piece.layout.size().min(new.size()));
                 self.live.remove(place);
                 self.drop_marks_since(turn);
