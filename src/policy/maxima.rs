@@ -140,14 +140,10 @@ impl Maxima {
     /// pieces, it cannot load in a larger one until that and all stored before is in the cache.
     #[inline]
     pub(super) fn raise(&mut self, leaf: usize, number: i16) {
+        self.raise_peak(leaf, number);
         let [_, levels @ ..] = &mut self.levels;
-        let node = leaf / LANES;
-        if let ([nodes, ..], Some(peak)) = (&*levels, self.peaks.get_mut(node)) {
-            let highest = nodes.get(node).copied().unwrap_or(0);
-            *peak = select_unpredictable(number > highest, (leaf % LANES) as u8, *peak);
-        }
         let number = Each::new(number);
-        let mut index = node;
+        let mut index = leaf / LANES;
         for level in levels.iter_mut().take(self.top) {
             if let Some(line) = level.line_mut(index / LANES) {
                 line.raise(index % LANES, number);
@@ -185,24 +181,33 @@ impl Maxima {
         }
     }
 
-    /// Puts a number into a leaf without one, and lifts the maxima above it as far as they are smaller. Stores
-    /// small pieces: for numbers that many others follow before the next search.
+    /// Puts a number into a leaf without one, and the maxima above it right. Stores small pieces: for numbers that many
+    /// others follow before the next search.
+    ///
+    /// Without a branch, as [`raise`](Maxima::raise).
     #[inline]
     pub(super) fn raise_among(&mut self, leaf: usize, number: i16) {
-        let [leaves, higher @ ..] = &mut self.levels;
+        self.raise_peak(leaf, number);
+        let [leaves, levels @ ..] = &mut self.levels;
         if let Some(place) = leaves.get_mut(leaf) {
             *place = number;
         }
         let mut index = leaf;
-        for level in higher {
+        for level in levels.iter_mut().take(self.top) {
             index /= LANES;
-            match level.get_mut(index) {
-                Some(highest) if *highest < number => *highest = number,
-                _ => return,
+            if let Some(highest) = level.get_mut(index) {
+                *highest = number.max(*highest);
             }
-            if let (true, Some(peak)) = (index == leaf / LANES, self.peaks.get_mut(index)) {
-                *peak = (leaf % LANES) as u8;
-            }
+        }
+    }
+
+    /// Notes the lane of a leaf that will have this number, if that is more than its node's maximum.
+    #[inline]
+    fn raise_peak(&mut self, leaf: usize, number: i16) {
+        let node = leaf / LANES;
+        if let ([_, nodes, ..], Some(peak)) = (&self.levels, self.peaks.get_mut(node)) {
+            let highest = nodes.get(node).copied().unwrap_or(0);
+            *peak = select_unpredictable(number > highest, (leaf % LANES) as u8, *peak);
         }
     }
 
