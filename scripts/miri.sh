@@ -2,7 +2,7 @@
 # Runs tests under Miri, which interprets the program and finds what Rust calls undefined behaviour: an access outside
 # what a pointer was made from, a race, a value of no type.
 #
-#   scripts/miri.sh [lib|pools|random]...      all three, if none is named; each takes ten minutes and more
+#   scripts/miri.sh [lib|pools|random]...      all three, if none is named; each takes some ten minutes
 #
 # Exit codes: 0 if nothing was found, 1 if a run failed, 2 if something it needs is missing.
 #
