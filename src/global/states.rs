@@ -75,7 +75,9 @@ fn those_in_use(states: [__m128i; 4]) -> u64 {
 pub(super) unsafe fn in_use(states: *const AtomicU8) -> u64 {
     (0..64).fold(0, |all, number| {
         // SAFETY: the caller's promise.
-        let state = unsafe { &*states.add(number) };
+        let state = unsafe { states.add(number) };
+        // SAFETY: the caller's promise.
+        let state = unsafe { &*state };
         all | u64::from(state.load(Ordering::Relaxed) == IN_USE) << number
     })
 }

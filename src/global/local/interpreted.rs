@@ -1,5 +1,10 @@
 //! A variable that each thread has for itself, of std's, where Miri interprets the program: it does not know the
 //! assembler's.
+//!
+//! # Safety
+//!
+//! A variable is reached only by its own thread, while that lives.
+#![allow(unsafe_code)]
 
 extern crate std;
 

@@ -7,13 +7,15 @@
 //!
 //! Each function does what the one of its name in `kernel` does, as far as it is asked here: a mapping is moved and given
 //! back whole, and what is only reserved can be read and written, too.
+#![allow(unsafe_code)]
 
 extern crate std;
 
+use core::alloc::{GlobalAlloc, Layout};
 use core::ffi::c_void;
 use core::ptr;
 use core::sync::atomic::{AtomicU64, Ordering};
-use std::alloc::{GlobalAlloc, Layout, System};
+use std::alloc::System;
 
 use rustix::io::{Errno, Result};
 use rustix::mm::{Advice, MapFlags, MprotectFlags, MremapFlags, ProtFlags};

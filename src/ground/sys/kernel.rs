@@ -3,6 +3,7 @@
 //! # Safety
 //!
 //! Each call states what it may change.
+#![allow(unsafe_code)]
 
 use core::arch::asm;
 
